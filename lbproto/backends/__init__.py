@@ -1,0 +1,1 @@
+"""Storage and pub/sub backends behind the ports of `lbproto.backends.base`."""

@@ -1,0 +1,71 @@
+"""The ports to storage and to the other nodes. Bytes only: a backend never sees an event.
+
+Both are async context managers that the server enters before it accepts connections and leaves
+after the last one is gone. `lbproto.backends.memory` is the reference for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+__all__ = ["PubSub", "Storage"]
+
+
+class Storage(AbstractAsyncContextManager["Storage"], Protocol):
+    """Small records by key, shared by every node that uses the same storage.
+
+    Keys are 1-512 characters, values at most 1 MiB. A record with a time to live is gone once that
+    has passed, whether or not anybody reads it.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """The value of `key`, or None where there is none."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """Set `key`; `ttl` in seconds (> 0), None for ever. Replaces value and time to live."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove `key`; no error where there is none."""
+        ...
+
+    async def increment(self, key: str, by: int = 1) -> int:
+        """Add to the decimal integer at `key` (0 where there is none), atomically.
+
+        Returns:
+            The new value. A value of 0 is kept; the time to live is left as it is.
+
+        Raises:
+            ValueError: the value there is no decimal integer.
+        """
+        ...
+
+
+class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
+    """Messages between the nodes of one application. A node never gets its own back.
+
+    Delivery is at most once and in order per publisher and channel.
+    """
+
+    def publish_nowait(self, channel: str, payload: bytes) -> None:
+        """Hand over one message for the other nodes; queues and returns.
+
+        Raises:
+            lbproto.errors.Overloaded: the bounded publish buffer is full; nothing was sent.
+        """
+        ...
+
+    async def subscribe(self, channel: str) -> None:
+        """Receive the channel from now on; returns once that holds."""
+        ...
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Receive the channel no longer; no error where it was not subscribed."""
+        ...
+
+    def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+        """The messages of all subscribed channels as `(channel, payload)`; one reader only."""
+        ...

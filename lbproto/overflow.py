@@ -1,0 +1,45 @@
+"""What happens to an event for which a slow client's full outbox has no room, named per event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+__all__ = ["Overflow", "OverflowPolicy", "conflate", "disconnect", "drop_oldest"]
+
+E = TypeVar("E")
+
+
+class Overflow(Enum):
+    """The three things that can be done."""
+
+    DISCONNECT = "disconnect"
+    DROP_OLDEST = "drop_oldest"
+    CONFLATE = "conflate"
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowPolicy:
+    """One of them, and for conflation what makes an older event stale."""
+
+    overflow: Overflow
+    key: Callable[[Any], Hashable] | None = None
+
+
+disconnect = OverflowPolicy(Overflow.DISCONNECT)
+"""Close the slow client's transport, saying why; it may come back. The default: nothing is lost
+without the client's knowledge."""
+
+drop_oldest = OverflowPolicy(Overflow.DROP_OLDEST)
+"""Drop the oldest queued events of this policy to make room, counted."""
+
+
+def conflate(key: Callable[[E], Hashable]) -> OverflowPolicy:
+    """Keep only the newest queued event of each key, whether or not the outbox is full.
+
+    Args:
+        key: from the event; None for one that may not be replaced (a candle that has closed).
+    """
+    return OverflowPolicy(Overflow.CONFLATE, key)

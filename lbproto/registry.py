@@ -1,0 +1,173 @@
+"""The registry of one server: what it answers, what it emits, which rooms it has.
+
+Built once from the server's plugins, never by subclassing, so that two servers in one process share
+nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lbproto.errors import NotFound, UsageError
+from lbproto.events import ErrorEvent, Event
+from lbproto.overflow import OverflowPolicy, disconnect
+
+__all__ = ["Emission", "Registry", "RoomPattern", "Route"]
+
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request and what answers it.
+
+    Attributes:
+        request: its payload, validated.
+        handler: `async (ctx, request) -> Event | None`; what it returns is the answer.
+        refused: the event that carries a refusal; None for the general ones.
+        plugin: who declared it.
+    """
+
+    request: type[Event]
+    handler: Callable[[Any, Any], Awaitable[Event | None]]
+    refused: type[ErrorEvent] | None
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """An event that the server sends, and what a full outbox does with it."""
+
+    event: type[Event]
+    policy: OverflowPolicy
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPattern:
+    """A family of rooms.
+
+    Attributes:
+        pattern: the name, with `{placeholders}` that match one or more characters other than ":".
+        join: `async (ctx, **placeholders) -> Event | None`, called before a session gets in:
+            returns the room's first message, or raises a `RequestError` to refuse.
+        announce: whether members are told of users who join and leave.
+        refused: the event that carries a refusal; None for the general ones.
+        plugin: who declared it.
+    """
+
+    pattern: str
+    join: Callable[..., Awaitable[Event | None]]
+    announce: bool
+    refused: type[ErrorEvent] | None
+    plugin: str
+    _regex: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = _PLACEHOLDER.split(self.pattern)
+        source = "".join(
+            f"(?P<{part}>[^:]+)" if index % 2 else re.escape(part)
+            for index, part in enumerate(parts)
+        )
+        object.__setattr__(self, "_regex", re.compile(source))
+
+    @property
+    def placeholders(self) -> list[str]:
+        """The names between braces, in order."""
+        return _PLACEHOLDER.findall(self.pattern)
+
+    def match(self, room: str) -> dict[str, str] | None:
+        """The placeholders' values, or None where `room` is not of this family."""
+        match = self._regex.fullmatch(room)
+        return None if match is None else match.groupdict()
+
+
+class Registry:
+    """Everything the plugins of one server have declared.
+
+    Args:
+        strict: raise when an event is emitted that no plugin declared.
+    """
+
+    def __init__(self, *, strict: bool = True) -> None:
+        self.routes: dict[str, Route] = {}
+        self.emissions: dict[str, Emission] = {}
+        self.rooms: list[RoomPattern] = []
+        self._strict = strict
+
+    def add_route(self, route: Route) -> None:
+        """Declare a request.
+
+        Raises:
+            UsageError: another one has this name.
+        """
+        name = route.request.event_name
+        if name in self.routes:
+            other = self.routes[name].plugin
+            raise UsageError(f"plugins {other!r} and {route.plugin!r} both answer {name!r}")
+        self.routes[name] = route
+
+    def add_emission(self, emission: Emission) -> None:
+        """Declare an event that is sent; the same class twice is declared once.
+
+        Raises:
+            UsageError: another class, or another policy, has this name.
+        """
+        name = emission.event.event_name
+        known = self.emissions.get(name)
+        if known is None or (known.event is emission.event and known.policy is disconnect):
+            self.emissions[name] = emission
+        elif known.event is not emission.event:
+            raise UsageError(
+                f"{known.event.__qualname__} of plugin {known.plugin!r} and "
+                f"{emission.event.__qualname__} of plugin {emission.plugin!r} "
+                f"are both called {name!r}"
+            )
+        elif emission.policy not in (disconnect, known.policy):
+            raise UsageError(f"{name!r} is declared with two overflow policies")
+
+    def add_room(self, room: RoomPattern) -> None:
+        """Declare a family of rooms.
+
+        Raises:
+            UsageError: another one has this pattern.
+        """
+        for known in self.rooms:
+            if known.pattern == room.pattern:
+                raise UsageError(
+                    f"plugins {known.plugin!r} and {room.plugin!r} both have rooms {room.pattern!r}"
+                )
+        self.rooms.append(room)
+
+    def emission(self, event: Event) -> Emission:
+        """How `event` is sent.
+
+        Raises:
+            UsageError: nobody declared it, and the registry is strict.
+        """
+        known = self.emissions.get(event.event_name)
+        if known is not None and known.event is type(event):
+            return known
+        if self._strict:
+            name = type(event).__qualname__
+            raise UsageError(f"{name} is not declared: add plugin.emits({name}) to the plugin")
+        return Emission(type(event), disconnect, "")
+
+    def room(self, name: str) -> tuple[RoomPattern, dict[str, str]]:
+        """The family a room belongs to, and its placeholders' values.
+
+        Raises:
+            NotFound: no plugin declared such a room.
+        """
+        for pattern in self.rooms:
+            values = pattern.match(name)
+            if values is not None:
+                return pattern, values
+        families = ", ".join(self._families())
+        raise NotFound(f"There is no room of that name. Rooms here: {families}")
+
+    def _families(self) -> Iterator[str]:
+        return (room.pattern for room in self.rooms)

@@ -1,0 +1,78 @@
+"""Many deadlines, one sleeper: heartbeats and time-outs of every connection of a server.
+
+A task per connection that sleeps would cost more memory than the rest of an idle session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+
+import anyio
+
+from lbproto.clock import Clock
+
+__all__ = ["Timer", "Timers"]
+
+
+class Timer:
+    """A callback that is due once; `cancel()` forgets it."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Never call it; releases the callback at once."""
+        self.callback = None
+
+
+class Timers:
+    """Deadlines by a clock's monotonic time.
+
+    Args:
+        clock: also sleeps for us, so that a virtual clock moves every deadline.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = count()
+        self._wakes_at = inf
+        self._sleep: anyio.CancelScope | None = None
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` once the clock shows `when`. It must neither block nor raise."""
+        timer = Timer(callback)
+        heappush(self._heap, (when, next(self._order), timer))
+        if when < self._wakes_at and self._sleep is not None:
+            self._sleep.cancel()
+        return timer
+
+    def call_due(self, now: float) -> float:
+        """Call what is due.
+
+        Returns:
+            When the next one is; infinity where there is none.
+        """
+        heap = self._heap
+        while heap and (heap[0][0] <= now or heap[0][2].callback is None):
+            callback = heappop(heap)[2].callback
+            if callback is not None:
+                callback()
+        return heap[0][0] if heap else inf
+
+    async def run(self) -> None:
+        """Keep the deadlines until cancelled."""
+        while True:
+            now = self._clock.monotonic()
+            wakes_at = self.call_due(now)
+            with anyio.CancelScope() as self._sleep:
+                self._wakes_at = wakes_at
+                if wakes_at == inf:
+                    await anyio.sleep_forever()
+                await self._clock.sleep(wakes_at - now)
+            self._wakes_at = -inf

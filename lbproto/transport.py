@@ -1,0 +1,102 @@
+"""The port to the network: whole messages, one transport per live connection.
+
+A transport is what an edge (the ASGI adapter, an in-memory test client, a simulator) hands to the
+connection machinery. Everything above speaks in frames: an event encoded once for one wire format
+and shared by everyone who receives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Protocol
+
+from lbproto.overflow import Overflow
+
+__all__ = ["CloseCode", "Frame", "Message", "Peer", "Transport"]
+
+Message = str | bytes
+"""One WebSocket message: text or binary."""
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes lbproto uses: RFC 6455, section 7.4.1, and the private range."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    INVALID_DATA = 1007
+    POLICY_VIOLATION = 1008
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012
+    UNAUTHORIZED = 4401
+    SLOW_CONSUMER = 4408
+
+
+class Frame:
+    """One event in one wire format, encoded once and shared by all its recipients.
+
+    Attributes:
+        messages: the WebSocket messages to send, in order; more than one for binary attachments.
+        size: what it counts in a bounded queue, in bytes.
+        overflow: what a full outbox does with it.
+        key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
+        rendered: a place for the transport to keep its own form of it; made once, then shared.
+    """
+
+    __slots__ = ("key", "messages", "overflow", "rendered", "size")
+
+    def __init__(
+        self,
+        messages: tuple[Message, ...],
+        size: int,
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> None:
+        self.messages = messages
+        self.size = size
+        self.overflow = overflow
+        self.key = key
+        self.rendered: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as the edge saw it when the connection was opened.
+
+    Attributes:
+        address: host (and port) of the client, or "" where the edge does not know.
+        headers: request headers, names in lower case; of repeated ones the last.
+        query: query parameters; of repeated ones the last.
+    """
+
+    address: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport(Protocol):
+    """One open way to a peer.
+
+    `send` is called by one task at a time, in the order of the frames. Where the peer reads slower
+    than we write, `send` waits; the frames behind wait in the connection's bounded outbox.
+    """
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        """Send the frames in order; return when the transport has taken them.
+
+        Raises:
+            OSError: the peer is gone; the connection is then closed without a further word.
+        """
+        ...
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        """Close towards the peer; idempotent; never raises for a peer that is gone already.
+
+        Args:
+            code: WebSocket close code; a transport without one ignores it.
+            reason: at most 123 bytes of UTF-8, shown to the peer.
+        """
+        ...

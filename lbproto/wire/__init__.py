@@ -1,0 +1,28 @@
+"""The wire: Engine.IO v4, Socket.IO v5 and plain WebSocket without I/O, and the port above them.
+
+Public, below authentication and registry. What runs it is in `lbproto.asgi`.
+"""
+
+from lbproto.transport import CloseCode, Frame, Message, Peer
+from lbproto.wire.arguments import Arguments
+from lbproto.wire.formats import RequestId, WireFormat
+from lbproto.wire.port import Handler, Inbound, Link, MessageHandler, Refused, Socket
+from lbproto.wire.settings import ProtocolError, Settings
+
+__all__ = [
+    "Arguments",
+    "CloseCode",
+    "Frame",
+    "Handler",
+    "Inbound",
+    "Link",
+    "Message",
+    "MessageHandler",
+    "Peer",
+    "ProtocolError",
+    "Refused",
+    "RequestId",
+    "Settings",
+    "Socket",
+    "WireFormat",
+]

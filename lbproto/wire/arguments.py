@@ -1,0 +1,116 @@
+"""The arguments of an event as they came in: decoded when somebody asks, into what they ask for.
+
+Limits are counted before a payload is decoded, so a codec splits a packet into its arguments
+without looking inside them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import Raw
+
+from lbproto.errors import InvalidRequest
+
+__all__ = ["Arguments", "JSONArguments", "MsgpackArguments", "ObjectArguments"]
+
+T = TypeVar("T")
+
+_MAX_MESSAGE = 500
+
+
+class Arguments(ABC):
+    """What a client sent with an event."""
+
+    __slots__ = ()
+
+    def first(self, into: type[T]) -> T:
+        """The first argument as `into`; no argument, null and `{}` are the same.
+
+        Raises:
+            InvalidRequest: it does not fit; the message names the path (`$.room`).
+        """
+        try:
+            return self._first(into)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidRequest(str(error)[:_MAX_MESSAGE]) from None
+        except RecursionError:
+            raise InvalidRequest("The payload is nested too deeply") from None
+
+    @abstractmethod
+    def _first(self, into: type[T]) -> T: ...
+
+    @abstractmethod
+    def values(self) -> list[Any]:
+        """All arguments as plain Python values.
+
+        Raises:
+            InvalidRequest: one of them is malformed or nested too deeply.
+        """
+
+
+class JSONArguments(Arguments):
+    """Arguments of a JSON packet, each still as text."""
+
+    __slots__ = ("_raws",)
+
+    def __init__(self, raws: Sequence[Raw]) -> None:
+        self._raws = raws
+
+    def _first(self, into: type[T]) -> T:
+        raw: Raw | bytes = self._raws[0] if self._raws else b"{}"
+        decoder = _json_decoder(cast(Any, into))
+        value: T = decoder.decode(b"{}" if bytes(raw) == b"null" else raw)
+        return value
+
+    def values(self) -> list[Any]:
+        return [msgspec.json.decode(raw) for raw in self._raws]
+
+
+class MsgpackArguments(Arguments):
+    """Arguments of a MessagePack packet, each still encoded."""
+
+    __slots__ = ("_raws",)
+
+    def __init__(self, raws: Sequence[Raw]) -> None:
+        self._raws = raws
+
+    def _first(self, into: type[T]) -> T:
+        raw: Raw | bytes = self._raws[0] if self._raws else b"\x80"
+        value: T = _msgpack_decoder(cast(Any, into)).decode(
+            b"\x80" if bytes(raw) == b"\xc0" else raw
+        )
+        return value
+
+    def values(self) -> list[Any]:
+        return [msgspec.msgpack.decode(raw) for raw in self._raws]
+
+
+class ObjectArguments(Arguments):
+    """Arguments that are decoded already, because binary attachments had to be put in."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    def _first(self, into: type[T]) -> T:
+        value = self._values[0] if self._values else None
+        return msgspec.convert({} if value is None else value, into)
+
+    def values(self) -> list[Any]:
+        return self._values
+
+
+@cache
+def _json_decoder(into: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(into)
+
+
+@cache
+def _msgpack_decoder(into: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(into)

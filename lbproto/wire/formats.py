@@ -1,0 +1,68 @@
+"""Wire formats, outbound: what an event looks like to one kind of client.
+
+A broadcast asks each format in use for one frame and hands the same frame to every recipient that
+speaks it. Formats are interned: two sockets of the same kind have the same object.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import msgspec
+
+from lbproto.overflow import Overflow
+from lbproto.transport import Frame, Message
+
+__all__ = ["RequestId", "WireFormat", "frame_of"]
+
+RequestId = int | str
+"""What a client calls its request: a Socket.IO acknowledgement id, a plain WebSocket's `id`."""
+
+
+class WireFormat(ABC):
+    """How one kind of client reads events.
+
+    Attributes:
+        answers_acknowledge: an answer to a request is by itself its acknowledgement, so that none
+            is sent beside it.
+    """
+
+    __slots__ = ()
+    answers_acknowledge: bool = False
+
+    @abstractmethod
+    def event(
+        self,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        answers: RequestId | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> Frame:
+        """An event with its arguments: structs or plain values.
+
+        Args:
+            answers: the request this is an answer to, where the format can say so.
+        """
+
+    @abstractmethod
+    def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
+        """The acknowledgement of a request."""
+
+
+def frame_of(
+    text: bytes,
+    attachments: Sequence[bytes] = (),
+    overflow: Overflow = Overflow.DISCONNECT,
+    key: Hashable = None,
+) -> Frame:
+    """A frame of one text message, given as UTF-8, and the binary ones that follow it."""
+    messages: tuple[Message, ...] = (text.decode(), *attachments)
+    return Frame(messages, len(text) + sum(map(len, attachments)), overflow, key)
+
+
+json_encoder = msgspec.json.Encoder()
+msgpack_encoder = msgspec.msgpack.Encoder()

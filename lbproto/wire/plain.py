@@ -1,0 +1,140 @@
+"""Events over plain WebSocket, in JSON or MessagePack: `{"event", "data", "id"}`. No I/O.
+
+An extension of the published protocol. Every answer to a request that carried an `id` carries it as
+`re`; the first such frame is the acknowledgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from lbproto.errors import InvalidRequest
+from lbproto.overflow import Overflow
+from lbproto.transport import Frame, Message
+from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments
+from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder, msgpack_encoder
+from lbproto.wire.msgpack import without_undefined
+
+__all__ = [
+    "PLAIN_JSON",
+    "PLAIN_MSGPACK",
+    "SUBPROTOCOLS",
+    "PlainFormat",
+    "PlainRequest",
+]
+
+ACKNOWLEDGEMENT = "ack"
+_MAX_ID = 64
+
+
+class PlainRequest:
+    """A frame from a client."""
+
+    __slots__ = ("arguments", "event", "id")
+
+    def __init__(self, event: str, arguments: Arguments, id_: RequestId | None) -> None:
+        self.event = event
+        self.arguments = arguments
+        self.id = id_
+
+
+class _Frame(msgspec.Struct):
+    event: str
+    data: Raw = Raw(b"")
+    id: int | str | None = None
+
+
+_json = msgspec.json.Decoder(_Frame)
+_msgpack = msgspec.msgpack.Decoder(_Frame)
+
+
+class PlainFormat(WireFormat):
+    """One of the two subprotocols."""
+
+    __slots__ = ()
+    answers_acknowledge = True
+
+    def decode(self, message: Message) -> PlainRequest:
+        """Take one message.
+
+        Raises:
+            InvalidRequest: it is no request; the message says why. The connection lives on, since
+                the next message can be read whatever this one was.
+        """
+        try:
+            frame, arguments = self._decode(message)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidRequest(str(error)) from None
+        except RecursionError:
+            raise InvalidRequest("The message is nested too deeply") from None
+        if isinstance(frame.id, str) and len(frame.id) > _MAX_ID:
+            raise InvalidRequest(f"An id has at most {_MAX_ID} characters - at `$.id`")
+        return PlainRequest(frame.event, arguments, frame.id)
+
+    def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
+        raise NotImplementedError
+
+    def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
+        return self.event(ACKNOWLEDGEMENT, arguments, answers=request)
+
+
+class _PlainJSON(PlainFormat):
+    __slots__ = ()
+
+    def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
+        if isinstance(message, bytes):
+            raise InvalidRequest("This connection speaks JSON in text messages, not binary ones")
+        frame = _json.decode(message)
+        return frame, JSONArguments([frame.data] if bytes(frame.data) else [])
+
+    def event(
+        self,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        answers: RequestId | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> Frame:
+        text = json_encoder.encode(_body(name, arguments, answers))
+        return frame_of(text, (), overflow, key)
+
+
+class _PlainMsgpack(PlainFormat):
+    __slots__ = ()
+
+    def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
+        if isinstance(message, str):
+            raise InvalidRequest("This connection speaks MessagePack in binary messages, not text")
+        frame = _msgpack.decode(without_undefined(message))
+        return frame, MsgpackArguments([frame.data] if bytes(frame.data) else [])
+
+    def event(
+        self,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        answers: RequestId | None = None,
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> Frame:
+        message = msgpack_encoder.encode(_body(name, arguments, answers))
+        return Frame((message,), len(message), overflow, key)
+
+
+def _body(name: str, arguments: Sequence[Any], answers: RequestId | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"event": name, "data": arguments[0] if arguments else {}}
+    if answers is not None:
+        body["re"] = answers
+    return body
+
+
+PLAIN_JSON = _PlainJSON()
+PLAIN_MSGPACK = _PlainMsgpack()
+
+SUBPROTOCOLS = {"lbproto.v1.json": PLAIN_JSON, "lbproto.v1.msgpack": PLAIN_MSGPACK}
+"""By name, the default first."""

@@ -1,0 +1,145 @@
+"""The wire-level port: sockets below authentication and registry, with raw events.
+
+`Server` stands on this port, and a program that wants Socket.IO or Engine.IO itself, with any event
+and any arguments, can too: give a `Handler` to `lbproto.asgi.SocketIOApp`, or a `MessageHandler` to
+`lbproto.asgi.EngineIOApp`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lbproto.transport import CloseCode, Frame, Message, Peer
+from lbproto.wire.arguments import Arguments
+from lbproto.wire.formats import RequestId, WireFormat
+
+__all__ = ["Handler", "Inbound", "Link", "MessageHandler", "Refused", "Socket"]
+
+
+class Refused(Exception):
+    """Raised by `Handler.authenticate`: the client may not connect, and trying again is no use.
+
+    Args:
+        message: shown to the client.
+        data: more about it; None for nothing.
+    """
+
+    def __init__(self, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+
+class Inbound:
+    """An event from a client, its arguments not yet decoded."""
+
+    __slots__ = ("arguments", "id", "name")
+
+    def __init__(self, name: str, arguments: Arguments, id_: RequestId | None) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.id = id_
+
+
+class Socket(ABC):
+    """One client's place in one namespace.
+
+    Attributes:
+        sid: its id, opaque; the client's own `socket.id`.
+        namespace: "/" or "/name"; "" on plain WebSocket.
+        peer: who is at the other end.
+        format: how this client reads events.
+        state: for whoever stands on this port; None at first.
+    """
+
+    __slots__ = ("format", "namespace", "peer", "sid", "state")
+
+    def __init__(self, sid: str, namespace: str, peer: Peer, format_: WireFormat) -> None:
+        self.sid = sid
+        self.namespace = namespace
+        self.peer = peer
+        self.format = format_
+        self.state: Any = None
+
+    @property
+    @abstractmethod
+    def push(self) -> Callable[[Frame], int]:
+        """Queue a frame for this client without waiting; see `Outbox.push` for what it returns."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """End this socket for good, after what is queued; the client does not come back itself."""
+
+    @abstractmethod
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the transport, after what is queued; the client may come back."""
+
+    def emit(self, event: str, *arguments: Any) -> None:
+        """Send an event: structs, plain values, and bytes as binary attachments."""
+        self.push(self.format.event(event, arguments))
+
+    def acknowledge(self, request: RequestId, *arguments: Any) -> None:
+        """Answer a request that asked for an acknowledgement, once."""
+        self.push(self.format.acknowledgement(request, arguments))
+
+
+class Handler(Protocol):
+    """What a program does with sockets. One socket's calls never overlap and come in order."""
+
+    async def authenticate(self, socket: Socket, auth: Arguments) -> None:
+        """A client asks to connect; returning lets it in.
+
+        Args:
+            auth: the object that the client sent along, as the first argument.
+
+        Raises:
+            Refused: it may not.
+        """
+        ...
+
+    async def opened(self, socket: Socket) -> None:
+        """The client has been told that it is connected."""
+        ...
+
+    async def event(self, socket: Socket, inbound: Inbound) -> None:
+        """The client sent an event. What this raises closes the transport and is logged."""
+        ...
+
+    def closed(self, socket: Socket, reason: str) -> None:
+        """The socket is gone: told once for each socket that was opened."""
+        ...
+
+
+class Link(Protocol):
+    """One Engine.IO connection, for a program that wants messages instead of Socket.IO."""
+
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
+        ...
+
+    def send(self, *messages: Message) -> int:
+        """Queue messages without waiting; see `Outbox.push` for what it returns."""
+        ...
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the connection, after what is queued."""
+        ...
+
+
+class MessageHandler(Protocol):
+    """What a program does with one Engine.IO connection's messages."""
+
+    def message(self, data: Message) -> None:
+        """A message came.
+
+        Raises:
+            ProtocolError: it makes no sense; the connection is closed.
+        """
+        ...
+
+    def closed(self, reason: str) -> None:
+        """The connection is gone."""
+        ...

@@ -1,0 +1,267 @@
+"""Socket.IO v5 packets in their default, textual form. No I/O.
+
+Source: socketio/socket.io, docs/socket.io-protocol/v5-current.md. A packet is carried by one
+Engine.IO message, and its attachments by the binary messages right behind it:
+
+    <type>[<attachments>-][<namespace>,][<acknowledgement id>][<JSON>]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from enum import IntEnum
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from lbproto.overflow import Overflow
+from lbproto.transport import Frame, Message
+from lbproto.wire.arguments import Arguments, JSONArguments, ObjectArguments
+from lbproto.wire.attachments import extract, restore
+from lbproto.wire.engineio import MESSAGE
+from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder
+from lbproto.wire.settings import ProtocolError, Settings
+
+__all__ = ["JSONDecoder", "JSONFormat", "Packet", "PacketType", "json_format"]
+
+_BINARY = 3  # from EVENT to BINARY_EVENT, from ACK to BINARY_ACK
+_MAX_ID_DIGITS = 15  # an acknowledgement id stays an exact number in JavaScript
+_MAX_COUNT_DIGITS = 4
+
+
+class PacketType(IntEnum):
+    """What a packet is for."""
+
+    CONNECT = 0
+    DISCONNECT = 1
+    EVENT = 2
+    ACK = 3
+    CONNECT_ERROR = 4
+    BINARY_EVENT = 5
+    BINARY_ACK = 6
+
+
+class Packet:
+    """A packet from a client; binary ones arrive as EVENT and ACK, attachments put in.
+
+    Attributes:
+        type: CONNECT, DISCONNECT, EVENT or ACK.
+        namespace: "/" or "/name".
+        id: the acknowledgement id asked for (EVENT) or answered (ACK).
+        name: the event's name; "" in other packets.
+        arguments: what came with it: the auth object of a CONNECT, an event's arguments.
+    """
+
+    __slots__ = ("arguments", "id", "name", "namespace", "type")
+
+    def __init__(
+        self,
+        type_: PacketType,
+        namespace: str,
+        id_: int | None,
+        name: str,
+        arguments: Arguments,
+    ) -> None:
+        self.type = type_
+        self.namespace = namespace
+        self.id = id_
+        self.name = name
+        self.arguments = arguments
+
+
+class JSONDecoder:
+    """Packets from Engine.IO messages; holds a binary packet until its attachments are there."""
+
+    __slots__ = ("_buffers", "_expected", "_head", "_max_attachments", "_max_payload", "_room")
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_attachments = settings.max_attachments
+        self._max_payload = settings.max_payload
+        self._expected = 0
+        self._room = 0
+        self._buffers: list[bytes] = []
+        self._head: tuple[PacketType, str, int | None, list[Any]] | None = None
+
+    def receive(self, message: Message) -> Packet | None:
+        """Take one message.
+
+        Returns:
+            The packet it completes, or None while attachments are missing.
+
+        Raises:
+            ProtocolError: this is no packet, or not the attachment that was announced.
+        """
+        if isinstance(message, bytes):
+            return self._receive_attachment(message)
+        if self._head is not None:
+            raise ProtocolError("a packet came where an attachment was announced")
+        return self._receive_text(message)
+
+    def _receive_text(self, text: str) -> Packet | None:
+        if not text or text[0] not in "0123456":
+            raise ProtocolError("unknown packet type")
+        type_ = PacketType(int(text[0]))
+        at = 1
+        attachments = 0
+        if type_ >= PacketType.BINARY_EVENT:
+            count, at = _digits(text, at, _MAX_COUNT_DIGITS)
+            if count is None or text[at : at + 1] != "-":
+                raise ProtocolError("a binary packet does not say how many attachments it has")
+            attachments, at = count, at + 1
+            if attachments > self._max_attachments:
+                raise ProtocolError("too many attachments")
+            type_ = PacketType(type_ - _BINARY)
+        namespace, at = _namespace(text, at)
+        id_, at = _digits(text, at, _MAX_ID_DIGITS)
+        body = text[at:]
+        if type_ is PacketType.CONNECT:
+            return _connect(namespace, body)
+        if type_ is PacketType.DISCONNECT:
+            if body:
+                raise ProtocolError("a disconnect packet carries nothing")
+            return Packet(type_, namespace, None, "", JSONArguments(()))
+        if type_ is PacketType.CONNECT_ERROR:
+            raise ProtocolError("only a server refuses a connection")
+        if attachments:
+            values = _decode(body, list[Any])
+            self._head = (type_, namespace, id_, values)
+            self._expected, self._room = attachments, self._max_payload
+            return None
+        return _message(type_, namespace, id_, body)
+
+    def _receive_attachment(self, data: bytes) -> Packet | None:
+        if self._head is None:
+            raise ProtocolError("an attachment that no packet announced")
+        self._room -= len(data)
+        if self._room < 0:
+            raise ProtocolError("the attachments are larger than a payload may be")
+        self._buffers.append(data)
+        if len(self._buffers) < self._expected:
+            return None
+        (type_, namespace, id_, values), buffers = self._head, self._buffers
+        self._head, self._buffers = None, []
+        try:
+            values = restore(values, buffers)
+        except RecursionError:
+            raise ProtocolError("nested too deeply") from None
+        if type_ is PacketType.ACK:
+            return Packet(type_, namespace, _required(id_), "", ObjectArguments(values))
+        if not values or not isinstance(values[0], str):
+            raise ProtocolError("an event has no name")
+        return Packet(type_, namespace, id_, values[0], ObjectArguments(values[1:]))
+
+
+def _digits(text: str, at: int, most: int) -> tuple[int | None, int]:
+    """The number at `at`, if there is one, and where it ends."""
+    end = at
+    while end < len(text) and text[end] in "0123456789":
+        end += 1
+        if end - at > most:
+            raise ProtocolError("a number is too long")
+    return (int(text[at:end]) if end > at else None), end
+
+
+def _namespace(text: str, at: int) -> tuple[str, int]:
+    if text[at : at + 1] != "/":
+        return "/", at
+    comma = text.find(",", at)
+    end = comma if comma >= 0 else len(text)
+    # A query string in a namespace is accepted and ignored: older clients send one.
+    return text[at:end].partition("?")[0], min(end + 1, len(text))
+
+
+def _decode(body: str, into: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=into)
+    except (msgspec.DecodeError, RecursionError):
+        raise ProtocolError("the packet's payload is malformed") from None
+
+
+def _connect(namespace: str, body: str) -> Packet:
+    if body and not body.startswith("{"):
+        raise ProtocolError("the auth payload of a connect packet is an object")
+    raws = [_decode(body, Raw)] if body else []
+    return Packet(PacketType.CONNECT, namespace, None, "", JSONArguments(raws))
+
+
+_raws = msgspec.json.Decoder(list[Raw])
+_name = msgspec.json.Decoder(str)
+
+
+def _message(type_: PacketType, namespace: str, id_: int | None, body: str) -> Packet:
+    try:
+        raws = _raws.decode(body)
+        if type_ is PacketType.ACK:
+            return Packet(type_, namespace, _required(id_), "", JSONArguments(raws))
+        return Packet(type_, namespace, id_, _name.decode(raws[0]), JSONArguments(raws[1:]))
+    except (msgspec.DecodeError, RecursionError, IndexError):
+        raise ProtocolError("the packet's payload is malformed") from None
+
+
+def _required(id_: int | None) -> int:
+    if id_ is None:
+        raise ProtocolError("an acknowledgement names no request")
+    return id_
+
+
+class JSONFormat(WireFormat):
+    """Socket.IO's default form, in one namespace; each text carries its Engine.IO prefix."""
+
+    __slots__ = ("_address",)
+
+    def __init__(self, namespace: str) -> None:
+        self._address = b"" if namespace == "/" else namespace.encode() + b","
+
+    def event(
+        self,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        answers: RequestId | None = None,  # noqa: ARG002 - Socket.IO answers by acknowledgement
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> Frame:
+        return self._frame(PacketType.EVENT, b"", (name, *arguments), overflow, key)
+
+    def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
+        return self._frame(PacketType.ACK, str(request).encode(), arguments)
+
+    def connect(self, sid: str) -> Frame:
+        """The server's word that the socket is connected."""
+        return self._control(PacketType.CONNECT, {"sid": sid})
+
+    def connect_error(self, body: dict[str, Any]) -> Frame:
+        """The server's refusal: `{message, data?}`."""
+        return self._control(PacketType.CONNECT_ERROR, body)
+
+    def disconnect(self) -> Frame:
+        """The server's final word to this socket: a stock client does not come back by itself."""
+        return frame_of(MESSAGE.encode() + b"%d%b" % (PacketType.DISCONNECT, self._address))
+
+    def _control(self, type_: PacketType, body: dict[str, Any]) -> Frame:
+        head = b"%b%d%b" % (MESSAGE.encode(), type_, self._address)
+        return frame_of(head + json_encoder.encode(body))
+
+    def _frame(
+        self,
+        type_: PacketType,
+        id_: bytes,
+        values: Sequence[Any],
+        overflow: Overflow = Overflow.DISCONNECT,
+        key: Hashable = None,
+    ) -> Frame:
+        values, attachments = extract(values)
+        if attachments:
+            count = b"%d-" % len(attachments)
+            head = b"%b%d%b%b%b" % (MESSAGE.encode(), type_ + _BINARY, count, self._address, id_)
+        else:
+            head = b"%b%d%b%b" % (MESSAGE.encode(), type_, self._address, id_)
+        return frame_of(head + json_encoder.encode(values), attachments, overflow, key)
+
+
+@cache
+def json_format(namespace: str) -> JSONFormat:
+    """The format of one configured namespace; the same object for every socket in it."""
+    return JSONFormat(namespace)
