@@ -1,0 +1,70 @@
+"""lbproto: declare typed events, get a validated, resumable real-time protocol server.
+
+Everything a host or a plugin needs is here; `lbproto.wire` is the level below, `lbproto.asgi` the
+edge, `lbproto.backends` the ports to storage and to other nodes.
+"""
+
+from lbproto.auth import Authenticator, Identity, StaticTokens
+from lbproto.clock import Clock, SystemClock, iso_timestamp
+from lbproto.context import Context, Target
+from lbproto.errors import (
+    Cancelled,
+    ErrorCode,
+    InsufficientCredits,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    RequestTimeout,
+    Unauthorized,
+    UsageError,
+)
+from lbproto.events import ErrorEvent, Event, Model
+from lbproto.hub import Receipt
+from lbproto.middleware import Endpoint, Middleware
+from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
+from lbproto.plugin import Plugin
+from lbproto.server import Server
+from lbproto.session import Session
+from lbproto.wire.settings import Settings
+
+__all__ = [
+    "Authenticator",
+    "Cancelled",
+    "Clock",
+    "Context",
+    "Endpoint",
+    "ErrorCode",
+    "ErrorEvent",
+    "Event",
+    "Identity",
+    "InsufficientCredits",
+    "Internal",
+    "InvalidRequest",
+    "LimitExceeded",
+    "Middleware",
+    "Model",
+    "NotFound",
+    "OverflowPolicy",
+    "Overloaded",
+    "Plugin",
+    "RateLimited",
+    "Receipt",
+    "RequestError",
+    "RequestTimeout",
+    "Server",
+    "Session",
+    "Settings",
+    "StaticTokens",
+    "SystemClock",
+    "Target",
+    "Unauthorized",
+    "UsageError",
+    "conflate",
+    "disconnect",
+    "drop_oldest",
+    "iso_timestamp",
+]

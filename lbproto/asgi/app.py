@@ -1,0 +1,146 @@
+"""ASGI apps: a `Server`, and the wire-level port on its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse
+
+from lbproto.asgi.engineio import EngineEndpoint
+from lbproto.asgi.lifespan import host_lifespan, serve_lifespan
+from lbproto.asgi.plain import PlainEndpoint
+from lbproto.asgi.scope import route_path
+from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
+from lbproto.connection.runtime import Runtime
+from lbproto.connection.socketio import SocketIO
+from lbproto.wire.port import Handler, Link, MessageHandler
+from lbproto.wire.settings import Settings
+
+if TYPE_CHECKING:
+    from lbproto.server import Server
+
+__all__ = ["EngineIOApp", "ServerApp", "SocketIOApp"]
+
+_SOCKETIO_PATH = "/socket.io"
+_PLAIN_PATH = "/ws"
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class _PathApp:
+    """Endpoints by path, a lifespan, and a fallback for everything else.
+
+    Args:
+        lifespan: runs what the endpoints stand on.
+        http: endpoints for HTTP, by path without a trailing slash.
+        websocket: likewise for websockets.
+        fallback: the host's app: gets every other path, and its lifespan is run too.
+    """
+
+    def __init__(
+        self,
+        lifespan: Lifespan,
+        http: Mapping[str, ASGIApp],
+        websocket: Mapping[str, ASGIApp],
+        fallback: ASGIApp | None = None,
+    ) -> None:
+        self._lifespan = lifespan
+        self._endpoints = {"http": http, "websocket": websocket}
+        self._fallback = fallback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await serve_lifespan(partial(self._lifespans, scope), receive, send)
+            return
+        path = route_path(scope).rstrip("/")
+        await self._endpoints[kind].get(path, self._fallback or _not_found)(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespans(self, scope: Scope) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._lifespan())
+            if self._fallback is not None:
+                await stack.enter_async_context(host_lifespan(self._fallback, scope))
+            yield
+
+
+class ServerApp(_PathApp):
+    """A server on `/socket.io/` and `/ws`; made by `Server.asgi`.
+
+    Args:
+        server: runs with this app's lifespan.
+        fallback: the host's app; None for "404 Not Found".
+    """
+
+    def __init__(self, server: Server, fallback: ASGIApp | None = None) -> None:
+        origins = server.allowed_origins
+        open_sockets = partial(SocketIO, handler=server, namespaces=server.namespaces)
+        engine = EngineEndpoint(server.runtime, open_sockets, origins)
+        plain = PlainEndpoint(server.runtime, server, origins)
+        super().__init__(
+            server.lifespan,
+            {_SOCKETIO_PATH: engine},
+            {_SOCKETIO_PATH: engine, _PLAIN_PATH: plain},
+            fallback,
+        )
+
+
+class SocketIOApp(_PathApp):
+    """Socket.IO for a wire-level handler: raw events, any arguments.
+
+    Args:
+        handler: what the sockets are for.
+        namespaces: those that a client may connect to.
+        settings: bounds and times.
+        path: where it answers.
+        allowed_origins: browser origins that may connect; "*" for any.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        namespaces: Iterable[str] = ("/",),
+        settings: Settings | None = None,
+        path: str = "/socket.io/",
+        allowed_origins: Sequence[str] = ("*",),
+    ) -> None:
+        runtime = Runtime(settings or Settings())
+        open_sockets = partial(SocketIO, handler=handler, namespaces=frozenset(namespaces))
+        endpoints = {path.rstrip("/"): EngineEndpoint(runtime, open_sockets, allowed_origins)}
+        super().__init__(runtime.run, endpoints, endpoints)
+
+
+class EngineIOApp(_PathApp):
+    """Engine.IO for a handler of messages.
+
+    Args:
+        open_handler: called with each new connection's `Link`; makes what takes its messages.
+        settings: bounds and times.
+        path: where it answers.
+        allowed_origins: browser origins that may connect; "*" for any.
+    """
+
+    def __init__(
+        self,
+        open_handler: Callable[[Link], MessageHandler],
+        *,
+        settings: Settings | None = None,
+        path: str = "/engine.io/",
+        allowed_origins: Sequence[str] = ("*",),
+    ) -> None:
+        runtime = Runtime(settings or Settings())
+        endpoints = {path.rstrip("/"): EngineEndpoint(runtime, open_handler, allowed_origins)}
+        super().__init__(runtime.run, endpoints, endpoints)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await PlainTextResponse("Not Found", 404)(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close"})

@@ -1,0 +1,111 @@
+"""A websocket as ASGI has it: the transport that frames are sent by, and the reading of one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+from lbproto.asgi.types import Receive, Send
+from lbproto.connection.base import Connection
+from lbproto.suspension import notify_suspension
+from lbproto.transport import CloseCode, Frame, Message, Transport
+
+__all__ = ["WebSocketReader", "WebSocketTransport", "message_of"]
+
+logger = logging.getLogger(__name__)
+
+_MAX_REASON = 123  # bytes in a close frame, RFC 6455 section 5.5
+
+
+class WebSocketTransport(Transport):
+    """Sends by an ASGI `send`."""
+
+    __slots__ = ("_open", "_send")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._open = True
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        send = self._send
+        for frame in frames:
+            if frame.rendered is None:
+                frame.rendered = tuple(map(_render, frame.messages))
+            for event in frame.rendered:
+                await send(event)
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        if not self._open:
+            return
+        self._open = False
+        told = reason.encode()[:_MAX_REASON].decode(errors="ignore")
+        try:
+            await self._send({"type": "websocket.close", "code": int(code), "reason": told})
+        except (OSError, RuntimeError) as error:
+            logger.debug("the peer was gone before it could be told: %s", error)
+
+    def lost(self) -> None:
+        """The peer is gone: there is nobody to close towards."""
+        self._open = False
+
+
+def _render(message: Message) -> MutableMapping[str, Any]:
+    """The ASGI event of one message: made once, sent to every recipient."""
+    kind = "text" if isinstance(message, str) else "bytes"
+    return {"type": "websocket.send", kind: message}
+
+
+def message_of(event: MutableMapping[str, Any]) -> Message | None:
+    """The message in an ASGI event; None where the websocket is gone."""
+    if event["type"] == "websocket.disconnect":
+        return None
+    text: str | None = event.get("text")
+    message: Message = event["bytes"] if text is None else text
+    return message
+
+
+class WebSocketReader:
+    """Reads from a connection's websocket and handles what comes, in one task where that will do.
+
+    A request is handled by the task that read it. If its handler has to wait, another task goes on
+    reading, so that heartbeats are answered and acknowledgements arrive; the requests read
+    meanwhile wait in the inbox for the first task, which keeps them in order.
+    """
+
+    __slots__ = ("_connection", "_receive", "_succeeded", "_transport")
+
+    def __init__(
+        self, connection: Connection, transport: WebSocketTransport, receive: Receive
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._receive = receive
+
+    async def serve(self) -> None:
+        """Serve the connection until it is over."""
+        await self._read()
+        await self._connection.wait_closed()
+
+    async def _read(self) -> None:
+        """Read until the connection is over, or until a successor does."""
+        connection = self._connection
+        while True:
+            if connection.idle_work:
+                self._succeeded = False
+                await notify_suspension(connection.work(), self._succeed)
+                if self._succeeded:
+                    return
+            if connection.congested:
+                await connection.wait_ready()
+            message = message_of(await self._receive())
+            if message is None:
+                self._transport.lost()
+                connection.lost("transport close")
+                return
+            connection.receive(message)
+
+    def _succeed(self) -> None:
+        self._succeeded = True
+        successor = WebSocketReader(self._connection, self._transport, self._receive)
+        self._connection.runtime.start_soon(successor._read)

@@ -1,0 +1,216 @@
+"""One live connection, whatever wire it speaks: what comes in, what goes out, and its end.
+
+Inbound. A message is parsed as soon as it is read, and its requests wait in the inbox. Whoever
+reads also handles them, one after the other, in its own task (`work`). So the requests of a
+connection are answered in order, and one that takes long holds up those behind it, but not the
+reading: heartbeats are answered meanwhile (see `lbproto.asgi.websocket`). When the inbox is full,
+reading pauses.
+
+Outbound. Frames are queued in the outbox without waiting; the server's writer flushes it.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lbproto.outbox import Outbox
+from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.wire.settings import ProtocolError
+
+if TYPE_CHECKING:
+    from lbproto.connection.runtime import Runtime
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Connection(ABC):
+    """A peer that is connected.
+
+    Args:
+        runtime: what it shares with the other connections.
+        peer: who it is.
+        transport: the way to them.
+
+    Attributes:
+        outbox: what is still to be sent.
+        closed: whether it is over; nothing is sent or handled then.
+        writing: whether a task is sending now; kept by the writer.
+    """
+
+    __slots__ = (
+        "_close_after_flush",
+        "_finished",
+        "_inbox",
+        "_room",
+        "_working",
+        "closed",
+        "outbox",
+        "peer",
+        "runtime",
+        "transport",
+        "writing",
+    )
+
+    def __init__(self, runtime: Runtime, peer: Peer, transport: Transport) -> None:
+        settings = runtime.settings
+        self.runtime = runtime
+        self.peer = peer
+        self.transport = transport
+        self.outbox = Outbox(
+            settings.max_queued_frames,
+            settings.max_queued_bytes,
+            self._mark,
+            self._overflowed,
+        )
+        self.closed = False
+        self.writing = False
+        self._inbox: deque[Work] = deque()
+        self._working = False
+        self._room: anyio.Event | None = None  # set when a full inbox has room again
+        self._finished: anyio.Event | None = None  # set when the connection is over
+        self._close_after_flush: tuple[CloseCode, str] | None = None
+        runtime.connections.add(self)
+
+    # Inbound
+
+    def receive(self, message: Message) -> bool:
+        """Take one message from the transport; what it asks for is queued for `work`.
+
+        Returns:
+            Whether it could be read; where not, the connection is being closed.
+        """
+        if self.closed or self._close_after_flush is not None:
+            return True
+        if len(message) > self.runtime.settings.max_payload:
+            self.fail(CloseCode.TOO_BIG, "the message is larger than a payload may be")
+            return False
+        try:
+            self._receive(message)
+        except ProtocolError as error:
+            logger.debug("closing a connection: %s", error)
+            self.fail(CloseCode.PROTOCOL_ERROR, str(error))
+            return False
+        return True
+
+    @abstractmethod
+    def _receive(self, message: Message) -> None:
+        """Parse a message; `ProtocolError` closes the connection."""
+
+    def enqueue(self, work: Work) -> None:
+        """Have something done after everything queued before it."""
+        self._inbox.append(work)
+
+    @property
+    def idle_work(self) -> bool:
+        """Whether there is work in the inbox that nobody is at."""
+        return bool(self._inbox) and not self._working
+
+    @property
+    def congested(self) -> bool:
+        """Whether the inbox is full: do not read from the peer until `wait_ready`."""
+        return len(self._inbox) >= self.runtime.settings.max_pending_requests
+
+    async def wait_ready(self) -> None:
+        """Wait until the inbox has room, or the connection is over."""
+        while self.congested and not self.closed:
+            if self._room is None:
+                self._room = anyio.Event()
+            await self._room.wait()
+
+    async def work(self) -> None:
+        """Handle what is in the inbox, in order; return when it is empty."""
+        self._working = True
+        try:
+            while self._inbox and not self.closed:
+                work = self._inbox.popleft()
+                if self._room is not None and not self.congested:
+                    self._room.set()
+                    self._room = None
+                try:
+                    await work()
+                except Exception:
+                    logger.exception("a handler below the error middleware failed")
+                    self.fail(CloseCode.INTERNAL_ERROR, "internal error")
+        finally:
+            self._working = False
+
+    def work_soon(self) -> None:
+        """Handle the inbox in a task of its own, for a transport that has none to lend."""
+        if self.idle_work:
+            self._working = True
+            self.runtime.start_soon(self.work)
+
+    # Outbound
+
+    def push(self, frame: Frame) -> int:
+        """Queue a frame; see `Outbox.push`."""
+        return self.outbox.push(frame)
+
+    async def flush(self) -> None:
+        """Send what is queued, and close if that is due. Called by the writer only."""
+        while frames := self.outbox.take():
+            await self.transport.send(frames)
+        if self._close_after_flush is not None and not self.closed:
+            await self._finish(*self._close_after_flush)
+
+    def _mark(self) -> None:
+        self.runtime.writer.mark(self)
+
+    def _overflowed(self) -> None:
+        # Called from within a broadcast: the end is left to a task, so that no room changes now.
+        self.runtime.start_soon(self._end_slow_consumer)
+
+    async def _end_slow_consumer(self) -> None:
+        logger.info("closing a slow consumer: its outbox is full")
+        await self._finish(CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume")
+
+    # The end
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close after what is queued has been sent; nothing more is taken from the peer."""
+        if self.closed or self._close_after_flush is not None:
+            return
+        self._close_after_flush = (code, reason)
+        self._mark()
+
+    def fail(self, code: CloseCode, reason: str) -> None:
+        """Close because of what the peer did; what is queued may still reach it."""
+        self.close(code, reason)
+
+    async def _finish(self, code: CloseCode, reason: str) -> None:
+        self.lost(reason)
+        await self.transport.close(code, reason)
+
+    def lost(self, reason: str) -> None:
+        """The connection is over, whoever ended it; idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        self.outbox.close()
+        self._inbox.clear()
+        self.runtime.connections.discard(self)
+        for event in (self._room, self._finished):
+            if event is not None:
+                event.set()
+        self._lost(reason)
+
+    @abstractmethod
+    def _lost(self, reason: str) -> None:
+        """Tell whoever stands on this connection; called once."""
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is over."""
+        if not self.closed:
+            if self._finished is None:
+                self._finished = anyio.Event()
+            await self._finished.wait()

@@ -1,0 +1,117 @@
+"""What every connection of one server shares, for as long as the server runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from secrets import token_urlsafe
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from lbproto.clock import Clock, SystemClock
+from lbproto.connection.base import Connection
+from lbproto.connection.engine import EngineConnection
+from lbproto.errors import UsageError
+from lbproto.timers import Timers
+from lbproto.transport import CloseCode
+from lbproto.wire.settings import Settings
+from lbproto.writer import Writer
+
+__all__ = ["Runtime"]
+
+_NOT_RUNNING = (
+    "this lbproto server is not running. A mounted app's lifespan is never run by its host: "
+    "pass lifespan=server.lifespan to the host app, or serve server.asgi(fallback=host_app)"
+)
+_DRAIN_SECONDS = 2.0
+
+
+class Runtime:
+    """The writer, the timers and the open connections of one server.
+
+    Args:
+        settings: bounds and times.
+        clock: where time comes from.
+
+    Attributes:
+        connections: every open connection.
+        engines: the Engine.IO sessions by their ids.
+        accepting: whether new connections are let in.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.timers = Timers(self.clock)
+        self.connections: set[Connection] = set()
+        self.engines: dict[str, EngineConnection] = {}
+        self.accepting = False
+        self._tasks: TaskGroup | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def writer(self) -> Writer:
+        """The writer of the running server.
+
+        Raises:
+            UsageError: the server does not run.
+        """
+        if self._writer is None:
+            raise UsageError(_NOT_RUNNING)
+        return self._writer
+
+    def start_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task that lives no longer than the server.
+
+        Raises:
+            UsageError: the server does not run.
+        """
+        if self._tasks is None:
+            raise UsageError(_NOT_RUNNING)
+        self._tasks.start_soon(work)
+
+    def check_running(self) -> None:
+        """Raises `UsageError`, saying how to mend it, unless the server runs."""
+        if self._tasks is None:
+            raise UsageError(_NOT_RUNNING)
+
+    @staticmethod
+    def new_id() -> str:
+        """An id nobody can guess: 20 characters of URL-safe base64, 120 bits."""
+        return token_urlsafe(15)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Run the server inside the `async with`; on leaving it, connections are closed.
+
+        Raises:
+            UsageError: it runs already.
+        """
+        if self._tasks is not None:
+            raise UsageError("this lbproto server runs already: start it once per process")
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            self._writer = Writer(self.start_soon)
+            tasks.start_soon(self._writer.run)
+            tasks.start_soon(self.timers.run)
+            self.accepting = True
+            try:
+                yield
+            finally:
+                self.accepting = False
+                with anyio.CancelScope(shield=True):
+                    await self._close_all()
+                tasks.cancel_scope.cancel()
+                self._tasks = self._writer = None
+
+    async def _close_all(self) -> None:
+        """Let every outbox run dry, then close; whoever does not read is not waited for."""
+        for connection in list(self.connections):
+            connection.close(CloseCode.SERVICE_RESTART, "the server is stopping")
+        with anyio.move_on_after(_DRAIN_SECONDS):
+            for connection in list(self.connections):
+                await connection.wait_closed()
+        for connection in list(self.connections):
+            connection.lost("server shutting down")

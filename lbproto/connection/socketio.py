@@ -1,0 +1,193 @@
+"""Socket.IO on an Engine.IO connection: several namespaces, each with a socket of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lbproto.connection.engine import EngineConnection
+from lbproto.timers import Timer
+from lbproto.transport import CloseCode, Frame, Message
+from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
+from lbproto.wire.port import Handler, Inbound, Refused, Socket
+from lbproto.wire.settings import ProtocolError
+from lbproto.wire.socketio import JSONDecoder, JSONFormat, Packet, PacketType, json_format
+
+__all__ = ["SocketIO"]
+
+_Format = JSONFormat | MsgpackFormat
+
+
+class SocketIO:
+    """The packets of one connection.
+
+    Args:
+        connection: what they come over.
+        handler: what the sockets are for.
+        namespaces: those that a client may connect to.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_decoder",
+        "_handler",
+        "_left",
+        "_namespaces",
+        "_sockets",
+    )
+
+    def __init__(
+        self, connection: EngineConnection, handler: Handler, namespaces: frozenset[str]
+    ) -> None:
+        self._connection = connection
+        self._handler = handler
+        self._namespaces = namespaces
+        self._decoder: JSONDecoder | MsgpackDecoder | None = None
+        self._sockets: dict[str, _NamespaceSocket] = {}
+        self._left: set[str] = set()  # namespaces we ended: the client may not know yet
+        self._deadline: Timer | None = None
+        self._expect_connect()
+
+    # Packets
+
+    def message(self, data: Message) -> None:
+        """Take one message; what it asks for is queued on the connection."""
+        if self._decoder is None:
+            # The first packet tells which parser the client has: only one of them sends binary.
+            text = isinstance(data, str)
+            self._decoder = JSONDecoder(self._connection.runtime.settings) if text else _MSGPACK
+        packet = self._decoder.receive(data)
+        if packet is None:
+            return
+        if packet.type is PacketType.CONNECT:
+            self._connect(packet)
+            return
+        socket = self._sockets.get(packet.namespace)
+        if socket is None or not socket.accepted:
+            if packet.namespace not in self._left:
+                raise ProtocolError("a packet for a namespace that is not connected")
+        elif packet.type is PacketType.EVENT:
+            inbound = Inbound(packet.name, packet.arguments, packet.id)
+            self._connection.enqueue(partial(self._event, socket, inbound))
+        elif packet.type is PacketType.DISCONNECT:
+            self._remove(socket, "client namespace disconnect")
+
+    async def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> None:
+        if socket.accepted:
+            await self._handler.event(socket, inbound)
+
+    # Connecting
+
+    def _connect(self, packet: Packet) -> None:
+        namespace = packet.namespace
+        settings = self._connection.runtime.settings
+        format_ = self._format(namespace)
+        if namespace in self._sockets:
+            raise ProtocolError("the namespace is connected already")
+        if namespace not in self._namespaces:
+            self._connection.push(format_.connect_error({"message": "Invalid namespace"}))
+            return
+        if len(self._sockets) >= settings.max_namespaces:
+            raise ProtocolError("too many namespaces")
+        self._left.discard(namespace)
+        sid = self._connection.runtime.new_id()
+        socket = self._sockets[namespace] = _NamespaceSocket(sid, namespace, format_, self)
+        self._connection.enqueue(partial(self._authenticate, socket, packet))
+
+    def _format(self, namespace: str) -> _Format:
+        if namespace not in self._namespaces:  # one that a client made up: nothing to intern
+            cls = JSONFormat if isinstance(self._decoder, JSONDecoder) else MsgpackFormat
+            return cls(namespace)
+        if isinstance(self._decoder, JSONDecoder):
+            return json_format(namespace)
+        return msgpack_format(namespace)
+
+    async def _authenticate(self, socket: _NamespaceSocket, packet: Packet) -> None:
+        try:
+            await self._handler.authenticate(socket, packet.arguments)
+        except Refused as refused:
+            self._sockets.pop(socket.namespace, None)
+            body: dict[str, Any] = {"message": refused.message}
+            if refused.data is not None:
+                body["data"] = refused.data
+            self._connection.push(socket.wire.connect_error(body))
+            return
+        if self._connection.closed or socket.namespace not in self._sockets:
+            return
+        socket.accepted = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._connection.push(socket.wire.connect(socket.sid))
+        await self._handler.opened(socket)
+
+    def _expect_connect(self) -> None:
+        """A connection without a socket is closed after a while."""
+        runtime = self._connection.runtime
+        when = runtime.clock.monotonic() + runtime.settings.connect_timeout
+        self._deadline = runtime.timers.call_at(when, self._nobody_connected)
+
+    def _nobody_connected(self) -> None:
+        self._connection.fail(CloseCode.POLICY_VIOLATION, "nobody connected in time")
+
+    # The end
+
+    def disconnect(self, socket: _NamespaceSocket) -> None:
+        """Tell the client that this socket is over, for good."""
+        self._connection.push(socket.wire.disconnect())
+        self._left.add(socket.namespace)
+        self._remove(socket, "server namespace disconnect")
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close the connection under all its sockets."""
+        self._connection.close(code, reason)
+
+    def push(self, frame: Frame) -> int:
+        """Queue a frame on the connection."""
+        return self._connection.outbox.push(frame)
+
+    def _remove(self, socket: _NamespaceSocket, reason: str) -> None:
+        del self._sockets[socket.namespace]
+        self._end(socket, reason)
+        if not self._sockets:
+            self._expect_connect()
+
+    def _end(self, socket: _NamespaceSocket, reason: str) -> None:
+        if socket.accepted:
+            socket.accepted = False
+            self._handler.closed(socket, reason)
+
+    def closed(self, reason: str) -> None:
+        """The connection is gone, and every socket with it."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            self._end(socket, reason)
+
+    @property
+    def connection(self) -> EngineConnection:
+        """What the packets come over."""
+        return self._connection
+
+
+class _NamespaceSocket(Socket):
+    __slots__ = ("_packets", "accepted", "push", "wire")
+
+    def __init__(self, sid: str, namespace: str, format_: _Format, packets: SocketIO) -> None:
+        super().__init__(sid, namespace, packets.connection.peer, format_)
+        self.wire = format_
+        self.accepted = False
+        self.push: Callable[[Frame], int] = packets.connection.outbox.push
+        self._packets = packets
+
+    def disconnect(self) -> None:
+        if self.accepted:
+            self._packets.disconnect(self)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        self._packets.close(code, reason)
+
+
+_MSGPACK = MsgpackDecoder()  # keeps nothing between packets: one serves all

@@ -1,0 +1,50 @@
+"""From an event's name to its handler: route, middleware, decoding, handling, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lbproto.context import Context, Services
+from lbproto.errors import InvalidRequest
+from lbproto.middleware import Middleware, fold
+from lbproto.middleware.errors import errors
+from lbproto.registry import Registry
+from lbproto.session import Session
+from lbproto.wire.port import Inbound
+
+__all__ = ["Dispatcher"]
+
+_SHOWN_NAME = 128
+
+
+class Dispatcher:
+    """Serves the requests of every session of one server.
+
+    Args:
+        registry: who answers what.
+        services: what contexts give access to.
+        middleware: the host's own, between error handling and decoding, the first outermost.
+    """
+
+    def __init__(
+        self, registry: Registry, services: Services, middleware: Iterable[Middleware] = ()
+    ) -> None:
+        self._registry = registry
+        self._services = services
+        self._endpoint = fold([errors, *middleware], _handle)
+
+    async def dispatch(self, session: Session, inbound: Inbound) -> None:
+        """Serve one request; whatever goes wrong in it is answered, not raised."""
+        route = self._registry.routes.get(inbound.name)
+        await self._endpoint(Context(self._services, session, inbound, route))
+
+
+async def _handle(ctx: Context) -> None:
+    """The innermost endpoint: only here is the payload decoded."""
+    route = ctx.route
+    if route is None:
+        raise InvalidRequest(f"There is no event {ctx.inbound.name[:_SHOWN_NAME]!r}")
+    ctx.request = ctx.inbound.arguments.first(route.request)
+    answer = await route.handler(ctx, ctx.request)
+    if answer is not None:
+        ctx.emit(answer)

@@ -1,0 +1,180 @@
+"""Delivery on one node: who gets an event, and one encoding of it for each wire format in use.
+
+A broadcast puts the same frame into each member's outbox, synchronously: no task, no await and no
+encoding for any recipient. The other nodes get it through pub/sub, once per node.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import anyio
+import msgspec
+from msgspec import Raw
+
+from lbproto.backends.base import PubSub
+from lbproto.events import Event
+from lbproto.outbox import Outcome
+from lbproto.registry import Emission, Registry
+from lbproto.rooms import Member, Rooms
+from lbproto.transport import Frame
+from lbproto.wire.formats import RequestId, WireFormat
+
+__all__ = ["Hub", "Receipt"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one emit, on this node.
+
+    Attributes:
+        matched: sessions it was meant for.
+        queued: those in whose outbox it is now.
+        dropped: those whose full outbox had no room for it.
+        conflated: those of `queued` where it replaced an older event.
+    """
+
+    matched: int
+    queued: int
+    dropped: int
+    conflated: int
+
+
+class _Remote(msgspec.Struct, array_like=True):
+    """A broadcast on its way to another node."""
+
+    event: str
+    except_: tuple[str, ...]
+    payload: Raw
+
+
+class Hub:
+    """One node's delivery.
+
+    Args:
+        rooms: who is where.
+        registry: how each event is sent.
+        pubsub: the way to the other nodes.
+    """
+
+    def __init__(self, rooms: Rooms, registry: Registry, pubsub: PubSub) -> None:
+        self._rooms = rooms
+        self._registry = registry
+        self._pubsub = pubsub
+        self._deserted: set[str] = set()
+        self._wake = anyio.Event()
+
+    def send(self, member: Member, event: Event, answers: RequestId | None = None) -> Receipt:
+        """Send to one session.
+
+        Args:
+            answers: the request this answers.
+
+        Raises:
+            UsageError: nobody declared the event.
+        """
+        emission = self._registry.emission(event)
+        frame = _encode(member.format, emission, event, answers)
+        return _receipt(1, {member.push(frame): 1})
+
+    def publish(self, room: str, event: Event, except_: Collection[str] = ()) -> Receipt:
+        """Send to everyone in a room, on every node.
+
+        Args:
+            except_: ids of sessions that do not get it.
+
+        Raises:
+            UsageError: nobody declared the event.
+            Overloaded: the buffer to the other nodes is full; nobody got it.
+        """
+        emission = self._registry.emission(event)
+        payload = msgspec.msgpack.encode(event)
+        remote = _Remote(event.event_name, tuple(except_), Raw(payload))
+        self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
+        return self._deliver(room, emission, event, except_)
+
+    def _deliver(
+        self, name: str, emission: Emission, event: Event, except_: Collection[str]
+    ) -> Receipt:
+        room = self._rooms.get(name)
+        if room is None:
+            return Receipt(0, 0, 0, 0)
+        frames: dict[WireFormat, Frame] = {}
+        outcomes: dict[int, int] = {}
+        matched = 0
+        members: Iterable[Member] = room.members
+        if except_:
+            members = [member for member in members if member.sid not in except_]
+        for member in members:
+            matched += 1
+            frame = frames.get(member.format)
+            if frame is None:
+                frame = frames[member.format] = _encode(member.format, emission, event)
+            outcome = member.push(frame)
+            if outcome:
+                outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        for member, hold in room.held.items():
+            if member.sid not in except_:
+                matched += 1
+                hold.frames.append(_encode(member.format, emission, event))
+        return _receipt(matched, outcomes)
+
+    async def arrive(self, room: str) -> None:
+        """A session is about to join: have the room's events from the other nodes."""
+        await self._pubsub.subscribe(room)
+
+    def depart(self, room: str) -> None:
+        """A session has left; once nobody is in the room, its events are no longer asked for."""
+        if self._rooms.get(room) is None:
+            self._deserted.add(room)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Pump what the other nodes send, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._unsubscribe_deserted)
+            async for room, payload in self._pubsub.messages():
+                try:
+                    self._receive(room, payload)
+                except Exception:
+                    logger.exception("a message from another node was not delivered")
+
+    def _receive(self, room: str, payload: bytes) -> None:
+        remote = msgspec.msgpack.decode(payload, type=_Remote)
+        emission = self._registry.emissions.get(remote.event)
+        if emission is None:
+            logger.error("another node sent %r, which no plugin here declares", remote.event)
+            return
+        event = msgspec.msgpack.decode(remote.payload, type=emission.event)
+        self._deliver(room, emission, event, remote.except_)
+
+    async def _unsubscribe_deserted(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            while self._deserted:
+                room = self._deserted.pop()
+                if self._rooms.get(room) is None:
+                    await self._pubsub.unsubscribe(room)
+
+
+def _encode(
+    format_: WireFormat, emission: Emission, event: Event, answers: RequestId | None = None
+) -> Frame:
+    policy = emission.policy
+    return format_.event(
+        event.event_name,
+        (event,),
+        answers=answers,
+        overflow=policy.overflow,
+        key=policy.key(event) if policy.key else None,
+    )
+
+
+def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:
+    dropped = outcomes.get(Outcome.DROPPED, 0)
+    return Receipt(matched, matched - dropped, dropped, outcomes.get(Outcome.CONFLATED, 0))

@@ -1,0 +1,57 @@
+"""The outermost middleware: whatever goes wrong becomes one envelope, and the request settles."""
+
+from __future__ import annotations
+
+import logging
+from secrets import token_hex
+
+from lbproto.context import Context
+from lbproto.errors import Internal, InvalidRequest, RateLimited, RequestError
+from lbproto.events import ErrorEvent, Event
+from lbproto.messages import Error, RateLimitError, ValidationError
+from lbproto.middleware import Endpoint
+
+__all__ = ["errors"]
+
+logger = logging.getLogger(__name__)
+
+
+async def errors(ctx: Context, call_next: Endpoint) -> None:
+    """Answer a failed request in the contract's envelope; nothing but cancellation gets past.
+
+    A failure that is ours is told as `INTERNAL` with an incident id, and logged under the same id;
+    what it was is never shown to the client.
+    """
+    try:
+        await call_next(ctx)
+        ctx.settle()
+    except RequestError as error:
+        ctx.refuse(_event(ctx, error))
+    except Exception:
+        incident = token_hex(8)
+        logger.exception("incident %s in %r", incident, ctx.inbound.name[:128])
+        ctx.refuse(_event(ctx, Internal(f"Something failed on our side; incident {incident}")))
+
+
+def _event(ctx: Context, error: RequestError) -> ErrorEvent:
+    return _event_class(ctx, error).of(error, **_request_fields(ctx))
+
+
+def _event_class(ctx: Context, error: RequestError) -> type[ErrorEvent]:
+    if isinstance(error, RateLimited):
+        return RateLimitError
+    if ctx.route is None or ctx.request is None:
+        return ValidationError if isinstance(error, InvalidRequest) else Error
+    if ctx.refused is not None:
+        return ctx.refused
+    return ValidationError if isinstance(error, InvalidRequest) else Error
+
+
+def _request_fields(ctx: Context) -> dict[str, object]:
+    """What a domain's error event may repeat of the request, and the request's name."""
+    request: Event | None = ctx.request
+    fields: dict[str, object] = {}
+    if request is not None:
+        fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    fields["event"] = ctx.inbound.name[:128]
+    return fields

@@ -1,0 +1,168 @@
+"""Plugins: what a domain adds to a server, declared by a factory.
+
+A plugin's handlers are looked at once, when they are registered: a wrong signature fails at
+start-up with a sentence that says what is expected, never at the first request.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from lbproto.errors import UsageError
+from lbproto.events import ErrorEvent, Event
+from lbproto.overflow import OverflowPolicy, disconnect
+from lbproto.registry import Emission, Registry, RoomPattern, Route
+
+if TYPE_CHECKING:
+    from lbproto.server import Server
+
+__all__ = ["Lifespan", "Plugin"]
+
+Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+
+class Plugin:
+    """A domain's requests, events and rooms.
+
+    Args:
+        name: unique in a server.
+        lifespan: `lifespan(server)` is an async context manager that the server enters when it
+            starts and leaves when it stops: for feeds, pools, and tasks in a task group of its own.
+    """
+
+    def __init__(self, name: str, *, lifespan: Lifespan | None = None) -> None:
+        self.name = name
+        self.lifespan = lifespan
+        self._routes: list[Route] = []
+        self._rooms: list[RoomPattern] = []
+        self._emissions: list[Emission] = []
+
+    def on(
+        self, request: type[Event], *, refused: type[ErrorEvent] | None = None
+    ) -> Callable[[F], F]:
+        """Declare what answers a request.
+
+        The decorated function is `async (ctx: Context, request: Request) -> Answer`; the events
+        that its return annotation names are declared with it. An answer of None is none.
+
+        Args:
+            request: the event a client sends.
+            refused: carries a refusal; by default `validation_error` or `error`.
+
+        Raises:
+            UsageError: the function does not look like that.
+        """
+
+        def register(handler: F) -> F:
+            hints = _hints(handler)
+            parameters = list(inspect.signature(handler).parameters)
+            if len(parameters) != 2:
+                raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
+            if hints.get(parameters[1], request) is not request:
+                raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
+            self._routes.append(Route(request, handler, refused, self.name))
+            self._declare(handler, hints, refused)
+            return handler
+
+        return register
+
+    def room(
+        self, pattern: str, *, announce: bool = True, refused: type[ErrorEvent] | None = None
+    ) -> Callable[[F], F]:
+        """Declare a family of rooms that clients may subscribe to.
+
+        The decorated function is `async (ctx: Context, <placeholder>: str, ...) -> FirstMessage`.
+        It decides who gets in: it raises a `RequestError` to refuse. What it returns is sent to
+        the newcomer as the room's first message; what is published to the room while it runs is
+        taken to be contained in that (see `Context.mark_snapshot`).
+
+        Args:
+            pattern: `market:{symbol}`; a placeholder matches anything but ":".
+            announce: whether members are told of users who join and leave.
+            refused: carries a refusal; by default `error`.
+
+        Raises:
+            UsageError: the function does not look like that.
+        """
+
+        def register(join: F) -> F:
+            room = RoomPattern(pattern, join, announce, refused, self.name)
+            expected = room.placeholders
+            if list(inspect.signature(join).parameters)[1:] != expected:
+                shown = "".join(f", {name}: str" for name in expected)
+                raise _wrong(join, f"(ctx: Context{shown})")
+            self._rooms.append(room)
+            self._declare(join, _hints(join), refused)
+            return join
+
+        return register
+
+    def emits(self, *events: type[Event], overflow: OverflowPolicy = disconnect) -> None:
+        """Declare events that this plugin sends.
+
+        Args:
+            overflow: what a slow client's full outbox does with them.
+        """
+        self._emissions.extend(Emission(event, overflow, self.name) for event in events)
+
+    def register(self, registry: Registry) -> None:
+        """Add everything declared here to a server's registry.
+
+        Raises:
+            UsageError: something clashes with another plugin.
+        """
+        for emission in self._emissions:
+            registry.add_emission(emission)
+        for route in self._routes:
+            registry.add_route(route)
+        for room in self._rooms:
+            registry.add_room(room)
+
+    def _declare(self, handler: F, hints: dict[str, Any], refused: type[ErrorEvent] | None) -> None:
+        self.emits(*_events_in(hints.get("return"), handler))
+        if refused is not None:
+            self.emits(refused)
+
+
+def _hints(handler: Callable[..., Any]) -> dict[str, Any]:
+    if not inspect.iscoroutinefunction(handler):
+        raise UsageError(f"{handler.__qualname__} must be an async function")
+    local = inspect.getclosurevars(handler).nonlocals
+    try:
+        return get_type_hints(handler, localns={**_callers_names(handler), **local})
+    except NameError as error:
+        raise UsageError(
+            f"the annotations of {handler.__qualname__} cannot be read ({error}): "
+            "import the event classes at run time, not under TYPE_CHECKING"
+        ) from None
+
+
+def _callers_names(handler: Callable[..., Any]) -> dict[str, Any]:
+    """Names of the function that defines the handler: plugins are made inside factories."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == handler.__code__.co_filename:
+            return dict(frame.f_locals)
+        frame = frame.f_back
+    return {}
+
+
+def _events_in(annotation: Any, handler: Callable[..., Any]) -> list[type[Event]]:
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    events = []
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, Event):
+            events.append(part)
+        elif part not in (None, NoneType, Any):
+            raise UsageError(f"{handler.__qualname__} must return events or None, not {part!r}")
+    return events
+
+
+def _wrong(handler: Callable[..., Any], expected: str) -> UsageError:
+    found = inspect.signature(handler)
+    return UsageError(f"{handler.__qualname__}{found} must have the signature {expected}")

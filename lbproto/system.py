@@ -1,0 +1,62 @@
+"""The System domain: every server has it. Written with the same means as any other plugin."""
+
+from __future__ import annotations
+
+from lbproto.clock import Clock, iso_timestamp
+from lbproto.context import Context
+from lbproto.errors import Unauthorized
+from lbproto.membership import Membership
+from lbproto.messages import (
+    Connected,
+    Error,
+    Ping,
+    Pong,
+    RateLimitError,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+    UserJoinedRoom,
+    UserLeftRoom,
+    ValidationError,
+)
+from lbproto.plugin import Plugin
+
+__all__ = ["system"]
+
+
+def system(membership: Membership, clock: Clock) -> Plugin:
+    """The plugin that answers `ping`, `subscribe` and `unsubscribe`.
+
+    Args:
+        membership: the server's rooms.
+        clock: the server's.
+    """
+    plugin = Plugin("system")
+    plugin.emits(Connected, UserJoinedRoom, UserLeftRoom)
+    plugin.emits(RateLimitError, ValidationError, Error)
+
+    @plugin.on(Ping)
+    async def ping(ctx: Context, request: Ping) -> Pong:  # noqa: ARG001 - the signature of handlers
+        return Pong(timestamp=iso_timestamp(int(clock.now() * 1000)))
+
+    @plugin.on(Subscribe)
+    async def subscribe(ctx: Context, request: Subscribe) -> Subscribed | None:
+        room = request.room
+        async with membership.joining(ctx, room) as first:
+            ctx.emit(Subscribed(room=room, subscriber_count=membership.count(room)))
+            if first is not None:
+                ctx.emit(first)
+        return None
+
+    @plugin.on(Unsubscribe)
+    async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed:
+        membership.leave(ctx.session, request.room)
+        return Unsubscribed(room=request.room)
+
+    @plugin.room("user:{user_id}", announce=False)
+    async def personal(ctx: Context, user_id: str) -> None:
+        if user_id != ctx.user_id:
+            raise Unauthorized("This is another user's personal room")
+
+    return plugin
