@@ -12,8 +12,11 @@ from contextlib import AbstractAsyncContextManager
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
+from lbproto.messages import Subscribe
 from lbproto.overflow import OverflowPolicy, disconnect
 from lbproto.registry import Emission, Registry, RoomPattern, Route
 
@@ -65,6 +68,7 @@ class Plugin:
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             if hints.get(parameters[1], request) is not request:
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
+            _check_refusal(refused, request)
             self._routes.append(Route(request, handler, refused, self.name))
             self._declare(handler, hints, refused)
             return handler
@@ -91,6 +95,7 @@ class Plugin:
         """
 
         def register(join: F) -> F:
+            _check_refusal(refused, Subscribe)
             room = RoomPattern(pattern, join, announce, refused, self.name)
             expected = room.placeholders
             if list(inspect.signature(join).parameters)[1:] != expected:
@@ -127,6 +132,20 @@ class Plugin:
         self.emits(*_events_in(hints.get("return"), handler))
         if refused is not None:
             self.emits(refused)
+
+
+def _check_refusal(refused: type[ErrorEvent] | None, request: type[Event]) -> None:
+    """A refusal can always be made: what it needs is in the envelope or in the request."""
+    if refused is None:
+        return
+    known = {*ErrorEvent.__struct_fields__, *request.__struct_fields__, "event"}
+    needed = {field.name for field in msgspec.structs.fields(refused) if field.required}
+    missing = ", ".join(sorted(needed - known))
+    if missing:
+        raise UsageError(
+            f"{refused.__qualname__} cannot refuse {request.__qualname__}: "
+            f"give {missing} a default, or the request a field of that name"
+        )
 
 
 def _hints(handler: Callable[..., Any]) -> dict[str, Any]:

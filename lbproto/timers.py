@@ -5,7 +5,8 @@ A task per connection that sleeps would cost more memory than the rest of an idl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -51,6 +52,15 @@ class Timers:
         if when < self._wakes_at and self._sleep is not None:
             self._sleep.cancel()
         return timer
+
+    @contextmanager
+    def deadline(self, when: float, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` if the body has not ended when the clock shows `when`."""
+        timer = self.call_at(when, callback)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def call_due(self, now: float) -> float:
         """Call what is due.

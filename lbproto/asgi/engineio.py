@@ -142,7 +142,9 @@ class EngineEndpoint:
             Whether it has; otherwise it is closed, and the session goes on polling.
         """
         probed = False
-        with anyio.move_on_after(self._runtime.settings.upgrade_timeout):
+        runtime = self._runtime
+        deadline = runtime.clock.monotonic() + runtime.settings.upgrade_timeout
+        with anyio.CancelScope() as scope, runtime.timers.deadline(deadline, scope.cancel):
             while (packet := message_of(await receive())) is not None:
                 try:
                     answer = connection.receive_probe(packet, transport)

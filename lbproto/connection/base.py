@@ -33,6 +33,16 @@ logger = logging.getLogger(__name__)
 Work = Callable[[], Awaitable[None]]
 
 
+_MAX_UTF8 = 4  # bytes a character takes
+
+
+def _size_exceeds(message: Message, most: int) -> bool:
+    """Whether a message is larger than `most` bytes; text is only encoded where it is close."""
+    if isinstance(message, str) and len(message) <= most < len(message) * _MAX_UTF8:
+        return len(message.encode(errors="surrogatepass")) > most
+    return len(message) > most
+
+
 class Connection(ABC):
     """A peer that is connected.
 
@@ -91,7 +101,7 @@ class Connection(ABC):
         """
         if self.closed or self._close_after_flush is not None:
             return True
-        if len(message) > self.runtime.settings.max_payload:
+        if _size_exceeds(message, self.runtime.settings.max_payload):
             self.fail(CloseCode.TOO_BIG, "the message is larger than a payload may be")
             return False
         try:

@@ -110,7 +110,8 @@ class Runtime:
         """Let every outbox run dry, then close; whoever does not read is not waited for."""
         for connection in list(self.connections):
             connection.close(CloseCode.SERVICE_RESTART, "the server is stopping")
-        with anyio.move_on_after(_DRAIN_SECONDS):
+        deadline = self.clock.monotonic() + _DRAIN_SECONDS
+        with anyio.CancelScope() as scope, self.timers.deadline(deadline, scope.cancel):
             for connection in list(self.connections):
                 await connection.wait_closed()
         for connection in list(self.connections):
