@@ -51,7 +51,7 @@ class Candle(Event):
 class DemoTokens:
     """Any token `demo-<name>` is the user `<name>`."""
 
-    async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002
+    async def authenticate(self, token: str, peer: Peer) -> Identity:
         if not token.startswith("demo-"):
             raise Unauthorized("the token is demo-<name>")
         return Identity(token.removeprefix("demo-"))

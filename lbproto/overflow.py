@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["Overflow", "OverflowPolicy", "conflate", "disconnect", "drop_oldest"]
-
-E = TypeVar("E")
 
 
 class Overflow(Enum):
@@ -36,7 +34,7 @@ drop_oldest = OverflowPolicy(Overflow.DROP_OLDEST)
 """Drop the oldest queued events of this policy to make room, counted."""
 
 
-def conflate(key: Callable[[E], Hashable]) -> OverflowPolicy:
+def conflate(key: Callable[[Any], Hashable]) -> OverflowPolicy:
     """Keep only the newest queued event of each key, whether or not the outbox is full.
 
     Args:
