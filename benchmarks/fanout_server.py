@@ -2,9 +2,10 @@
 
     python benchmarks/fanout_server.py --port 8095
 
-Full sessions over Socket.IO's wire: authentication (any token `demo-<name>`), rooms, bounded outboxes,
-receipts. Each published event is about 190 bytes long on the wire and starts with the moment it was
-built (`t`, monotonic nanoseconds), so that a load generator can tell the delay of a delivery.
+Full sessions over Socket.IO's wire: authentication (any token `demo-<name>`), rooms, bounded
+outboxes, receipts. Each published event is about 190 bytes long on the wire and starts with the
+moment it was built (`t`, monotonic nanoseconds), so that a load generator can tell the delay of a
+delivery.
 """
 
 from __future__ import annotations

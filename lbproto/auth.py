@@ -35,7 +35,7 @@ class Authenticator(Protocol):
         """Who this token belongs to.
 
         Args:
-            token: without the prefix `Bearer `; "" where the client sent none.
+            token: without the prefix `Bearer`; "" where the client sent none.
             peer: who shows it.
 
         Raises:
@@ -67,6 +67,6 @@ class StaticTokens:
 
 
 def strip_bearer(token: str) -> str:
-    """The token without the optional prefix `Bearer ` (any case)."""
+    """The token without the optional prefix `Bearer` (any case)."""
     token = token.strip()
     return token[len(_BEARER) :].lstrip() if token.lower().startswith(_BEARER) else token

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from lbproto.auth import Authenticator, strip_bearer
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
@@ -27,6 +25,7 @@ from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
 from lbproto.system import system
+from lbproto.tasks import background_tasks
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.port import Inbound, Refused, Socket
 from lbproto.wire.settings import Settings
@@ -128,14 +127,13 @@ class Server:
         Raises:
             UsageError: it runs already.
         """
-        async with self.storage, self._pubsub, anyio.create_task_group() as tasks:
+        async with self.storage, self._pubsub, background_tasks() as tasks:
             tasks.start_soon(self._hub.run)
             async with self.runtime.run(), AsyncExitStack() as stack:
                 for plugin in self._plugins:
                     if plugin.lifespan is not None:
                         await stack.enter_async_context(plugin.lifespan(self))
                 yield
-            tasks.cancel_scope.cancel()
 
     def to(self, room: str, *, except_: Sequence[str] = ()) -> Target:
         """A room to emit to, from anywhere in the host's program.

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 
 from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
+from lbproto.tasks import background_tasks
 
 __all__ = ["host_lifespan", "serve_lifespan"]
 
@@ -55,9 +56,8 @@ async def host_lifespan(app: ASGIApp, scope: Scope) -> AsyncIterator[None]:
             raise RuntimeError(answer.get("message") or f"the host app failed at {name}")
 
     with inbox_send, inbox, outbox_receive:
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             tasks.start_soon(run)
             await step("startup")
             yield
             await step("shutdown")
-            tasks.cancel_scope.cancel()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from lbproto.connection.engine import EngineConnection
+from lbproto.connection.polls import Polls
+from lbproto.tasks import background_tasks
 from lbproto.transport import CloseCode
 from lbproto.wire.engineio import State, decode_payload
 from lbproto.wire.settings import ProtocolError
@@ -26,8 +27,17 @@ async def poll(request: Request, connection: EngineConnection) -> Response | Non
     if polls.waiting:
         connection.lost("two polls at a time")
         return _refusal("two polls at a time")
+    body = await _next_body(request, polls)
+    if body is None:
+        connection.lost("transport close")
+        return None
+    return PlainTextResponse(body, headers={"cache-control": "no-store"})
+
+
+async def _next_body(request: Request, polls: Polls) -> str | None:
+    """The body of the answer; None where the client has gone before there was one."""
     body: str | None = None
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
 
         async def watch() -> None:
             while (await request.receive())["type"] != "http.disconnect":
@@ -36,11 +46,7 @@ async def poll(request: Request, connection: EngineConnection) -> Response | Non
 
         tasks.start_soon(watch)
         body = await polls.poll()
-        tasks.cancel_scope.cancel()
-    if body is None:
-        connection.lost("transport close")
-        return None
-    return PlainTextResponse(body, headers={"cache-control": "no-store"})
+    return body
 
 
 async def post(request: Request, connection: EngineConnection) -> Response:

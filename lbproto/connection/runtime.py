@@ -14,6 +14,7 @@ from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
 from lbproto.errors import UsageError
+from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode
 from lbproto.wire.settings import Settings
@@ -91,7 +92,7 @@ class Runtime:
         """
         if self._tasks is not None:
             raise UsageError("this lbproto server runs already: start it once per process")
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             self._tasks = tasks
             self._writer = Writer(self.start_soon)
             tasks.start_soon(self._writer.run)
@@ -103,7 +104,6 @@ class Runtime:
                 self.accepting = False
                 with anyio.CancelScope(shield=True):
                     await self._close_all()
-                tasks.cancel_scope.cancel()
                 self._tasks = self._writer = None
 
     async def _close_all(self) -> None:

@@ -1,0 +1,29 @@
+"""Tasks that live as long as a block of code, and an error of that block as it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+__all__ = ["background_tasks"]
+
+
+@asynccontextmanager
+async def background_tasks() -> AsyncIterator[TaskGroup]:
+    """A task group whose tasks are cancelled when the body ends.
+
+    What the body raises comes out as it is, not in an exception group: a plugin that cannot start
+    says why in one line. What a task raises comes out in a group, as from any task group.
+    """
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
