@@ -94,10 +94,9 @@ class EngineEndpoint:
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         response = await self._answer(request, peer_of(scope))
-        if response is not None:
-            await response(scope, receive, send)
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request, peer: Peer) -> Response | None:
+    async def _answer(self, request: Request, peer: Peer) -> Response:
         try:
             connection = self._find(peer, "polling")
             if connection is None:

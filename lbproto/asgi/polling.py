@@ -6,7 +6,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from lbproto.connection.engine import EngineConnection
-from lbproto.connection.polls import Polls
 from lbproto.tasks import background_tasks
 from lbproto.transport import CloseCode
 from lbproto.wire.engineio import State, decode_payload
@@ -15,38 +14,24 @@ from lbproto.wire.settings import ProtocolError
 __all__ = ["poll", "post"]
 
 
-async def poll(request: Request, connection: EngineConnection) -> Response | None:
-    """Answer a poll as soon as there is something for it.
-
-    Returns:
-        The answer; None where the client has given up waiting, which ends the session.
-    """
+async def poll(request: Request, connection: EngineConnection) -> Response:
+    """Answer a poll as soon as there is something for it; a client that gives up is gone."""
     polls = connection.polls
     if polls is None or connection.closed:
         return _refusal("the session has left polling")
     if polls.waiting:
         connection.lost("two polls at a time")
         return _refusal("two polls at a time")
-    body = await _next_body(request, polls)
-    if body is None:
-        connection.lost("transport close")
-        return None
-    return PlainTextResponse(body, headers={"cache-control": "no-store"})
 
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        connection.lost("transport close")  # which ends the poll too
 
-async def _next_body(request: Request, polls: Polls) -> str | None:
-    """The body of the answer; None where the client has gone before there was one."""
-    body: str | None = None
     async with background_tasks() as tasks:
-
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            tasks.cancel_scope.cancel()
-
         tasks.start_soon(watch)
         body = await polls.poll()
-    return body
+    return PlainTextResponse(body, headers={"cache-control": "no-store"})
 
 
 async def post(request: Request, connection: EngineConnection) -> Response:
