@@ -1,0 +1,22 @@
+"""Sphinx configuration."""
+
+from importlib.metadata import version as distribution_version
+
+project = "lbproto"
+author = "The lbproto authors"
+copyright = "2026, The lbproto authors"
+release = distribution_version("lbproto")
+version = release
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+default_role = "code"
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = f"lbproto {release}"

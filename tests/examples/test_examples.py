@@ -1,0 +1,104 @@
+"""Every example does what it says, served as its reader would serve it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.serving import free_port, serving
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FROM_EXAMPLES = ("--app-dir", str(EXAMPLES))
+FACTORY = (*FROM_EXAMPLES, "--factory")
+
+
+def exchange(socket: ClientConnection, event: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Send a request; the frame that answers it."""
+    socket.send(json.dumps({"event": event, "data": data, "id": 1}))
+    while True:
+        frame: dict[str, Any] = json.loads(socket.recv(timeout=20))
+        if frame.get("re") == 1:
+            return frame
+
+
+@contextmanager
+def alice(address: str) -> Iterator[ClientConnection]:
+    """A client that is connected as the examples' user."""
+    with connect(f"{address}/ws", additional_headers={"authorization": "Bearer secret"}) as socket:
+        assert json.loads(socket.recv(timeout=20))["event"] == "connected"
+        yield socket
+
+
+def test_hello_answers_and_refuses() -> None:
+    with serving("hello:server.asgi", options=FACTORY) as server, alice(server.ws) as socket:
+        assert exchange(socket, "greet", {"name": "Bob"}) == {
+            "event": "greeting",
+            "data": {"text": "Hello Bob, from alice"},
+            "re": 1,
+        }
+        # The README shows this refusal to the letter.
+        assert exchange(socket, "greet", {"name": 5}) == {
+            "event": "validation_error",
+            "data": {
+                "code": "INVALID_REQUEST",
+                "message": "Expected `str`, got `int` - at `$.name`",
+                "event": "greet",
+            },
+            "re": 1,
+        }
+
+
+def test_fastapi_host_tells_the_room_of_an_order() -> None:
+    app = serving("fastapi_host:app", options=FROM_EXAMPLES)
+    with app as server, alice(server.ws) as socket:
+        assert exchange(socket, "subscribe", {"room": "orders"})["event"] == "subscribed"
+        assert httpx.post(f"{server.http}/orders/ACME").json() == {"told": 1}
+        placed = json.loads(socket.recv(timeout=20))
+        assert placed == {"event": "order_placed", "data": {"orderId": 1, "symbol": "ACME"}}
+
+
+def test_ticker_shows_the_price_and_goes_on() -> None:
+    app = serving("ticker:server.asgi", options=FACTORY)
+    with app as server, alice(server.ws) as socket:
+        assert exchange(socket, "subscribe", {"room": "ticks:ACME"})["event"] == "subscribed"
+        ticks = [json.loads(socket.recv(timeout=20)) for _ in range(3)]
+        assert {tick["event"] for tick in ticks} == {"tick"}
+        first = ticks[0]["data"]["price"]
+        assert [tick["data"]["price"] for tick in ticks] == [first, first + 1, first + 2]
+
+
+def test_visits_are_counted_by_user_and_place() -> None:
+    app = serving("visits:server.asgi", options=FACTORY)
+    with app as server, alice(server.ws) as socket:
+        visited = [exchange(socket, "visit", {"place": "rome"})["data"]["times"] for _ in "123"]
+        assert visited == [1, 2, 3]
+        assert exchange(socket, "visit", {"place": "paris"})["data"]["times"] == 1
+        refused = exchange(socket, "visit", {"place": "atlantis"})
+        assert refused["event"] == "error"
+        assert refused["data"]["message"] == "There is no such place. Places: paris, rome"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("path", ["engine.io", "socket.io"])
+def test_echo_servers_take_their_times_in_milliseconds(path: str, backend: str) -> None:
+    port = free_port()
+    script = EXAMPLES / f"{path.replace('.', '')}_echo.py"
+    options = ["--ping-interval", "300", "--ping-timeout", "200", "--backend", backend]
+    server = subprocess.Popen([sys.executable, script, "--port", str(port), *options])
+    try:
+        url = f"http://127.0.0.1:{port}/{path}/?EIO=4&transport=polling"
+        with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
+            told = json.loads(client.get(url).text[1:])
+        assert (told["pingInterval"], told["pingTimeout"]) == (300, 200)
+    finally:
+        server.terminate()
+        server.wait(20)

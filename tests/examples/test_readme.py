@@ -1,0 +1,29 @@
+"""The README shows what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_sample_is_the_example() -> None:
+    sample = README.partition("<!-- sample: start -->\n```python\n")[2].partition("```")[0]
+    assert sample == (ROOT / "examples" / "hello.py").read_text()
+
+
+def test_it_stays_short() -> None:
+    assert len(README.splitlines()) < 150
+    assert len((ROOT / "examples" / "hello.py").read_text().splitlines()) <= 20
+
+
+def test_its_links_lead_somewhere() -> None:
+    targets = [part.partition(")")[0] for part in README.split("](")[1:]]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_examples_stay_short() -> None:
+    for example in (ROOT / "examples").glob("*.py"):
+        assert len(example.read_text().splitlines()) < 60, example.name
