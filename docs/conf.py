@@ -1,6 +1,8 @@
 """Sphinx configuration."""
 
+import sys
 from importlib.metadata import version as distribution_version
+from pathlib import Path
 
 project = "lbproto"
 author = "The lbproto authors"
@@ -8,7 +10,8 @@ copyright = "2026, The lbproto authors"
 release = distribution_version("lbproto")
 version = release
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["event_reference", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 default_role = "code"
 myst_heading_anchors = 3
