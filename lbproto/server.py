@@ -88,18 +88,19 @@ class Server:
         self.namespaces = frozenset(namespaces)
         self.allowed_origins = tuple(allowed_origins)
         self._auth = auth
+        self._started = False
         self._pubsub = pubsub or MemoryPubSub()
-        rooms = Rooms()
+        rooms = Rooms(self.settings.max_queued_frames, self.settings.max_queued_bytes)
         self._hub = Hub(rooms, self.registry, self._pubsub)
         self._membership = Membership(self.registry, rooms, self._hub, self.clock, max_rooms)
-        self._plugins = [system(self._membership, self.clock), *plugins]
+        self.plugins = (system(self._membership, self.clock), *plugins)
         self._register()
         services = Services(self._hub, self.storage, self.clock)
         self._dispatcher = Dispatcher(self.registry, services, middleware)
 
     def _register(self) -> None:
         names: set[str] = set()
-        for plugin in self._plugins:
+        for plugin in self.plugins:
             if plugin.name in names:
                 raise UsageError(f"two plugins are called {plugin.name!r}")
             names.add(plugin.name)
@@ -127,13 +128,28 @@ class Server:
         Raises:
             UsageError: it runs already.
         """
-        async with self.storage, self._pubsub, background_tasks() as tasks:
-            tasks.start_soon(self._hub.run)
-            async with self.runtime.run(), AsyncExitStack() as stack:
-                for plugin in self._plugins:
-                    if plugin.lifespan is not None:
-                        await stack.enter_async_context(plugin.lifespan(self))
-                yield
+        if self._started:  # before the backends are entered: they are those of the one that runs
+            raise UsageError("this lbproto server runs already: start it once per process")
+        self._started = True
+        try:
+            async with self.storage, self._pubsub, background_tasks() as tasks:
+                tasks.start_soon(self._hub.run)
+                async with self.runtime.run(), AsyncExitStack() as stack:
+                    for plugin in self.plugins:
+                        if plugin.lifespan is not None:
+                            await stack.enter_async_context(plugin.lifespan(self))
+                    yield
+        finally:
+            self._started = False
+
+    async def close(self) -> None:
+        """Take no new connections and close those there are; returns when they are closed.
+
+        What is queued is sent first, as far as clients take it within two seconds. They are told
+        that the server restarts, and stock clients come back by themselves. Leaving the lifespan
+        does this too; call it where your web server waits for open requests before that.
+        """
+        await self.runtime.close_all()
 
     def to(self, room: str, *, except_: Sequence[str] = ()) -> Target:
         """A room to emit to, from anywhere in the host's program.
@@ -175,7 +191,7 @@ class Server:
         """Take the session out of its rooms."""
         session = _session(socket)
         logger.debug("session %s is over: %s", session.sid, reason)
-        session.closed = True
+        session.end()
         self._membership.leave_all(session)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import PlainTextResponse
 
@@ -27,14 +27,14 @@ __all__ = ["EngineIOApp", "ServerApp", "SocketIOApp"]
 _SOCKETIO_PATH = "/socket.io"
 _PLAIN_PATH = "/ws"
 
-Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+Run = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class _PathApp:
     """Endpoints by path, a lifespan, and a fallback for everything else.
 
     Args:
-        lifespan: runs what the endpoints stand on.
+        run: runs what the endpoints stand on.
         http: endpoints for HTTP, by path without a trailing slash.
         websocket: likewise for websockets.
         fallback: the host's app: gets every other path, and its lifespan is run too.
@@ -42,29 +42,35 @@ class _PathApp:
 
     def __init__(
         self,
-        lifespan: Lifespan,
+        run: Run,
         http: Mapping[str, ASGIApp],
         websocket: Mapping[str, ASGIApp],
         fallback: ASGIApp | None = None,
     ) -> None:
-        self._lifespan = lifespan
+        self._run = run
         self._endpoints = {"http": http, "websocket": websocket}
         self._fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "lifespan":
-            await serve_lifespan(partial(self._lifespans, scope), receive, send)
+            state = scope.get("state", {})
+            await serve_lifespan(partial(self.lifespan, state), receive, send)
             return
         path = route_path(scope).rstrip("/")
         await self._endpoints[kind].get(path, self._fallback or _not_found)(scope, receive, send)
 
     @asynccontextmanager
-    async def _lifespans(self, scope: Scope) -> AsyncIterator[None]:
+    async def lifespan(self, state: dict[str, Any]) -> AsyncIterator[None]:
+        """What an ASGI server's lifespan scope runs; for a program that serves without one.
+
+        Args:
+            state: filled with what the host's lifespan gives to its requests.
+        """
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._lifespan())
+            await stack.enter_async_context(self._run())
             if self._fallback is not None:
-                await stack.enter_async_context(host_lifespan(self._fallback, scope))
+                await stack.enter_async_context(host_lifespan(self._fallback, state))
             yield
 
 
@@ -77,6 +83,7 @@ class ServerApp(_PathApp):
     """
 
     def __init__(self, server: Server, fallback: ASGIApp | None = None) -> None:
+        self.server = server
         origins = server.allowed_origins
         open_sockets = partial(SocketIO, handler=server, namespaces=server.namespaces)
         engine = EngineEndpoint(server.runtime, open_sockets, origins)

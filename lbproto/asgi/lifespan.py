@@ -32,12 +32,17 @@ async def serve_lifespan(
 
 
 @asynccontextmanager
-async def host_lifespan(app: ASGIApp, scope: Scope) -> AsyncIterator[None]:
+async def host_lifespan(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[None]:
     """Run a host app's lifespan around the body. A host that has none is fine.
+
+    Args:
+        app: the host.
+        state: filled with what its lifespan gives to its requests.
 
     Raises:
         RuntimeError: the host failed to start, or to stop; the message is its own.
     """
+    scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
     inbox_send, inbox = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
     outbox, outbox_receive = anyio.create_memory_object_stream[MutableMapping[str, Any]](4)
 

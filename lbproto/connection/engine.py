@@ -36,7 +36,7 @@ class EngineConnection(Connection):
         websocket: the transport it starts on; None for polling.
     """
 
-    __slots__ = ("_above", "_heartbeat", "engine", "polls")
+    __slots__ = ("_above", "_due", "_heartbeat", "engine", "polls")
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class EngineConnection(Connection):
             runtime.new_id(), runtime.settings, now, websocket=websocket is not None
         )
         runtime.engines[self.engine.sid] = self
-        self._heartbeat: Timer = runtime.timers.call_at(self.engine.deadline, self._tick)
+        self._schedule()
         handshake = self.engine.handshake()
         self.push(frame_of(handshake.encode()))
         self._above = open_handler(self)
@@ -70,6 +70,9 @@ class EngineConnection(Connection):
             self._above.message(data)
         elif self.engine.state is State.CLOSED:
             self._closed_by_peer()
+        elif self.engine.deadline < self._due:  # a pong, and the next ping is before its time-out
+            self._heartbeat.cancel()
+            self._schedule()
 
     def _closed_by_peer(self) -> None:
         if self.polls is not None:
@@ -109,6 +112,10 @@ class EngineConnection(Connection):
         if self.polls is not None:
             self.polls.resume()
 
+    def _schedule(self) -> None:
+        self._due = self.engine.deadline
+        self._heartbeat: Timer = self.runtime.timers.call_at(self._due, self._tick)
+
     def _tick(self) -> None:
         now = self.runtime.clock.monotonic()
         if self.congested:
@@ -119,7 +126,7 @@ class EngineConnection(Connection):
             self.outbox.close()
             self.runtime.start_soon(self._end_silent_peer)
             return
-        self._heartbeat = self.runtime.timers.call_at(self.engine.deadline, self._tick)
+        self._schedule()
 
     def expire(self) -> None:
         """Notice now a heartbeat that is overdue, whether or not the timer has come to it."""

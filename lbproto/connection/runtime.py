@@ -101,13 +101,13 @@ class Runtime:
             try:
                 yield
             finally:
-                self.accepting = False
                 with anyio.CancelScope(shield=True):
-                    await self._close_all()
+                    await self.close_all()
                 self._tasks = self._writer = None
 
-    async def _close_all(self) -> None:
-        """Let every outbox run dry, then close; whoever does not read is not waited for."""
+    async def close_all(self) -> None:
+        """Take no new connections, let every outbox run dry, and close; slow ones are cut off."""
+        self.accepting = False
         for connection in list(self.connections):
             connection.close(CloseCode.SERVICE_RESTART, "the server is stopping")
         deadline = self.clock.monotonic() + _DRAIN_SECONDS
