@@ -1,0 +1,37 @@
+"""Market data for lbproto: candles from trades, chart rooms with live updates, recorded feeds."""
+
+from lbproto_market.bundled import bundled_feed, recorded, replayed
+from lbproto_market.events import (
+    Candle,
+    MarketChartInitialData,
+    MarketChartLiveUpdate,
+    MarketDataError,
+    MarketDataResponse,
+    RequestMarketData,
+    Span,
+)
+from lbproto_market.feeds import Feed, Sink
+from lbproto_market.plugin import market
+from lbproto_market.replay import ReplayFeed
+from lbproto_market.resolutions import RESOLUTIONS, Resolution
+from lbproto_market.trades import Trade
+
+__all__ = [
+    "RESOLUTIONS",
+    "Candle",
+    "Feed",
+    "MarketChartInitialData",
+    "MarketChartLiveUpdate",
+    "MarketDataError",
+    "MarketDataResponse",
+    "ReplayFeed",
+    "RequestMarketData",
+    "Resolution",
+    "Sink",
+    "Span",
+    "Trade",
+    "bundled_feed",
+    "market",
+    "recorded",
+    "replayed",
+]

@@ -1,0 +1,64 @@
+"""A trade: what every candle is made of."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+__all__ = ["MalformedTrade", "Trade", "parse_trade"]
+
+# The year 3000. What lies beyond is micro- or nanoseconds taken for milliseconds.
+_END_OF_TIME = 32_503_680_000_000
+
+# Between 1e-18 (a token in wei) and 1e18, so at most 37 digits: the sum of as many trades as will
+# ever be seen stays within the precision that bars are added up with, and is exact.
+_DIGITS = 18
+
+
+class Trade(NamedTuple):
+    """One trade, in the order of its fields: by event time, then by id, then by venue.
+
+    That order decides which trade opens and which one closes a candle.
+    """
+
+    timestamp_ms: int
+    """Event time at the venue, milliseconds since the Unix epoch."""
+    id: int
+    """The venue's number of this trade; grows with time within a venue, and is never reused."""
+    venue: str
+    price: Decimal
+    """Finite and above 0, in the quote asset."""
+    amount: Decimal
+    """Finite and not negative, in the base asset."""
+
+
+class MalformedTrade(ValueError):
+    """A recorded row that is no trade; the message says why."""
+
+
+def parse_trade(timestamp_ms: str, id_: str, price: str, amount: str, *, venue: str) -> Trade:
+    """Read a trade from text, as recordings hold it.
+
+    Raises:
+        MalformedTrade: a field is missing, is no number or is outside what a trade can have.
+    """
+    try:
+        trade = Trade(int(timestamp_ms), int(id_), venue, Decimal(price), Decimal(amount))
+    except (ValueError, InvalidOperation, TypeError):
+        fields = f"{timestamp_ms!r}, {id_!r}, {price!r}, {amount!r}"
+        raise MalformedTrade(f"not four numbers: {fields:.120}") from None
+    if not 0 <= trade.timestamp_ms < _END_OF_TIME:
+        raise MalformedTrade(f"timestamp_ms {timestamp_ms:.40} is outside the years 1970 to 2999")
+    if not _is_exact(trade.price) or trade.price <= 0:
+        raise MalformedTrade(f"price {price:.40} is not a number above 0")
+    if not _is_exact(trade.amount) or trade.amount < 0:
+        raise MalformedTrade(f"amount {amount:.40} is not a number of at least 0")
+    return trade
+
+
+def _is_exact(number: Decimal) -> bool:
+    """Whether sums of such numbers lose nothing."""
+    if not number.is_finite():
+        return False
+    lowest = number.as_tuple().exponent
+    return isinstance(lowest, int) and lowest >= -_DIGITS and number.adjusted() <= _DIGITS
