@@ -54,4 +54,4 @@ def iso_timestamp(milliseconds: int) -> str:
     """
     seconds, rest = divmod(milliseconds, 1000)
     moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}.{rest:03d}Z"  # %Y pads on some systems only

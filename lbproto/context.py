@@ -124,7 +124,7 @@ class Context:
 
     def settle(self) -> None:
         """The request is done: acknowledge it if no event has."""
-        if not self.answered and self.inbound.id is not None:
+        if not self.answered and self.inbound.id is not None and not self.session.closed:
             self.session.socket.acknowledge(self.inbound.id, {"ok": True})
         self.answered = True
 
@@ -147,7 +147,7 @@ class Context:
             self.hold.mark()
 
     def _acknowledge(self, body: dict[str, Any]) -> None:
-        if self.answered:
+        if self.answered or self.session.closed:
             return
         self.answered = True
         if self.inbound.id is not None and not self.session.format.answers_acknowledge:

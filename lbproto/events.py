@@ -84,17 +84,23 @@ class ErrorEvent(Event, kw_only=True):
     retry_after: int | None = None
 
     @classmethod
+    def own_fields(cls) -> list[str]:
+        """Its fields beside the envelope's."""
+        return [name for name in cls.__struct_fields__ if name not in _ENVELOPE]
+
+    @classmethod
     def of(cls, error: RequestError, **fields: Any) -> Self:
         """The envelope of `error`.
 
         Args:
             error: what went wrong.
-            fields: values for the subclass's own fields; those it does not have are ignored.
+            fields: values for the subclass's own fields; those it does not have are ignored, and so
+                are those of the envelope (a request may have a `message` of its own).
 
         Raises:
             UsageError: the subclass has a required field that is not among `fields`.
         """
-        own = {name: fields[name] for name in cls.__struct_fields__ if name in fields}
+        own = {name: fields[name] for name in cls.own_fields() if name in fields}
         try:
             return cls(
                 code=error.code,
@@ -106,3 +112,6 @@ class ErrorEvent(Event, kw_only=True):
             raise UsageError(
                 f"{cls.__name__} cannot carry a refusal: {missing}; give the field a default"
             ) from None
+
+
+_ENVELOPE = frozenset(ErrorEvent.__struct_fields__)

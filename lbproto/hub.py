@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.backends.base import PubSub
+from lbproto.errors import Overloaded
 from lbproto.events import Event
 from lbproto.outbox import Outcome
 from lbproto.registry import Emission, Registry
@@ -67,6 +68,7 @@ class Hub:
         self._pubsub = pubsub
         self._deserted: set[str] = set()
         self._wake = anyio.Event()
+        self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
 
     def send(self, member: Member, event: Event, answers: RequestId | None = None) -> Receipt:
         """Send to one session.
@@ -97,6 +99,17 @@ class Hub:
         self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
         return self._deliver(room, emission, event, except_)
 
+    def announce(self, room: str, event: Event, except_: Collection[str] = ()) -> None:
+        """Like `publish`, for what has happened anyway and whose teller cannot be refused.
+
+        Other nodes that cannot take it are not told; the log says so.
+        """
+        try:
+            self.publish(room, event, except_)
+        except Overloaded as error:
+            logger.warning("%s: only this node was told of %r", error, event.event_name)
+            self._deliver(room, self._registry.emission(event), event, except_)
+
     def _deliver(
         self, name: str, emission: Emission, event: Event, except_: Collection[str]
     ) -> Receipt:
@@ -117,15 +130,14 @@ class Hub:
             outcome = member.push(frame)
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        for member, hold in room.held.items():
-            if member.sid not in except_:
-                matched += 1
-                hold.frames.append(_encode(member.format, emission, event))
         return _receipt(matched, outcomes)
 
     async def arrive(self, room: str) -> None:
         """A session is about to join: have the room's events from the other nodes."""
+        if self._leaving is not None and self._leaving[0] == room:
+            await self._leaving[1].wait()  # or its end could undo what is begun here
         await self._pubsub.subscribe(room)
+        self.depart(room)  # the session may be gone again
 
     def depart(self, room: str) -> None:
         """A session has left; once nobody is in the room, its events are no longer asked for."""
@@ -135,6 +147,9 @@ class Hub:
 
     async def run(self) -> None:
         """Pump what the other nodes send, until cancelled."""
+        self._wake = anyio.Event()  # of this event loop: a server may be run again in another
+        if self._deserted:
+            self._wake.set()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._unsubscribe_deserted)
             async for room, payload in self._pubsub.messages():
@@ -159,7 +174,16 @@ class Hub:
             while self._deserted:
                 room = self._deserted.pop()
                 if self._rooms.get(room) is None:
-                    await self._pubsub.unsubscribe(room)
+                    await self._unsubscribe(room)
+
+    async def _unsubscribe(self, room: str) -> None:
+        done = anyio.Event()
+        self._leaving = room, done
+        try:
+            await self._pubsub.unsubscribe(room)
+        finally:
+            self._leaving = None
+            done.set()
 
 
 def _encode(

@@ -12,14 +12,15 @@ from contextlib import asynccontextmanager
 
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
-from lbproto.errors import InvalidRequest, LimitExceeded
+from lbproto.errors import InvalidRequest, LimitExceeded, Overloaded
 from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.messages import UserJoinedRoom, UserLeftRoom
 from lbproto.presence import Presence
 from lbproto.registry import Registry
-from lbproto.rooms import Rooms
+from lbproto.rooms import Hold, Rooms
 from lbproto.session import Session
+from lbproto.transport import CloseCode
 
 __all__ = ["Membership"]
 
@@ -68,6 +69,7 @@ class Membership:
         Raises:
             NotFound: nobody declared such a room.
             LimitExceeded: the session is in too many rooms.
+            Overloaded: more was published while the first message was made than can be kept.
             RequestError: the room's owner refuses.
         """
         session = ctx.session
@@ -81,15 +83,23 @@ class Membership:
             await self._hub.arrive(room)
             first = await pattern.join(ctx, **values)
             hold.mark()
+            if hold.overflowed:
+                raise Overloaded("More has happened in the room than can be kept for a newcomer")
             if not session.closed and self._rooms.add(room, session) and pattern.announce:
                 self._announce_join(session, room)
             yield first
-            for frame in hold.newer():
-                session.push(frame)
         finally:
             ctx.hold = None
             self._rooms.release(room, session)
+            if room in self._rooms.of(session):
+                self._let_go(hold, session)
             self._hub.depart(room)
+
+    def _let_go(self, hold: Hold, session: Session) -> None:
+        for frame in hold.newer():
+            session.push(frame)
+        if hold.overflowed:  # it was in the room before, and has missed something
+            session.socket.close(CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume")
 
     def leave(self, session: Session, room: str) -> None:
         """Take a session out of a room; no effect where it is not in.
@@ -114,7 +124,7 @@ class Membership:
             if presence.leave(session.user_id):
                 left_at = iso_timestamp(int(self._clock.now() * 1000))
                 left = UserLeftRoom(user_id=session.user_id, room=room, left_at=left_at)
-                self._hub.publish(room, left)
+                self._hub.announce(room, left)
             if not presence:
                 del self._presences[room]
         self._hub.depart(room)
@@ -124,4 +134,4 @@ class Membership:
         if presence.join(session.user_id):
             joined_at = iso_timestamp(int(self._clock.now() * 1000))
             joined = UserJoinedRoom(user_id=session.user_id, room=room, joined_at=joined_at)
-            self._hub.publish(room, joined, except_=(session.sid,))
+            self._hub.announce(room, joined, except_=(session.sid,))

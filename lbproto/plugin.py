@@ -34,12 +34,16 @@ class Plugin:
 
     Args:
         name: unique in a server.
+        description: one line about it, for people: what it serves, and whether that is live.
         lifespan: `lifespan(server)` is an async context manager that the server enters when it
             starts and leaves when it stops: for feeds, pools, and tasks in a task group of its own.
     """
 
-    def __init__(self, name: str, *, lifespan: Lifespan | None = None) -> None:
+    def __init__(
+        self, name: str, *, description: str = "", lifespan: Lifespan | None = None
+    ) -> None:
         self.name = name
+        self.description = description
         self.lifespan = lifespan
         self._routes: list[Route] = []
         self._rooms: list[RoomPattern] = []
@@ -64,19 +68,26 @@ class Plugin:
         def register(handler: F) -> F:
             hints = _hints(handler)
             parameters = list(inspect.signature(handler).parameters)
-            if len(parameters) != 2:
-                raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
-            if hints.get(parameters[1], request) is not request:
+            if (
+                len(parameters) != 2
+                or not _takes(handler, None, None)
+                or hints.get(parameters[1], request) is not request
+            ):
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             _check_refusal(refused, request)
+            self.emits(*_events_in(hints.get("return"), handler), *_given(refused))
             self._routes.append(Route(request, handler, refused, self.name))
-            self._declare(handler, hints, refused)
             return handler
 
         return register
 
     def room(
-        self, pattern: str, *, announce: bool = True, refused: type[ErrorEvent] | None = None
+        self,
+        pattern: str,
+        *,
+        announce: bool = True,
+        refused: type[ErrorEvent] | None = None,
+        example: str = "",
     ) -> Callable[[F], F]:
         """Declare a family of rooms that clients may subscribe to.
 
@@ -86,23 +97,30 @@ class Plugin:
         taken to be contained in that (see `Context.mark_snapshot`).
 
         Args:
-            pattern: `market:{symbol}`; a placeholder matches anything but ":".
+            pattern: `market:{symbol}`; a placeholder matches anything but ":", and that too where
+                it has a star: `user:{user_id*}`.
             announce: whether members are told of users who join and leave.
             refused: carries a refusal; by default `error`.
+            example: a room of this family that there is, for documentation and for trying out.
 
         Raises:
             UsageError: the function does not look like that.
         """
 
         def register(join: F) -> F:
-            _check_refusal(refused, Subscribe)
-            room = RoomPattern(pattern, join, announce, refused, self.name)
+            room = RoomPattern(pattern, join, announce, refused, self.name, example)
             expected = room.placeholders
-            if list(inspect.signature(join).parameters)[1:] != expected:
+            hints = _hints(join)
+            if (
+                list(inspect.signature(join).parameters)[1:] != expected
+                or not _takes(join, None, **dict.fromkeys(expected))
+                or any(hints.get(name, str) is not str for name in expected)
+            ):
                 shown = "".join(f", {name}: str" for name in expected)
                 raise _wrong(join, f"(ctx: Context{shown})")
+            _check_refusal(refused, Subscribe)
+            self.emits(*_events_in(hints.get("return"), join), *_given(refused))
             self._rooms.append(room)
-            self._declare(join, _hints(join), refused)
             return join
 
         return register
@@ -128,10 +146,18 @@ class Plugin:
         for room in self._rooms:
             registry.add_room(room)
 
-    def _declare(self, handler: F, hints: dict[str, Any], refused: type[ErrorEvent] | None) -> None:
-        self.emits(*_events_in(hints.get("return"), handler))
-        if refused is not None:
-            self.emits(refused)
+
+def _given(refused: type[ErrorEvent] | None) -> list[type[ErrorEvent]]:
+    return [] if refused is None else [refused]
+
+
+def _takes(handler: Callable[..., Any], *positional: Any, **named: Any) -> bool:
+    """Whether the handler can be called as it will be."""
+    try:
+        inspect.signature(handler).bind(*positional, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_refusal(refused: type[ErrorEvent] | None, request: type[Event]) -> None:

@@ -17,7 +17,7 @@ from lbproto.overflow import OverflowPolicy, disconnect
 
 __all__ = ["Emission", "Registry", "RoomPattern", "Route"]
 
-_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(\*?)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,14 @@ class RoomPattern:
     """A family of rooms.
 
     Attributes:
-        pattern: the name, with `{placeholders}` that match one or more characters other than ":".
+        pattern: the name, with `{placeholders}` that match one or more characters other than ":";
+            `{placeholder*}` matches ":" too.
         join: `async (ctx, **placeholders) -> Event | None`, called before a session gets in:
             returns the room's first message, or raises a `RequestError` to refuse.
         announce: whether members are told of users who join and leave.
         refused: the event that carries a refusal; None for the general ones.
         plugin: who declared it.
+        example: a room of this family to try; "" for none.
     """
 
     pattern: str
@@ -64,20 +66,24 @@ class RoomPattern:
     announce: bool
     refused: type[ErrorEvent] | None
     plugin: str
+    example: str = ""
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = _PLACEHOLDER.split(self.pattern)
-        source = "".join(
-            f"(?P<{part}>[^:]+)" if index % 2 else re.escape(part)
-            for index, part in enumerate(parts)
-        )
-        object.__setattr__(self, "_regex", re.compile(source))
+        if len(set(self.placeholders)) < len(self.placeholders):
+            raise UsageError(f"the room pattern {self.pattern!r} names a placeholder twice")
+        literals = _PLACEHOLDER.split(self.pattern)[::3]
+        source = re.escape(literals[0])
+        for (name, star), literal in zip(
+            _PLACEHOLDER.findall(self.pattern), literals[1:], strict=True
+        ):
+            source += f"(?P<{name}>{'.' if star else '[^:]'}+){re.escape(literal)}"
+        object.__setattr__(self, "_regex", re.compile(source, re.DOTALL))
 
     @property
     def placeholders(self) -> list[str]:
         """The names between braces, in order."""
-        return _PLACEHOLDER.findall(self.pattern)
+        return [name for name, _ in _PLACEHOLDER.findall(self.pattern)]
 
     def match(self, room: str) -> dict[str, str] | None:
         """The placeholders' values, or None where `room` is not of this family."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from lbproto.outbox import Outbox
 from lbproto.transport import Frame
 from lbproto.wire.formats import WireFormat
 
@@ -31,30 +32,46 @@ class Member(Protocol):
 
 
 class Hold:
-    """One session's events from one room, kept back while its first message is being made."""
+    """Takes a session's place in a room while the session's first message is being made.
 
-    __slots__ = ("_contained", "frames")
+    Up to the mark nothing is kept: the first message will contain it, and a session that was in
+    the room before goes on getting it. From the mark on the hold is the member, and keeps what it
+    is sent, within an outbox's bounds.
 
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self._contained: int | None = None
+    Attributes:
+        overflowed: whether more came than it can keep; something is lost then.
+    """
+
+    __slots__ = ("_kept", "_member", "_room", "format", "overflowed", "push", "sid")
+
+    def __init__(self, room: Room, member: Member, max_frames: int, max_bytes: int) -> None:
+        self._room = room
+        self._member = member
+        self._kept = Outbox(max_frames, max_bytes, lambda: None, self._overflow)
+        self.overflowed = False
+        self.sid: str = member.sid
+        self.format: WireFormat = member.format
+        self.push: Callable[[Frame], int] = self._kept.push
 
     def mark(self) -> None:
         """The first message contains everything published up to now; only the first call counts."""
-        if self._contained is None:
-            self._contained = len(self.frames)
+        self._room.members.pop(self._member, None)
+        self._room.members[self] = None
 
     def newer(self) -> list[Frame]:
-        """What was published after the mark."""
-        return self.frames[self._contained or 0 :]
+        """What was published after the mark; nothing is kept any more."""
+        return self._kept.take()
+
+    def _overflow(self) -> None:
+        self.overflowed = True
 
 
 class Room:
     """One room's sessions on this node.
 
     Attributes:
-        members: those an event is delivered to, in the order they came.
-        held: those whose events are kept back; not all of them are in the room yet.
+        members: those an event is delivered to, in the order they came; for some it is their hold.
+        held: those with a hold; not all of them are in the room yet.
         count: how many sessions are in the room.
     """
 
@@ -67,11 +84,17 @@ class Room:
 
 
 class Rooms:
-    """The rooms that have sessions on this node."""
+    """The rooms that have sessions on this node.
 
-    def __init__(self) -> None:
+    Args:
+        max_held_frames: how many frames a hold keeps.
+        max_held_bytes: how many bytes it keeps.
+    """
+
+    def __init__(self, max_held_frames: int = 4_096, max_held_bytes: int = 4 * 1024 * 1024) -> None:
         self._rooms: dict[str, Room] = {}
         self._of: dict[Member, dict[str, None]] = {}
+        self._bounds = max_held_frames, max_held_bytes
 
     def __len__(self) -> int:
         return len(self._rooms)
@@ -85,10 +108,9 @@ class Rooms:
         return self._of.get(member, {}).keys()
 
     def hold(self, name: str, member: Member) -> Hold:
-        """Keep back the room's events for a session that is in it, or about to be."""
+        """Be ready to keep the room's events for a session that is in it, or about to be."""
         room = self._rooms.setdefault(name, Room())
-        room.members.pop(member, None)
-        hold = room.held[member] = Hold()
+        hold = room.held[member] = Hold(room, member, *self._bounds)
         return hold
 
     def add(self, name: str, member: Member) -> bool:
@@ -110,7 +132,7 @@ class Rooms:
     def release(self, name: str, member: Member) -> None:
         """End a hold: deliver to the session from now on, if it is in the room."""
         room = self._rooms[name]
-        del room.held[member]
+        room.members.pop(room.held.pop(member), None)
         if name in self._of.get(member, ()):
             room.members[member] = None
         self._discard_if_empty(name, room)

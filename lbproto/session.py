@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbproto.auth import Identity
+from lbproto.outbox import Outcome
 from lbproto.transport import Frame
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Socket
@@ -34,6 +35,11 @@ class Session:
         self.push: Callable[[Frame], int] = socket.push
         self.closed = False
 
+    def end(self) -> None:
+        """The client is gone: what is still meant for it goes nowhere."""
+        self.closed = True
+        self.push = _dropped
+
     @property
     def user_id(self) -> str:
         """Whose session it is."""
@@ -43,6 +49,10 @@ class Session:
     def personal_room(self) -> str:
         """The room that every session of this user is in."""
         return personal_room(self.user_id)
+
+
+def _dropped(frame: Frame) -> int:  # noqa: ARG001 - the signature of a push
+    return Outcome.DROPPED
 
 
 def personal_room(user_id: str) -> str:

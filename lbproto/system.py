@@ -54,7 +54,7 @@ def system(membership: Membership, clock: Clock) -> Plugin:
         membership.leave(ctx.session, request.room)
         return Unsubscribed(room=request.room)
 
-    @plugin.room("user:{user_id}", announce=False)
+    @plugin.room("user:{user_id*}", announce=False)  # an id is opaque: there may be a ":" in it
     async def personal(ctx: Context, user_id: str) -> None:
         if user_id != ctx.user_id:
             raise Unauthorized("This is another user's personal room")

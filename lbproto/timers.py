@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 
@@ -16,6 +16,9 @@ import anyio
 from lbproto.clock import Clock
 
 __all__ = ["Timer", "Timers"]
+
+
+_FIRST_SWEEP = 1_024
 
 
 class Timer:
@@ -42,6 +45,7 @@ class Timers:
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
+        self._sweep_at = _FIRST_SWEEP
         self._wakes_at = inf
         self._sleep: anyio.CancelScope | None = None
 
@@ -49,9 +53,21 @@ class Timers:
         """Call `callback` once the clock shows `when`. It must neither block nor raise."""
         timer = Timer(callback)
         heappush(self._heap, (when, next(self._order), timer))
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         if when < self._wakes_at and self._sleep is not None:
             self._sleep.cancel()
         return timer
+
+    def __len__(self) -> int:
+        """How many are kept, cancelled ones included until they are due or swept."""
+        return len(self._heap)
+
+    def _sweep(self) -> None:
+        """Drop what was cancelled whenever the heap has doubled: amortised O(1) a timer."""
+        self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
+        heapify(self._heap)
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._heap))
 
     @contextmanager
     def deadline(self, when: float, callback: Callable[[], None]) -> Iterator[None]:

@@ -36,9 +36,9 @@ SERVERS = tuple(_COMMANDS)
 
 # Most of their own limits give a peer longer than a test wants to wait when it stops.
 _OPTIONS = {
-    "uvicorn": ("--timeout-graceful-shutdown", "5"),
-    "hypercorn": ("--graceful-timeout", "5"),
-    "granian": ("--workers-kill-timeout", "15"),
+    "uvicorn": ("--timeout-graceful-shutdown", "1"),
+    "hypercorn": ("--graceful-timeout", "1"),
+    "granian": ("--workers-kill-timeout", "2"),
 }
 
 
@@ -99,6 +99,17 @@ class ServerProcess:
                 return
             time.sleep(0.05)
         raise NotStarted(self.log)
+
+    def wait_logged(self, text: str, times: int = 1) -> None:
+        """Wait until it has written `text` so often.
+
+        Raises:
+            AssertionError: it takes too long, or it was written more often.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while self.log.count(text) < times and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.log.count(text) == times, self.log
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -17,6 +17,7 @@ from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport, message_
 from lbproto.connection.engine import EngineConnection, OpenHandler
 from lbproto.connection.runtime import Runtime
 from lbproto.transport import CloseCode, Peer
+from lbproto.wire.engineio import UPGRADE
 from lbproto.wire.formats import frame_of
 from lbproto.wire.settings import ProtocolError
 
@@ -143,19 +144,26 @@ class EngineEndpoint:
         probed = False
         runtime = self._runtime
         deadline = runtime.clock.monotonic() + runtime.settings.upgrade_timeout
-        with anyio.CancelScope() as scope, runtime.timers.deadline(deadline, scope.cancel):
-            while (packet := message_of(await receive())) is not None:
-                try:
-                    answer = connection.receive_probe(packet, transport)
-                except ProtocolError:
-                    break
-                if answer is None:
-                    return True
-                probed = True
-                await transport.send([frame_of(answer.encode())])
-            else:
-                transport.lost()
-        if probed:
-            connection.probe_lost()
+        try:
+            with anyio.CancelScope() as scope, runtime.timers.deadline(deadline, scope.cancel):
+                while (packet := message_of(await receive())) is not None:
+                    if packet == UPGRADE and not probed:
+                        break  # the probe under way is another websocket's
+                    try:
+                        answer = connection.receive_probe(packet, transport)
+                    except ProtocolError:
+                        break
+                    if answer is None:
+                        return True
+                    probed = True
+                    await transport.send([frame_of(answer.encode())])
+                else:
+                    transport.lost()
+        except OSError:
+            transport.lost()
+        finally:
+            # However it ended, also by the server's hand: polls would be answered at once for ever.
+            if probed:
+                connection.probe_lost()  # no effect where the websocket has taken over
         await transport.close(CloseCode.PROTOCOL_ERROR, "not an upgrade")
         return False

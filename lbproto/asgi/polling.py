@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -57,6 +59,9 @@ async def post(request: Request, connection: EngineConnection) -> Response:
     for packet in packets:
         if not connection.receive(packet):
             return _refusal("malformed packet")
+        if connection.congested:  # a body of many small packets does not get past the bound
+            connection.work_soon()
+            await connection.wait_ready()
     connection.work_soon()
     await connection.wait_ready()
     return PlainTextResponse("ok")
@@ -65,10 +70,11 @@ async def post(request: Request, connection: EngineConnection) -> Response:
 async def _read(request: Request, most: int) -> bytes | None:
     """The body, or None where it is larger than `most` bytes."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > most:
+                return None
     return bytes(body)
 
 

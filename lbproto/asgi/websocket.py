@@ -6,6 +6,8 @@ import logging
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
+import anyio
+
 from lbproto.asgi.types import Receive, Send
 from lbproto.connection.base import Connection
 from lbproto.suspension import notify_suspension
@@ -19,13 +21,19 @@ _MAX_REASON = 123  # bytes in a close frame, RFC 6455 section 5.5
 
 
 class WebSocketTransport(Transport):
-    """Sends by an ASGI `send`."""
+    """Sends by an ASGI `send`.
 
-    __slots__ = ("_open", "_send")
+    Attributes:
+        receiving: the scope of whoever waits for a message, while they do; closing ends it.
+    """
+
+    __slots__ = ("_closing", "_open", "_send", "receiving")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._open = True
+        self._closing: anyio.Event | None = None  # set when the close has been sent
+        self.receiving: anyio.CancelScope | None = None
 
     async def send(self, frames: Sequence[Frame]) -> None:
         send = self._send
@@ -33,17 +41,32 @@ class WebSocketTransport(Transport):
             if frame.rendered is None:
                 frame.rendered = tuple(map(_render, frame.messages))
             for event in frame.rendered:
-                await send(event)
+                if not self._open:
+                    raise ConnectionResetError("the websocket has been closed")
+                try:
+                    await send(event)
+                except RuntimeError as error:  # Granian's word for a peer that is gone
+                    raise ConnectionResetError(str(error)) from error
 
     async def close(self, code: CloseCode, reason: str) -> None:
         if not self._open:
             return
         self._open = False
+        self._closing = anyio.Event()
+        if self.receiving is not None:
+            self.receiving.cancel()  # Granian does not close while somebody receives
         told = reason.encode()[:_MAX_REASON].decode(errors="ignore")
         try:
             await self._send({"type": "websocket.close", "code": int(code), "reason": told})
         except (OSError, RuntimeError) as error:
             logger.debug("the peer was gone before it could be told: %s", error)
+        finally:
+            self._closing.set()
+
+    async def wait_closed(self) -> None:
+        """Where a close is being sent, wait until it has been."""
+        if self._closing is not None:
+            await self._closing.wait()
 
     def lost(self) -> None:
         """The peer is gone: there is nobody to close towards."""
@@ -84,12 +107,24 @@ class WebSocketReader:
 
     async def serve(self) -> None:
         """Serve the connection until it is over."""
-        await self._read()
-        await self._connection.wait_closed()
+        try:
+            await self._read()
+            await self._connection.wait_closed()
+        finally:
+            # Also when the server ends this task, or its `receive` fails: nobody reads any more.
+            self._connection.lost("transport close")
+            if self._transport.receiving is not None:
+                self._transport.receiving.cancel()
+        # A server takes an app that returns for one that is done, and closes in its own words.
+        await self._transport.wait_closed()
 
     async def _read(self) -> None:
         """Read until the connection is over, or until a successor does."""
-        connection = self._connection
+        with anyio.CancelScope() as scope:
+            await self._read_within(scope)
+
+    async def _read_within(self, scope: anyio.CancelScope) -> None:
+        connection, transport = self._connection, self._transport
         while True:
             if connection.idle_work:
                 self._succeeded = False
@@ -98,9 +133,11 @@ class WebSocketReader:
                     return
             if connection.congested:
                 await connection.wait_ready()
+            transport.receiving = scope
             message = message_of(await self._receive())
+            transport.receiving = None
             if message is None:
-                self._transport.lost()
+                transport.lost()
                 connection.lost("transport close")
                 return
             connection.receive(message)
@@ -108,4 +145,12 @@ class WebSocketReader:
     def _succeed(self) -> None:
         self._succeeded = True
         successor = WebSocketReader(self._connection, self._transport, self._receive)
-        self._connection.runtime.start_soon(successor._read)
+        self._connection.runtime.start_soon(successor._take_over)
+
+    async def _take_over(self) -> None:
+        try:
+            await self._read()
+        except Exception:
+            # Not the server's fault, whose task this is.
+            logger.exception("a websocket cannot be read from")
+            self._connection.lost("transport close")

@@ -59,7 +59,8 @@ class MemoryStorage(Storage):
         self._records.pop(key, None)
 
     async def increment(self, key: str, by: int = 1) -> int:
-        total = int(await self.get(key) or b"0") + by
+        value = await self.get(key)
+        total = (0 if value is None else int(value)) + by
         _, expires = self._records.get(key, (b"", math.inf))
         self._records[key] = (b"%d" % total, expires)
         self._sweep()
@@ -112,22 +113,24 @@ class MemoryPubSub(PubSub):
         self._receive.close()
 
     def publish_nowait(self, channel: str, payload: bytes) -> None:
-        for node in self._broker.nodes:
-            if node is not self:
-                node.deliver_nowait(channel, payload)
+        others = [node for node in self._broker.nodes if node is not self and node.takes(channel)]
+        if any(node.full for node in others):
+            raise Overloaded(f"a node is too far behind to take {channel!r}")
+        for node in others:
+            node.deliver_nowait(channel, payload)
+
+    def takes(self, channel: str) -> bool:
+        """Whether this node has subscribed to a channel."""
+        return channel in self._channels
+
+    @property
+    def full(self) -> bool:
+        """Whether this node is too far behind to take another message."""
+        return self._send.statistics().current_buffer_used >= self._capacity
 
     def deliver_nowait(self, channel: str, payload: bytes) -> None:
-        """Take a message from another node, if this one has subscribed to its channel.
-
-        Raises:
-            Overloaded: this node is too far behind.
-        """
-        if channel not in self._channels:
-            return
-        try:
-            self._send.send_nowait((channel, payload))
-        except anyio.WouldBlock:
-            raise Overloaded(f"a node is too far behind to take {channel!r}") from None
+        """Take a message from another node, while not `full`."""
+        self._send.send_nowait((channel, payload))
 
     async def subscribe(self, channel: str) -> None:
         self._channels.add(channel)

@@ -26,7 +26,7 @@ from lbproto.wire.settings import ProtocolError
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "tell_closed"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,14 @@ def _size_exceeds(message: Message, most: int) -> bool:
     if isinstance(message, str) and len(message) <= most < len(message) * _MAX_UTF8:
         return len(message.encode(errors="surrogatepass")) > most
     return len(message) > most
+
+
+def tell_closed(closed: Callable[[], None]) -> None:
+    """Tell a program that something is over; what it raises is logged and stops nobody else."""
+    try:
+        closed()
+    except Exception:
+        logger.exception("a program failed when it was told of an end")
 
 
 class Connection(ABC):
@@ -110,6 +118,11 @@ class Connection(ABC):
             logger.debug("closing a connection: %s", error)
             self.fail(CloseCode.PROTOCOL_ERROR, str(error))
             return False
+        except Exception:
+            # Whoever reads may do so in one of the server's own tasks: it must not end with this.
+            logger.exception("a message could not be taken")
+            self.fail(CloseCode.INTERNAL_ERROR, "internal error")
+            return False
         return True
 
     @abstractmethod
@@ -168,8 +181,16 @@ class Connection(ABC):
 
     async def flush(self) -> None:
         """Send what is queued, and close if that is due. Called by the writer only."""
-        while frames := self.outbox.take():
-            await self.transport.send(frames)
+        try:
+            while frames := self.outbox.take():
+                await self.transport.send(frames)
+        except OSError:
+            self.lost("transport close")
+            return
+        except Exception:
+            # What it had taken is lost: to go on would be a gap that nobody is told of.
+            await self._finish(CloseCode.INTERNAL_ERROR, "internal error")
+            raise
         if self._close_after_flush is not None and not self.closed:
             await self._finish(*self._close_after_flush)
 
@@ -191,6 +212,7 @@ class Connection(ABC):
         if self.closed or self._close_after_flush is not None:
             return
         self._close_after_flush = (code, reason)
+        self._empty_inbox()
         self._mark()
 
     def fail(self, code: CloseCode, reason: str) -> None:
@@ -207,12 +229,17 @@ class Connection(ABC):
             return
         self.closed = True
         self.outbox.close()
-        self._inbox.clear()
+        self._empty_inbox()
         self.runtime.connections.discard(self)
-        for event in (self._room, self._finished):
-            if event is not None:
-                event.set()
+        if self._finished is not None:
+            self._finished.set()
         self._lost(reason)
+
+    def _empty_inbox(self) -> None:
+        self._inbox.clear()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     @abstractmethod
     def _lost(self, reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lbproto.connection.base import Connection
+from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.polls import Polls
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
@@ -143,7 +143,7 @@ class EngineConnection(Connection):
         self.runtime.engines.pop(self.engine.sid, None)
         if self.polls is not None:
             self.polls.end(CLOSE)
-        self._above.closed(reason)
+        tell_closed(partial(self._above.closed, reason))
 
 
 def _transport(polls: Polls | None, websocket: Transport | None) -> Transport:

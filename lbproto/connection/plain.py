@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lbproto.connection.base import Connection
+from lbproto.connection.base import Connection, tell_closed
 from lbproto.errors import RequestError, Unauthorized
 from lbproto.messages import Error, ValidationError
 from lbproto.timers import Timer
@@ -61,7 +61,10 @@ class PlainConnection(Connection):
         try:
             request = self._format.decode(message)
         except RequestError as error:
-            self._malformed(error)
+            if self._socket.accepted or self._authenticating:
+                self.enqueue(partial(self._malformed, error))  # answered in its turn
+            else:
+                self._refuse(error.message)
             return
         if self._socket.accepted or self._authenticating:
             inbound = Inbound(request.event, request.arguments, request.id)
@@ -72,11 +75,9 @@ class PlainConnection(Connection):
         else:
             self._refuse("authenticate first: the first event is authenticate {token}", request.id)
 
-    def _malformed(self, error: RequestError) -> None:
-        if not self._socket.accepted:
-            self._refuse(error.message)
-            return
-        self._socket.emit(ValidationError.event_name, ValidationError.of(error))
+    async def _malformed(self, error: RequestError) -> None:
+        if self._socket.accepted:
+            self._socket.emit(ValidationError.event_name, ValidationError.of(error))
 
     async def _event(self, inbound: Inbound) -> None:
         if self._socket.accepted:
@@ -108,7 +109,7 @@ class PlainConnection(Connection):
         self._deadline.cancel()
         if self._socket.accepted:
             self._socket.accepted = False
-            self._handler.closed(self._socket, reason)
+            tell_closed(partial(self._handler.closed, self._socket, reason))
 
 
 class _PlainSocket(Socket):

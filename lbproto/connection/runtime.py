@@ -101,9 +101,11 @@ class Runtime:
             try:
                 yield
             finally:
-                with anyio.CancelScope(shield=True):
-                    await self.close_all()
-                self._tasks = self._writer = None
+                try:
+                    await self.close_all()  # not where we are cancelled: the writer is too
+                finally:
+                    self._lose_all()
+                    self._tasks = self._writer = None
 
     async def close_all(self) -> None:
         """Take no new connections, let every outbox run dry, and close; slow ones are cut off."""
@@ -114,5 +116,8 @@ class Runtime:
         with anyio.CancelScope() as scope, self.timers.deadline(deadline, scope.cancel):
             for connection in list(self.connections):
                 await connection.wait_closed()
+        self._lose_all()
+
+    def _lose_all(self) -> None:
         for connection in list(self.connections):
             connection.lost("server shutting down")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lbproto.connection.base import tell_closed
 from lbproto.connection.engine import EngineConnection
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message
@@ -150,13 +151,14 @@ class SocketIO:
     def _remove(self, socket: _NamespaceSocket, reason: str) -> None:
         del self._sockets[socket.namespace]
         self._end(socket, reason)
-        if not self._sockets:
+        # One that is still being authenticated keeps nobody connected.
+        if not any(other.accepted for other in self._sockets.values()):
             self._expect_connect()
 
     def _end(self, socket: _NamespaceSocket, reason: str) -> None:
         if socket.accepted:
             socket.accepted = False
-            self._handler.closed(socket, reason)
+            tell_closed(partial(self._handler.closed, socket, reason))
 
     def closed(self, reason: str) -> None:
         """The connection is gone, and every socket with it."""

@@ -39,11 +39,13 @@ class RoomEntry:
         pattern: the name, with its placeholders.
         announces: whether members are told of users who join and leave.
         plugin: who declared it.
+        example: a room of this family to try; "" for none.
     """
 
     pattern: str
     announces: bool
     plugin: str
+    example: str
 
 
 def events(registry: Registry) -> list[EventEntry]:
@@ -58,7 +60,9 @@ def events(registry: Registry) -> list[EventEntry]:
 
 def rooms(registry: Registry) -> list[RoomEntry]:
     """All families of rooms, in the order of declaration."""
-    return [RoomEntry(room.pattern, room.announce, room.plugin) for room in registry.rooms]
+    return [
+        RoomEntry(room.pattern, room.announce, room.plugin, room.example) for room in registry.rooms
+    ]
 
 
 def _entry(event: type[Event], inbound: bool, plugin: str) -> EventEntry:

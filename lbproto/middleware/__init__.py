@@ -9,6 +9,8 @@ from lbproto.context import Context
 __all__ = ["Endpoint", "Middleware", "fold"]
 
 Endpoint = Callable[[Context], Awaitable[None]]
+"""What serves a request: the rest of the stack, as a middleware sees it."""
+
 Middleware = Callable[[Context, Endpoint], Awaitable[None]]
 """`async def middleware(ctx, call_next)`: calls `await call_next(ctx)`, or raises to refuse."""
 

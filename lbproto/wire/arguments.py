@@ -22,6 +22,14 @@ T = TypeVar("T")
 
 _MAX_MESSAGE = 500
 
+_UNFIT = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+def _refusal(error: Exception) -> InvalidRequest:
+    if isinstance(error, RecursionError):
+        return InvalidRequest("The payload is nested too deeply")
+    return InvalidRequest(str(error)[:_MAX_MESSAGE])
+
 
 class Arguments(ABC):
     """What a client sent with an event."""
@@ -36,21 +44,25 @@ class Arguments(ABC):
         """
         try:
             return self._first(into)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest(str(error)[:_MAX_MESSAGE]) from None
-        except RecursionError:
-            raise InvalidRequest("The payload is nested too deeply") from None
+        except _UNFIT as error:
+            raise _refusal(error) from None
 
-    @abstractmethod
-    def _first(self, into: type[T]) -> T: ...
-
-    @abstractmethod
     def values(self) -> list[Any]:
         """All arguments as plain Python values.
 
         Raises:
             InvalidRequest: one of them is malformed or nested too deeply.
         """
+        try:
+            return self._values()
+        except _UNFIT as error:
+            raise _refusal(error) from None
+
+    @abstractmethod
+    def _first(self, into: type[T]) -> T: ...
+
+    @abstractmethod
+    def _values(self) -> list[Any]: ...
 
 
 class JSONArguments(Arguments):
@@ -67,7 +79,7 @@ class JSONArguments(Arguments):
         value: T = decoder.decode(b"{}" if bytes(raw) == b"null" else raw)
         return value
 
-    def values(self) -> list[Any]:
+    def _values(self) -> list[Any]:
         return [msgspec.json.decode(raw) for raw in self._raws]
 
 
@@ -86,24 +98,24 @@ class MsgpackArguments(Arguments):
         )
         return value
 
-    def values(self) -> list[Any]:
+    def _values(self) -> list[Any]:
         return [msgspec.msgpack.decode(raw) for raw in self._raws]
 
 
 class ObjectArguments(Arguments):
     """Arguments that are decoded already, because binary attachments had to be put in."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_decoded",)
 
     def __init__(self, values: list[Any]) -> None:
-        self._values = values
+        self._decoded = values
 
     def _first(self, into: type[T]) -> T:
-        value = self._values[0] if self._values else None
+        value = self._decoded[0] if self._decoded else None
         return msgspec.convert({} if value is None else value, into)
 
-    def values(self) -> list[Any]:
-        return self._values
+    def _values(self) -> list[Any]:
+        return self._decoded
 
 
 @cache

@@ -67,7 +67,7 @@ class PlainFormat(WireFormat):
         """
         try:
             frame, arguments = self._decode(message)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeError) as error:
             raise InvalidRequest(str(error)) from None
         except RecursionError:
             raise InvalidRequest("The message is nested too deeply") from None

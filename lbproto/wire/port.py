@@ -108,7 +108,7 @@ class Handler(Protocol):
         ...
 
     def closed(self, socket: Socket, reason: str) -> None:
-        """The socket is gone: told once for each socket that was opened."""
+        """The socket is gone, told once for each that was opened. What this raises is logged."""
         ...
 
 
@@ -136,10 +136,11 @@ class MessageHandler(Protocol):
         """A message came.
 
         Raises:
-            ProtocolError: it makes no sense; the connection is closed.
+            ProtocolError: it makes no sense; the connection is closed. So it is, and the error is
+                logged, when anything else is raised.
         """
         ...
 
     def closed(self, reason: str) -> None:
-        """The connection is gone."""
+        """The connection is gone. What this raises is logged."""
         ...

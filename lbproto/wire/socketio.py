@@ -169,13 +169,18 @@ def _namespace(text: str, at: int) -> tuple[str, int]:
     comma = text.find(",", at)
     end = comma if comma >= 0 else len(text)
     # A query string in a namespace is accepted and ignored: older clients send one.
-    return text[at:end].partition("?")[0], min(end + 1, len(text))
+    namespace = text[at:end].partition("?")[0]
+    try:
+        namespace.encode()  # what is refused is named in the refusal
+    except UnicodeError:
+        raise ProtocolError("a namespace is not text") from None
+    return namespace, min(end + 1, len(text))
 
 
 def _decode(body: str, into: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=into)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ProtocolError("the packet's payload is malformed") from None
 
 
@@ -196,7 +201,7 @@ def _message(type_: PacketType, namespace: str, id_: int | None, body: str) -> P
         if type_ is PacketType.ACK:
             return Packet(type_, namespace, _required(id_), "", JSONArguments(raws))
         return Packet(type_, namespace, id_, _name.decode(raws[0]), JSONArguments(raws[1:]))
-    except (msgspec.DecodeError, RecursionError, IndexError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError, IndexError):
         raise ProtocolError("the packet's payload is malformed") from None
 
 

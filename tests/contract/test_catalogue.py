@@ -56,4 +56,4 @@ def test_every_declared_event_is_there_once_and_plugins_stay_together() -> None:
 def test_rooms_are_described() -> None:
     registry = Server([orders()], auth=StaticTokens({})).registry
     described = [(room.pattern, room.announces, room.plugin) for room in rooms(registry)]
-    assert described == [("user:{user_id}", False, "system"), ("desk:{desk}", True, "orders")]
+    assert described == [("user:{user_id*}", False, "system"), ("desk:{desk}", True, "orders")]

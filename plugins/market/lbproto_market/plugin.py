@@ -56,7 +56,9 @@ def market(feed: Feed, *, history: int = 1000) -> Plugin:
             symbol=symbol, series=chart.newest(DEFAULT_CANDLES), resolution=chart.resolution.name
         )
 
-    @plugin.room("market:{symbol}", announce=False, refused=MarketDataError)
+    example = f"market:{next(iter(feed.symbols))}"
+
+    @plugin.room("market:{symbol}", announce=False, refused=MarketDataError, example=example)
     async def join(_ctx: Context, symbol: str) -> MarketChartInitialData:
         return snapshot(symbol, _DEFAULT_RESOLUTION)
 

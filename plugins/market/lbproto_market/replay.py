@@ -71,7 +71,7 @@ class ReplayFeed:
         source = f"{self.venues[0]}, {self._recording.path.name}"
         what = f"recorded trades of {self.symbols[0]} ({source})"
         if self._loop:
-            return f"{what}, looped and moved to now"
+            return f"{what}, looped and moved to now: no live prices"
         how = {"real": "in real time", "max": "at full speed"}.get(str(self._speed))
         return f"{what}, at their recorded times, {how or f'{self._speed:g} times as fast'}"
 

@@ -1,0 +1,163 @@
+"""The commands, their arguments and options."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from lbproto.cli import requests
+from lbproto.cli.client import default_token
+from lbproto.cli.demo import Replay, demo_server
+from lbproto.cli.events import show_registry
+from lbproto.cli.failure import Failure
+from lbproto.cli.loading import Target, load
+from lbproto.cli.serve import Address
+from lbproto.cli.serve import serve as serve_until_stopped
+from lbproto.cli.show import showing
+from lbproto.cli.welcome import DEFAULT_PORT, DEFAULT_URL, welcome_to_demo, welcome_to_server
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
+_Url = Annotated[str, typer.Option(help="The server's address.")]
+_Token = Annotated[
+    str,
+    typer.Option(
+        envvar="LBPROTO_TOKEN",
+        default_factory=default_token,
+        show_default="demo-<login name>",
+        help="Who you are to the server.",
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+# Every address that it has: some clients try the IPv6 one only.
+_HOST = "localhost"
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lbproto {version('lbproto')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Typed real-time events over Socket.IO and plain WebSocket."""
+
+
+@app.command()
+def demo(
+    host: _Host = _HOST,
+    port: _Port = DEFAULT_PORT,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play this recording: CSV, CSV.gz or Parquet."),
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="What FILE's trades are of.")] = None,
+    speed: Annotated[
+        str | None, typer.Option(metavar="real|FACTOR|max", help="How fast FILE is played.")
+    ] = None,
+) -> None:
+    """Serve the installed plugins on their defaults: recorded trades, looped and moved to now."""
+    server = demo_server(Replay(replay, symbol, speed))
+    address = Address(host, port)
+    serve_until_stopped(
+        Target.of(server),
+        address,
+        lambda: welcome_to_demo(server, address.url),
+        aim="start" if replay is None else f"replay {replay}",
+    )
+
+
+@app.command()
+def serve(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="MODULE:SERVER", help="A Server, a function making one, an app."),
+    ],
+    host: _Host = _HOST,
+    port: _Port = DEFAULT_PORT,
+) -> None:
+    """Serve a server of your own; the current directory is importable."""
+    loaded = load(target)
+    address = Address(host, port)
+    serve_until_stopped(loaded, address, lambda: welcome_to_server(target, address.url))
+
+
+@app.command()
+def call(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="The event to send.")],
+    data: Annotated[str, typer.Argument(metavar="JSON", help="Its payload.")] = "{}",
+    *,
+    url: _Url = DEFAULT_URL,
+    token: _Token,
+    as_json: _Json = False,
+) -> None:
+    """Send one request and print the events that answer it; exit code 1 if it is refused."""
+    payload = _payload(data)
+    with showing(as_json=as_json) as show:
+        accepted = asyncio.run(requests.call(url, token, event, payload, show))
+    raise typer.Exit(0 if accepted else 1)
+
+
+@app.command()
+def listen(
+    rooms: Annotated[list[str], typer.Argument(metavar="ROOM...", help="Rooms to subscribe to.")],
+    *,
+    url: _Url = DEFAULT_URL,
+    token: _Token,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Subscribe to rooms and print their events until Ctrl-C; exit code 1 if one refuses."""
+    accepted = True
+    try:
+        with showing(as_json=as_json) as show:
+            accepted = asyncio.run(requests.listen(url, token, rooms, count, show))
+    except KeyboardInterrupt:
+        pass  # how it is meant to end
+    raise typer.Exit(0 if accepted else 1)
+
+
+@app.command()
+def events(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="MODULE:SERVER", help="By default the demo."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """List the events and rooms of a server."""
+    server = demo_server(Replay()) if target is None else load(target).server
+    if server is None:
+        raise Failure(f"{target} does not tell its events: name the Server behind it")
+    show_registry(server.registry, as_json=as_json)
+
+
+def _payload(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        example = """'{"room": "market:ETH-USDT"}'"""
+        raise Failure(f"the payload is no JSON ({error}): write it like {example}") from None

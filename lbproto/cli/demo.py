@@ -1,0 +1,114 @@
+"""`lbproto demo`: every plugin that is installed, each on its embedded defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from lbproto import Identity, Plugin, Server, Unauthorized, UsageError
+from lbproto.cli.failure import Failure
+from lbproto.transport import Peer
+
+__all__ = ["Replay", "demo_server"]
+
+_PLUGINS = "lbproto.plugins"
+"""Entry points: factories `() -> Plugin`."""
+_REPLAYS = "lbproto.replays"
+"""Entry points: factories `(file, symbol, speed) -> Plugin`, by the name of the plugin that they
+take the place of."""
+_NOTHING_TO_SHOW = "the demo needs plugins: pip install 'lbproto[demo]'"
+_TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
+
+
+class DemoTokens:
+    """Lets everyone in as whoever they like: any token `demo-<name>` is the user `<name>`."""
+
+    async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002 - the port's
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise Unauthorized("the demo takes any token demo-<name>, such as demo-alice")
+        return Identity(match[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which recording the demo plays instead of what it shows by default, and how.
+
+    Attributes:
+        file: a recording; None for what is shown by default.
+        symbol: what its trades are of.
+        speed: `real`, `max` or a factor; None for `real`.
+    """
+
+    file: Path | None = None
+    symbol: str | None = None
+    speed: str | None = None
+
+
+def demo_server(replay: Replay) -> Server:
+    """Put the demo together.
+
+    Raises:
+        Failure: no plugin is installed, one cannot be loaded, or the recording cannot be played.
+    """
+    factories: dict[str, Callable[[], Plugin]] = {
+        entry.name: partial(_load, entry) for entry in entry_points(group=_PLUGINS)
+    }
+    if replay != Replay():
+        factories.update(_replay(replay))
+    if not factories:
+        raise Failure(_NOTHING_TO_SHOW)
+    try:
+        plugins = [factories[name]() for name in sorted(factories)]
+        return Server(plugins, auth=DemoTokens())
+    except UsageError as clash:
+        raise Failure(f"the installed plugins do not go together: {clash}") from clash
+
+
+def _load(entry: EntryPoint) -> Plugin:
+    try:
+        plugin: Plugin = entry.load()()
+    except Exception as error:
+        raise Failure(
+            f"the plugin {entry.name!r} ({entry.value}) fails: see above", error
+        ) from error
+    return plugin
+
+
+def _replay(replay: Replay) -> dict[str, Callable[[], Plugin]]:
+    """What plays the recording, by the names of the plugins it takes the place of."""
+    file, symbol = replay.file, replay.symbol
+    if file is None:
+        raise Failure("--symbol and --speed say how to play a file: name it with --replay FILE")
+    if symbol is None:
+        raise Failure("--replay needs --symbol: what the trades are of, such as ETH-USDT")
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise Failure(f"cannot read {file}: {error.strerror}") from None
+    speed = _speed(replay.speed or "real")
+    entries = list(entry_points(group=_REPLAYS))
+    if not entries:
+        raise Failure(_NOTHING_TO_SHOW)
+    return {entry.name: partial(_play, entry, file, symbol, speed) for entry in entries}
+
+
+def _play(entry: EntryPoint, file: Path, symbol: str, speed: str | float) -> Plugin:
+    try:
+        plugin: Plugin = entry.load()(file, symbol, speed)
+    except ValueError as error:
+        raise Failure(str(error)) from error
+    return plugin
+
+
+def _speed(text: str) -> str | float:
+    if text in ("real", "max"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise Failure(f"--speed is real, max or a factor such as 10, not {text!r}") from None

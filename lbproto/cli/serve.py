@@ -1,0 +1,169 @@
+"""Serving an app by uvicorn, and an end that keeps nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
+from typing import Any
+
+import uvicorn
+
+from lbproto import Server
+from lbproto.cli.failure import Failure
+from lbproto.cli.loading import Target
+
+__all__ = ["Address", "serve"]
+
+_BACKLOG = 2048
+# Of each of the two steps of stopping: what lbproto's connections get, and any other request.
+_STOP_SECONDS = 1
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Address:
+    """A host and port that is being listened on.
+
+    Connections are let in as soon as there is one, and wait until the server runs.
+
+    Args:
+        host: a name or an address of this machine; a name is listened on at all its addresses.
+        port: 0 for a free one.
+
+    Attributes:
+        sockets: one for each address.
+        port: never 0.
+
+    Raises:
+        Failure: the port is in use, or no address here is called that.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.sockets: list[socket.socket] = []
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise _no_address(host) from None
+        for family, address in dict.fromkeys((entry[0], str(entry[4][0])) for entry in found):
+            at = (address, self.port)
+            try:
+                listener = socket.create_server(at, family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno in _NOT_HERE:
+                    continue  # `localhost` may have an IPv6 address where the machine has none
+                self.close()
+                raise self._failure(error) from None
+            self.sockets.append(listener)
+            self.port = listener.getsockname()[1]
+        if not self.sockets:
+            raise _no_address(host)
+
+    def _failure(self, error: OSError) -> Failure:
+        if error.errno == errno.EADDRINUSE:
+            return Failure(
+                f"port {self.port} is in use: "
+                "stop what listens there, or choose another with --port"
+            )
+        return Failure(
+            f"cannot listen on port {self.port} ({error.strerror}): choose another with --port"
+        )
+
+    @property
+    def url(self) -> str:
+        """How a client on this machine gets here."""
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - no bind
+        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening."""
+        for listener in self.sockets:
+            listener.close()
+
+
+def _no_address(host: str) -> Failure:
+    return Failure(f"{host!r} is no address of this machine: choose another with --host")
+
+
+def serve(
+    target: Target, address: Address, ready: Callable[[], None], *, aim: str = "start"
+) -> None:
+    """Serve until SIGINT or SIGTERM; returns within three seconds of it.
+
+    Args:
+        target: what to serve.
+        address: where; closed at the end.
+        ready: called once the server runs.
+        aim: what the user wanted, for "cannot ...: why".
+
+    Raises:
+        Failure: the server cannot start.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    config = uvicorn.Config(
+        target.app,
+        # `Target.lifespan` is run around it: what keeps it from starting is then an exception here.
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    if target.server is not None:
+        config.ws_max_size = target.server.settings.max_payload
+    with closing(address), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(target, address, _Uvicorn(config, target.server, ready), aim))
+
+
+async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> None:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(target.lifespan(server.state))
+        except (OSError, EOFError, RuntimeError) as error:  # a UsageError is a RuntimeError
+            raise Failure(f"cannot {aim}: {error}") from error
+        except Exception as error:
+            raise Failure(f"cannot {aim}: see above", error) from error
+        await server.serve(address.sockets)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn, with lbproto's connections closed before it waits for them.
+
+    A waiting poll is a request in flight to uvicorn, which it would wait for.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, server: Server | None, ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self.state: dict[str, Any] = {}  # what the app's lifespan gives to its requests
+        self._server = server
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn's own raises the signal again afterwards, before our lifespan has ended.
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state.update(self.state)
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in self.servers:
+            listener.close()
+        if self._server is not None:
+            await self._server.close()
+        await super().shutdown(sockets)

@@ -1,0 +1,88 @@
+"""What `demo` and `serve` say when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from shlex import quote
+
+from rich.text import Text
+
+from lbproto import Server
+from lbproto.cli.show import output
+from lbproto.contract import rooms
+
+__all__ = ["DEFAULT_PORT", "DEFAULT_URL", "welcome_to_demo", "welcome_to_server"]
+
+DEFAULT_PORT = 8091
+DEFAULT_URL = f"ws://localhost:{DEFAULT_PORT}"
+
+_TOKEN = "demo-alice"  # noqa: S105 - anyone may use it
+
+
+def welcome_to_demo(server: Server, url: str) -> None:
+    """Say what the demo shows, where, and what to try.
+
+    Args:
+        server: what runs.
+        url: where, for websockets.
+    """
+    examples = [room.example for room in rooms(server.registry) if room.example]
+    room = examples[0] if examples else "user:alice"
+    described = [plugin.description for plugin in server.plugins if plugin.description]
+    shown = [("Shows" if number == 0 else "", line) for number, line in enumerate(described)]
+    _show(
+        "lbproto demo",
+        [
+            *shown,
+            ("", ""),
+            ("Socket.IO", url),
+            ("WebSocket", f"{url}/ws"),
+            ("Token", f"{_TOKEN} (any token demo-<name> is the user <name>)"),
+            ("", ""),
+            ("Try", _command("listen", room, "--token", _TOKEN, url=url)),
+            ("", _command("events")),
+            ("", ""),
+            ("JavaScript", f'const socket = io("{url}", {{'),
+            ("", f'  auth: {{ token: "Bearer {_TOKEN}" }}, transports: ["websocket"] }});'),
+            ("", f'socket.on("connected", () => socket.emit("subscribe", {{ room: "{room}" }}));'),
+            ("", "socket.onAny(console.log);"),
+        ],
+    )
+
+
+def welcome_to_server(name: str, url: str) -> None:
+    """Say that a server runs.
+
+    Args:
+        name: how it was named on the command line.
+        url: where, for websockets.
+    """
+    _show(f"lbproto serves {name}", [("Socket.IO", url), ("WebSocket", f"{url}/ws")])
+
+
+def _command(*words: str, url: str = DEFAULT_URL) -> str:
+    """A command line to paste into another terminal."""
+    command = ["lbproto", *words]
+    if "UV_RUN_RECURSION_DEPTH" in os.environ:  # then lbproto may be in no PATH but uv's
+        command = ["uv", "run", *command]
+    if url != DEFAULT_URL:
+        command += ["--url", url]
+    return " ".join(map(quote, command))
+
+
+def _show(title: str, lines: Sequence[tuple[str, str]]) -> None:
+    # Nothing at the sides, and long lines are left to the terminal: so they can be copied.
+    text = Text()
+    for number, (label, line) in enumerate(lines):
+        text.append("\n" if number else "")
+        if line:
+            text.append(f"{label:<12}", "bold").append(line)
+    console = output()
+    if sys.stdout.isatty():
+        console.rule(Text(title), style="cyan")
+        console.print(text, soft_wrap=True)
+        console.rule("Ctrl-C stops", style="cyan")
+    else:
+        console.print(title, text, "SIGINT stops it", sep="\n", soft_wrap=True)

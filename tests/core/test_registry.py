@@ -1,0 +1,172 @@
+"""The registry: one name has one meaning, and a room's name says which family it is of."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbproto import (
+    Context,
+    Event,
+    NotFound,
+    OverflowPolicy,
+    UsageError,
+    conflate,
+    drop_oldest,
+)
+from lbproto.overflow import disconnect
+from lbproto.registry import Emission, Registry, RoomPattern, Route
+
+
+class Price(Event):
+    value: int
+
+
+class OtherPrice(Event, event="price"):
+    value: int
+
+
+async def handle(ctx: Context, request: Price) -> None: ...
+
+
+async def join(ctx: Context) -> None: ...
+
+
+def room(pattern: str, plugin: str = "p") -> RoomPattern:
+    return RoomPattern(pattern, join, announce=True, refused=None, plugin=plugin)
+
+
+# Names
+
+
+def test_two_plugins_cannot_answer_the_same_request() -> None:
+    registry = Registry()
+    registry.add_route(Route(Price, handle, None, "one"))
+    with pytest.raises(UsageError, match="plugins 'one' and 'two' both answer 'price'"):
+        registry.add_route(Route(OtherPrice, handle, None, "two"))
+
+
+def test_two_events_cannot_have_the_same_name() -> None:
+    registry = Registry()
+    registry.add_emission(Emission(Price, disconnect, "one"))
+    with pytest.raises(
+        UsageError, match=r"Price of plugin 'one' and OtherPrice of plugin 'two' are both .*'price'"
+    ):
+        registry.add_emission(Emission(OtherPrice, disconnect, "two"))
+
+
+def test_two_plugins_cannot_have_the_same_rooms() -> None:
+    registry = Registry()
+    registry.add_room(room("lobby", "one"))
+    with pytest.raises(UsageError, match="'one' and 'two' both have rooms 'lobby'"):
+        registry.add_room(room("lobby", "two"))
+
+
+def by_value(price: Price) -> int:
+    return price.value
+
+
+@pytest.mark.parametrize("policy", [drop_oldest, conflate(by_value)])
+def test_one_policy_and_any_number_of_defaults_are_that_policy(policy: OverflowPolicy) -> None:
+    for order in ([policy, disconnect, disconnect], [disconnect, policy, policy]):
+        registry = Registry()
+        for each in order:
+            registry.add_emission(Emission(Price, each, "p"))
+        assert registry.emission(Price(value=1)).policy is policy
+
+
+def test_two_policies_for_one_event_are_a_mistake() -> None:
+    registry = Registry()
+    registry.add_emission(Emission(Price, drop_oldest, "one"))
+    with pytest.raises(UsageError, match="'price' is declared with two overflow policies"):
+        registry.add_emission(Emission(Price, conflate(by_value), "two"))
+
+
+# Emitting
+
+
+def test_an_undeclared_event_raises_and_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"Price is not declared: add plugin.emits\(Price\)"):
+        Registry().emission(Price(value=1))
+
+
+def test_another_class_of_a_declared_name_is_undeclared() -> None:
+    registry = Registry()
+    registry.add_emission(Emission(Price, disconnect, "p"))
+    with pytest.raises(UsageError, match="OtherPrice is not declared"):
+        registry.emission(OtherPrice(value=1))
+
+
+def test_a_lenient_registry_sends_what_nobody_declared() -> None:
+    emission = Registry(strict=False).emission(Price(value=1))
+    assert (emission.event, emission.policy) == (Price, disconnect)
+
+
+# Rooms
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "values"),
+    [
+        ("lobby", "lobby", {}),
+        ("lobby", "lobby2", None),
+        ("lobby", "Lobby", None),
+        ("market:{symbol}", "market:ETH-USDT", {"symbol": "ETH-USDT"}),
+        ("market:{symbol}", "market:", None),
+        ("market:{symbol}", "market:ETH:1m", None),
+        ("market:{symbol}", "market:ETH\n", {"symbol": "ETH\n"}),
+        ("market:{symbol}", " market:ETH", None),
+        ("{a}:{b}", "x:y", {"a": "x", "b": "y"}),
+        ("{a}:{b}", "x:y:z", None),
+        ("{a}-{b}", "x-y-z", {"a": "x-y", "b": "z"}),
+        ("a.c", "a.c", {}),
+        ("a.c", "abc", None),
+        ("(x)+[y]*", "(x)+[y]*", {}),
+        ("(x)+[y]*", "xxy", None),
+        ("über:{name}", "über:ß", {"name": "ß"}),
+        ("user:{id*}", "user:oidc:a:7", {"id": "oidc:a:7"}),
+        ("user:{id*}", "user:", None),
+        ("user:{id*}", "user:a\n", {"id": "a\n"}),
+        ("{all*}:end", "a:b:end", {"all": "a:b"}),
+        ("{Capital}", "{Capital}", {}),
+        ("{}", "{}", {}),
+    ],
+)
+def test_patterns(pattern: str, name: str, values: dict[str, str] | None) -> None:
+    assert room(pattern).match(name) == values
+
+
+part = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(part, part, st.text(string.ascii_lowercase + ".*+?()[]|\\^$", min_size=1))
+def test_a_room_made_from_a_pattern_is_read_back(one: str, two: str, literal: str) -> None:
+    pattern = room(f"{literal}:{{one}}:{{two}}")
+    assert pattern.placeholders == ["one", "two"]
+    assert pattern.match(f"{literal}:{one}:{two}") == {"one": one, "two": two}
+    assert pattern.match(f"{literal}:{one}:{two}:more") is None
+
+
+def test_the_family_declared_first_has_the_room() -> None:
+    registry = Registry()
+    special, general = room("market:{symbol}"), room("{kind}:{name}")
+    registry.add_room(special)
+    registry.add_room(general)
+    assert registry.room("market:ETH") == (special, {"symbol": "ETH"})
+    assert registry.room("news:ETH") == (general, {"kind": "news", "name": "ETH"})
+
+
+def test_a_room_of_no_family_is_not_found_and_the_families_are_named() -> None:
+    registry = Registry()
+    registry.add_room(room("market:{symbol}"))
+    registry.add_room(room("lobby"))
+    with pytest.raises(NotFound, match=r"Rooms here: market:\{symbol\}, lobby"):
+        registry.room("nowhere")
+
+
+def test_a_placeholder_named_twice_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match=r"'\{a\}:\{a\}' names a placeholder twice"):
+        room("{a}:{a}")

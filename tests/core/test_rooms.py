@@ -1,0 +1,173 @@
+"""The index of who is in which room, and the holds of those who join: against a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from lbproto.rooms import Hold, Member, Rooms
+from lbproto.wire import Frame, WireFormat
+from tests.core.harness import FORMATS
+
+NAMES = ["a", "b", "c"]
+PEOPLE = 4
+pairs = st.tuples(st.sampled_from(NAMES), st.integers(0, PEOPLE - 1))
+
+
+class Person:
+    """A member that keeps what it is sent."""
+
+    def __init__(self, number: int) -> None:
+        self.sid = f"sid-{number}"
+        self.format: WireFormat = FORMATS["plain-json"]
+        self.got: list[Frame] = []
+
+    def push(self, frame: Frame) -> int:
+        self.got.append(frame)
+        return 0
+
+
+@dataclass
+class Seat:
+    """The model of one person in one room."""
+
+    inside: bool = False
+    live: bool = False  # gets the room's frames without a hold between
+    hold: Hold | None = None
+    marked: bool = False
+    kept: list[Frame] = field(default_factory=list)
+
+
+class RoomsMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rooms = Rooms()
+        self.people = [Person(number) for number in range(PEOPLE)]
+        self.seats = {(name, who): Seat() for name in NAMES for who in range(PEOPLE)}
+        self.joined: list[list[str]] = [[] for _ in range(PEOPLE)]
+        self.expected: list[list[Frame]] = [[] for _ in range(PEOPLE)]
+
+    @rule(pair=pairs)
+    def add(self, pair: tuple[str, int]) -> None:
+        name, who = pair
+        seat = self.seats[pair]
+        assert self.rooms.add(name, self.people[who]) is not seat.inside
+        if not seat.inside:
+            seat.inside = True
+            seat.live = seat.hold is None
+            self.joined[who].append(name)
+
+    @rule(pair=pairs)
+    def remove(self, pair: tuple[str, int]) -> None:
+        self._remove(*pair)
+
+    @rule(who=st.integers(0, PEOPLE - 1))
+    def remove_from_all(self, who: int) -> None:
+        for name in list(self.rooms.of(self.people[who])):
+            self._remove(name, who)
+
+    def _remove(self, name: str, who: int) -> None:
+        seat = self.seats[name, who]
+        assert self.rooms.remove(name, self.people[who]) is seat.inside
+        if seat.inside:
+            seat.inside = seat.live = False
+            self.joined[who].remove(name)
+
+    @rule(pair=pairs)
+    def hold(self, pair: tuple[str, int]) -> None:
+        name, who = pair
+        seat = self.seats[pair]
+        if seat.hold is None:
+            seat.hold = self.rooms.hold(name, self.people[who])
+
+    @rule(pair=pairs)
+    def mark(self, pair: tuple[str, int]) -> None:
+        seat = self.seats[pair]
+        if seat.hold is not None:
+            seat.hold.mark()
+            seat.marked, seat.live = True, False
+
+    @rule(pair=pairs)
+    def release(self, pair: tuple[str, int]) -> None:
+        name, who = pair
+        seat = self.seats[pair]
+        if seat.hold is not None:
+            self.rooms.release(name, self.people[who])
+            assert seat.hold.newer() == seat.kept
+            self.seats[pair] = Seat(inside=seat.inside, live=seat.inside)
+
+    @rule(name=st.sampled_from(NAMES))
+    def deliver(self, name: str) -> None:
+        frame = Frame(("x",), 1)
+        room = self.rooms.get(name)
+        for member in [] if room is None else room.members:
+            member.push(frame)
+        for who in range(PEOPLE):
+            seat = self.seats[name, who]
+            if seat.marked:
+                seat.kept.append(frame)
+            elif seat.live:
+                self.expected[who].append(frame)
+
+    @invariant()
+    def rooms_exist_while_somebody_is_there_or_about_to_be(self) -> None:
+        used = {name for (name, _), seat in self.seats.items() if seat.inside or seat.hold}
+        assert len(self.rooms) == len(used)
+        for name in NAMES:
+            room = self.rooms.get(name)
+            assert (room is not None) == (name in used)
+            inside = sum(self.seats[name, who].inside for who in range(PEOPLE))
+            assert inside == (0 if room is None else room.count)
+
+    @invariant()
+    def both_ways_agree(self) -> None:
+        for who, person in enumerate(self.people):
+            assert list(self.rooms.of(person)) == self.joined[who]
+
+    @invariant()
+    def everybody_got_what_was_theirs(self) -> None:
+        for person, expected in zip(self.people, self.expected, strict=True):
+            assert person.got == expected
+
+
+TestRooms = RoomsMachine.TestCase
+
+
+def members(rooms: Rooms, name: str) -> list[Member]:
+    room = rooms.get(name)
+    assert room is not None
+    return list(room.members)
+
+
+def test_members_come_in_the_order_they_joined() -> None:
+    rooms, people = Rooms(), [Person(number) for number in range(5)]
+    for person in people:
+        rooms.add("a", person)
+    rooms.remove("a", people[1])
+    rooms.add("a", people[1])
+    assert members(rooms, "a") == [people[0], people[2], people[3], people[4], people[1]]
+
+
+@pytest.mark.parametrize(("frames", "size"), [(3, 1), (1, 8)], ids=["frames", "bytes"])
+def test_a_hold_is_bounded(frames: int, size: int) -> None:
+    rooms, person = Rooms(max_held_frames=3, max_held_bytes=10), Person(0)
+    hold = rooms.hold("a", person)
+    hold.mark()
+    overflowed = []
+    for _ in range(frames + 2):
+        hold.push(Frame(("x",), size))
+        overflowed.append(hold.overflowed)
+    assert overflowed == [False] * frames + [True, True]
+    assert hold.newer() == []
+
+
+def test_a_hold_keeps_nothing_before_its_mark() -> None:
+    rooms, person = Rooms(), Person(0)
+    hold = rooms.hold("a", person)
+    assert members(rooms, "a") == []
+    hold.mark()
+    assert members(rooms, "a") == [hold]
+    assert (hold.sid, hold.format) == (person.sid, person.format)
