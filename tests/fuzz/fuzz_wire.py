@@ -36,6 +36,7 @@ from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK
 NAMESPACES = frozenset({"/", "/ws", "/third"})
 SETTINGS = Settings(max_payload=20_000, max_queued_frames=64, max_queued_bytes=100_000)
 REPORT_SECONDS = 10
+MAX_MESSAGE = 3 * SETTINGS.max_payload  # repeated repetition would grow without end
 
 _pack = msgspec.msgpack.encode
 _UNDEFINED = msgspec.msgpack.Ext(0, b"\x00")
@@ -139,7 +140,7 @@ class Mutator:
     def _message(self, corpus: Sequence[Message]) -> Message:
         message = self._random.choice(corpus)
         for _ in range(self._random.choice((0, 0, 1, 1, 2, 5))):
-            message = self._mutate(message, corpus)
+            message = self._mutate(message, corpus)[:MAX_MESSAGE]
         return message
 
     def _mutate(self, message: Message, corpus: Sequence[Message]) -> Message:
