@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbproto import Context, Event, Overloaded, Plugin, Receipt, Server, Unauthorized
+from lbproto.wire import Inbound
+from lbproto.wire.arguments import JSONArguments
 from tests.clock import settle
 from tests.core.harness import Client, Sent, connected, make_server
 
@@ -270,3 +272,25 @@ async def test_a_mark_outside_a_join_means_nothing() -> None:
     async with server.lifespan():
         client = await connected(server)
         assert await client.ask("poke", ack=1) == [Sent("ack", {"ok": True}, 1)]
+
+
+async def test_what_is_published_while_the_first_message_is_sent_comes_behind_it() -> None:
+    plugin = Plugin("p")
+    plugin.emits(Tick, Snapshot)
+
+    @plugin.room("feed", announce=False)
+    async def join(ctx: Context) -> Snapshot:
+        return Snapshot(state=1)
+
+    server = make_server(plugin)
+    async with server.lifespan():
+        client = await connected(server)
+        inbound = Inbound("subscribe", JSONArguments([]), None)
+        ctx = Context(server._dispatcher._services, client.socket.state, inbound, None)
+        async with server._membership.joining(ctx, "feed") as first:
+            assert first == Snapshot(state=1)
+            await settle()
+            server.to("feed").emit(Tick(state=2))
+            assert client.take() == []
+            ctx.emit(first)
+        assert client.take() == [Sent("snapshot", {"state": 1}), Sent("tick", {"state": 2})]
