@@ -1,0 +1,30 @@
+"""The apps that the end-to-end tests serve: one `Server` each, with different settings."""
+
+from __future__ import annotations
+
+from lbproto import Server, Settings, StaticTokens
+from lbproto_market import ReplayFeed, market
+from tests.e2e.feed import RECORDING, SYMBOL, VENUE, FastFeed, steering
+from tests.e2e.probe import probe
+
+USERS = {f"token-{name}": name for name in ("ada", "bob", "eve")}
+
+
+def build(settings: Settings | None = None) -> Server:
+    """A server with the bundled trades, looped as if they were made now."""
+    feed = ReplayFeed(RECORDING, SYMBOL, venue=VENUE, loop=True)
+    return Server([market(feed), probe()], auth=StaticTokens(USERS), settings=settings)
+
+
+app = build().asgi()
+
+# Heartbeats come quickly, and whoever is slow to answer them lives.
+brisk = build(Settings(ping_interval=0.3, ping_timeout=600)).asgi()
+
+# Nobody gets time.
+strict = build(
+    Settings(ping_interval=1, ping_timeout=1, connect_timeout=1, upgrade_timeout=1)
+).asgi()
+
+_feed = FastFeed()
+fast = Server([market(_feed), steering(_feed), probe()], auth=StaticTokens(USERS)).asgi()
