@@ -1,8 +1,8 @@
 """How a session comes into a room and out of it: rights, the first message, and who is told.
 
-Joining leaves neither a gap nor an overlap between the room's first message and its events: the
-session's events from the room are held back, the first message is made, and then only those that
-are newer are let go.
+Joining leaves neither a gap nor an overlap between the room's first message and its events: from
+the moment whose state the first message shows, the session's events from the room are held back,
+and let go behind it.
 """
 
 from __future__ import annotations

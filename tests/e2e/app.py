@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import anyio
+
 from lbproto import Server, Settings, StaticTokens
+from lbproto.backends.memory import MemoryPubSub
 from lbproto_market import ReplayFeed, market
 from tests.e2e.feed import RECORDING, SYMBOL, VENUE, FastFeed, steering
 from tests.e2e.probe import probe
@@ -26,5 +29,16 @@ strict = build(
     Settings(ping_interval=1, ping_timeout=1, connect_timeout=1, upgrade_timeout=1)
 ).asgi()
 
+
+class _Distant(MemoryPubSub):
+    """Joining takes a while, as with a broker: much happens in a room meanwhile."""
+
+    async def subscribe(self, channel: str) -> None:
+        await anyio.sleep(0.03)
+        await super().subscribe(channel)
+
+
 _feed = FastFeed()
-fast = Server([market(_feed), steering(_feed), probe()], auth=StaticTokens(USERS)).asgi()
+fast = Server(
+    [market(_feed), steering(_feed), probe()], auth=StaticTokens(USERS), pubsub=_Distant()
+).asgi()

@@ -320,3 +320,23 @@ async def test_invalid_utf_8(server: ServerProcess) -> None:
             code, _ = await client.closed()
             # Other servers than uvicorn close in their own ways, and never hand it to us.
             assert code == INVALID_DATA or not server.kind.startswith("uvicorn")
+
+
+async def test_a_broken_packet_after_a_handler_that_waited(server: ServerProcess) -> None:
+    """Another task reads by then; the close has to come through all the same."""
+    name = f"broken-{server.kind}"
+    async with RawClient.connecting(server) as client:
+        await client.authenticate()
+        await client.send(f'42["wait",{{"name":"{name}"}}]')
+        async with PlainClient.connecting(server, "bob") as other:
+            await other.call("release", {"name": name})
+        await client.until('42["released"')
+        await client.send("9")
+        assert (await client.closed())[0] == PROTOCOL_ERROR
+    async with PlainClient.connecting(server) as plain:
+        await plain.send("wait", {"name": f"{name}-plain"})
+        async with PlainClient.connecting(server, "bob") as other:
+            await other.call("release", {"name": f"{name}-plain"})
+        await plain.until("released")
+        await plain.websocket.send("x" * (MAX_PAYLOAD + 1))
+        assert (await plain.closed())[0] == TOO_BIG

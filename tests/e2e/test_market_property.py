@@ -93,7 +93,7 @@ async def _halt(server: ServerProcess, halted: bool) -> None:
     )
 )
 @settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_a_chart_has_neither_gaps_nor_overlaps(
     serve: Serve, kind: str, plan: list[tuple[str, str, int, bool]]

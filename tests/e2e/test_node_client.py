@@ -160,8 +160,16 @@ def test_heartbeats_over_time(brisk_server: ServerProcess, options: dict[str, An
         assert not any(line.get("happened") == "disconnect" for line in client.seen)
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio", "granian"])
-@pytest.mark.parametrize("options", [WEBSOCKET, POLLING], ids=["websocket", "polling"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("uvicorn-uvloop", WEBSOCKET),
+        ("uvicorn-uvloop", POLLING),
+        ("hypercorn-trio", WEBSOCKET),
+        ("granian", WEBSOCKET),
+    ],
+    ids=["uvicorn", "uvicorn-polling", "hypercorn-trio", "granian"],
+)
 def test_it_comes_back_by_itself_after_a_restart(kind: str, options: dict[str, Any]) -> None:
     hasty = {"reconnectionDelay": 50, "reconnectionDelayMax": 200}
     with (

@@ -59,9 +59,9 @@ def test_every_transport(server: ServerProcess, transports: list[str]) -> None:
     assert seen["last"] == [{"transport": transports[-1]}]
 
 
-def test_the_documented_address_is_a_namespace(server: ServerProcess) -> None:
+def test_the_documented_address_is_a_namespace(main_server: ServerProcess) -> None:
     """A stock client reads the `/ws` of the production URL as a namespace."""
-    _check(_run(server.ws + "/ws"))
+    _check(_run(main_server.ws + "/ws"))
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="+".join)

@@ -238,9 +238,7 @@ def _fail(connection: Connection, message: object) -> None:
     raise ValueError("a parser's bug")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.sampled_from(["slow", "slow", "echo", "echo", "release", "turn", "pong"]), max_size=40

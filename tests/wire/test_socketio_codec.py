@@ -164,6 +164,7 @@ MALFORMED = {
     "a lone surrogate, escaped, in a name": '2["\\ud800"]',
     "half a surrogate pair, escaped": '2["\\ud83dx"]',
     "a lone surrogate in a name": '2["\ud800"]',
+    "a lone surrogate in a namespace": "0/\ud800",
     "a lone surrogate in auth": '0{"token":"\udfff"}',
     "a lone surrogate in a binary event": '51-["a","\ud800"]',
     "a control character in a string": '2["a\n"]',

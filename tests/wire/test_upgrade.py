@@ -301,9 +301,7 @@ class Client:
 STEPS = ["send", "send", "burst", "poll", "poll", "probe", "upgrade", "turn", "turn", "settle"]
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(STEPS), max_size=30))
 @example(["poll", "turn", "send", "probe", "upgrade", "turn"])
 @example(["poll", "settle", "probe", "send", "upgrade", "send"])

@@ -205,9 +205,7 @@ async def test_marking_again_while_it_is_being_sent_loses_nothing() -> None:
         assert chatty.transport.messages == ["first", "again 1", "again 2", "again 3"]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["push", "push", "pause", "resume", "turn"]), st.integers(0, 3)),
