@@ -29,6 +29,9 @@ class Echo:
         elif inbound.name == "message-with-ack" and inbound.id is not None:
             socket.acknowledge(inbound.id, *inbound.arguments.values())
 
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        print("acknowledged:", socket.sid, request, arguments.values())
+
     def closed(self, socket: Socket, reason: str) -> None:
         print("closed:", socket.sid, reason)
 

@@ -4,7 +4,8 @@ Everything a host or a plugin needs is here; `lbproto.wire` is the level below, 
 edge, `lbproto.backends` the ports to storage and to other nodes.
 """
 
-from lbproto.auth import Authenticator, Identity, StaticTokens
+from lbproto.admission import Admission
+from lbproto.auth import Authenticator, Authorize, Identity, StaticTokens, granted_applications
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.errors import (
@@ -27,12 +28,15 @@ from lbproto.hub import Receipt
 from lbproto.middleware import Endpoint, Middleware
 from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
 from lbproto.plugin import Plugin
+from lbproto.recovery import Recovery
 from lbproto.server import Server
 from lbproto.session import Session
 from lbproto.wire.settings import Settings
 
 __all__ = [
+    "Admission",
     "Authenticator",
+    "Authorize",
     "Cancelled",
     "Clock",
     "Context",
@@ -53,6 +57,7 @@ __all__ = [
     "Plugin",
     "RateLimited",
     "Receipt",
+    "Recovery",
     "RequestError",
     "RequestTimeout",
     "Server",
@@ -66,5 +71,6 @@ __all__ = [
     "conflate",
     "disconnect",
     "drop_oldest",
+    "granted_applications",
     "iso_timestamp",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Any, Protocol
@@ -10,7 +10,14 @@ from typing import Any, Protocol
 from lbproto.errors import Unauthorized
 from lbproto.transport import Peer
 
-__all__ = ["Authenticator", "Identity", "StaticTokens", "strip_bearer"]
+__all__ = [
+    "Authenticator",
+    "Authorize",
+    "Identity",
+    "StaticTokens",
+    "granted_applications",
+    "strip_bearer",
+]
 
 _BEARER = "bearer "
 
@@ -22,10 +29,22 @@ class Identity:
     Attributes:
         user_id: the token's subject, opaque.
         claims: what else the token says.
+        expires_at: when the token's life ends, in seconds since the Unix epoch; None for never.
     """
 
     user_id: str
     claims: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: float | None = None
+
+
+Authorize = Callable[[Identity, str], Awaitable[bool]]
+"""Whether a user may name an application, by its id."""
+
+
+async def granted_applications(identity: Identity, application_id: str) -> bool:
+    """Admits `default`, and what the token grants: its claim `applications`, a list of ids."""
+    granted = identity.claims.get("applications")
+    return application_id == "default" or (isinstance(granted, list) and application_id in granted)
 
 
 class Authenticator(Protocol):

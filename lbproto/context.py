@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from lbproto.acknowledgements import Acknowledgements
+from lbproto.auth import Authorize
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
+from lbproto.errors import Unauthorized
 from lbproto.events import ErrorEvent, Event
 from lbproto.hub import Hub, Receipt
 from lbproto.rooms import Hold
-from lbproto.wire.port import Inbound
+from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
     from lbproto.registry import Route
     from lbproto.session import Session
 
 __all__ = ["Context", "Services", "Target"]
+
+T = TypeVar("T")
 
 
 class Target:
@@ -42,15 +48,15 @@ class Target:
         return self._hub.publish(self._room, event, self._except)
 
 
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the contexts of one server share."""
 
-    __slots__ = ("clock", "hub", "storage")
-
-    def __init__(self, hub: Hub, storage: Storage, clock: Clock) -> None:
-        self.hub = hub
-        self.storage = storage
-        self.clock = clock
+    hub: Hub
+    storage: Storage
+    clock: Clock
+    acknowledgements: Acknowledgements
+    authorize: Authorize
 
 
 class Context:
@@ -68,6 +74,7 @@ class Context:
 
     __slots__ = (
         "_services",
+        "_socket",
         "answered",
         "hold",
         "inbound",
@@ -81,6 +88,7 @@ class Context:
         self, services: Services, session: Session, inbound: Inbound, route: Route | None
     ) -> None:
         self._services = services
+        self._socket = session.socket
         self.session = session
         self.inbound = inbound
         self.route = route
@@ -124,8 +132,8 @@ class Context:
 
     def settle(self) -> None:
         """The request is done: acknowledge it if no event has."""
-        if not self.answered and self.inbound.id is not None and not self.session.closed:
-            self.session.socket.acknowledge(self.inbound.id, {"ok": True})
+        if not self.answered and self.inbound.id is not None and self._waiting is not None:
+            self._waiting.acknowledge(self.inbound.id, {"ok": True})
         self.answered = True
 
     def to(self, room: str, *, except_: Collection[str] = ()) -> Target:
@@ -135,6 +143,37 @@ class Context:
             except_: ids of sessions that do not get it.
         """
         return Target(self._services.hub, room, except_)
+
+    async def emit_with_ack(
+        self,
+        event: Event,
+        into: type[T],
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 - what users of Socket.IO look for
+    ) -> T:
+        """Send an event to the client that asks, and wait until it acknowledges it.
+
+        Args:
+            into: what its answer is to be: the first argument of the acknowledgement.
+            timeout: seconds it has.
+
+        Raises:
+            RequestTimeout: it did not in time, or lost its connection; whether it has got the event
+                is not known then.
+            InvalidRequest: what it answers does not fit.
+            UsageError: no plugin declared the event.
+        """
+        acknowledgements = self._services.acknowledgements
+        return await acknowledgements.ask(self.session, event, into, timeout)
+
+    async def authorize(self, application_id: str) -> None:
+        """Let the request go on if its user may name this application.
+
+        Raises:
+            Unauthorized: the user may not.
+        """
+        if not await self._services.authorize(self.session.identity, application_id):
+            raise Unauthorized("This application is not yours to name")
 
     def mark_snapshot(self) -> None:
         """Say, in a room's join function, that its first message is made of the state as of now.
@@ -147,8 +186,13 @@ class Context:
             self.hold.mark()
 
     def _acknowledge(self, body: dict[str, Any]) -> None:
-        if self.answered or self.session.closed:
-            return
+        waiting = None if self.answered else self._waiting
         self.answered = True
-        if self.inbound.id is not None and not self.session.format.answers_acknowledge:
-            self.session.socket.acknowledge(self.inbound.id, body)
+        if waiting is None or self.inbound.id is None or waiting.format.answers_acknowledge:
+            return
+        waiting.acknowledge(self.inbound.id, body)
+
+    @property
+    def _waiting(self) -> Socket | None:
+        """Where the acknowledgement is waited for; None where that connection is gone."""
+        return self._socket if self._socket is self.session.socket else None

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
+from lbproto.events import Event
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.errors import errors
 from lbproto.registry import Registry
 from lbproto.session import Session
+from lbproto.wire.arguments import ObjectArguments
 from lbproto.wire.port import Inbound
 
 __all__ = ["Dispatcher"]
@@ -32,6 +34,13 @@ class Dispatcher:
         self._registry = registry
         self._services = services
         self._endpoint = fold([errors, *middleware], _handle)
+
+    def context(self, session: Session, request: Event) -> Context:
+        """A context for a request that the server makes in a session's name, unasked."""
+        inbound = Inbound(request.event_name, ObjectArguments([]), None)
+        ctx = Context(self._services, session, inbound, self._registry.routes[request.event_name])
+        ctx.request = request
+        return ctx
 
     async def dispatch(self, session: Session, inbound: Inbound) -> None:
         """Serve one request; whatever goes wrong in it is answered, not raised."""

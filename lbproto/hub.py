@@ -1,7 +1,8 @@
 """Delivery on one node: who gets an event, and one encoding of it for each wire format in use.
 
 A broadcast puts the same frame into each member's outbox, synchronously: no task, no await and no
-encoding for any recipient. The other nodes get it through pub/sub, once per node.
+encoding for any recipient. The other nodes get it through pub/sub, once per node. What was sent is
+kept in the log for those who have lost their connection.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.backends.base import PubSub
+from lbproto.clock import Clock
 from lbproto.errors import Overloaded
 from lbproto.events import Event
+from lbproto.log import Entry, Log
 from lbproto.outbox import Outcome
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Rooms
 from lbproto.transport import Frame
 from lbproto.wire.formats import RequestId, WireFormat
+from lbproto.wire.port import Socket
 
 __all__ = ["Hub", "Receipt"]
 
 logger = logging.getLogger(__name__)
+
+_TRIM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,14 @@ class Receipt:
         queued: those in whose outbox it is now.
         dropped: those whose full outbox had no room for it.
         conflated: those of `queued` where it replaced an older event.
+        away: those that have lost their connection; they get it when they resume.
     """
 
     matched: int
     queued: int
     dropped: int
     conflated: int
+    away: int = 0
 
 
 class _Remote(msgspec.Struct, array_like=True):
@@ -60,12 +68,27 @@ class Hub:
         rooms: who is where.
         registry: how each event is sent.
         pubsub: the way to the other nodes.
+        log: where what was sent is kept.
+        clock: when it was sent.
+        resumable: whether clients are told how far they have got, so that they can resume.
     """
 
-    def __init__(self, rooms: Rooms, registry: Registry, pubsub: PubSub) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        registry: Registry,
+        pubsub: PubSub,
+        log: Log,
+        clock: Clock,
+        *,
+        resumable: bool,
+    ) -> None:
         self._rooms = rooms
         self._registry = registry
         self._pubsub = pubsub
+        self._log = log
+        self._clock = clock
+        self._resumable = resumable
         self._deserted: set[str] = set()
         self._wake = anyio.Event()
         self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
@@ -80,8 +103,36 @@ class Hub:
             UsageError: nobody declared the event.
         """
         emission = self._registry.emission(event)
-        frame = _encode(member.format, emission, event, answers)
-        return _receipt(1, {member.push(frame): 1})
+        entry = self._log.entry(event, answers=answers)
+        outcome = member.push(self._encode(entry, emission, member.format))
+        if self._resumable:
+            self._log.append(entry, member.lane, self._clock.monotonic())
+        return _receipt(1, {outcome: 1})
+
+    def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
+        """Tell one client something about its connection: not kept, since the next has its own.
+
+        Args:
+            position: how far the client is once it has got this; by default all the way.
+        """
+        offset = self._offset(self._log.position if position is None else position)
+        socket.push(socket.format.event(event.event_name, (event,), offset=offset))
+
+    def ask(self, socket: Socket, event: Event, id_: int) -> None:
+        """Ask one client to acknowledge an event.
+
+        Raises:
+            UsageError: nobody declared the event.
+        """
+        self._registry.emission(event)
+        socket.push(socket.format.event(event.event_name, (event,), asks=id_))
+
+    def frame(self, entry: Entry, format_: WireFormat) -> Frame:
+        """An event that was sent before, to be sent again."""
+        frame = entry.frames.get(format_)
+        if frame is None:
+            frame = self._encode(entry, self._registry.emission(entry.event), format_)
+        return frame
 
     def publish(self, room: str, event: Event, except_: Collection[str] = ()) -> Receipt:
         """Send to everyone in a room, on every node.
@@ -115,8 +166,9 @@ class Hub:
     ) -> Receipt:
         room = self._rooms.get(name)
         if room is None:
-            return Receipt(0, 0, 0, 0)
-        frames: dict[WireFormat, Frame] = {}
+            return Receipt(0, 0, 0, 0, 0)
+        entry = self._log.entry(event, except_)
+        frames = entry.frames
         outcomes: dict[int, int] = {}
         matched = 0
         members: Iterable[Member] = room.members
@@ -126,11 +178,25 @@ class Hub:
             matched += 1
             frame = frames.get(member.format)
             if frame is None:
-                frame = frames[member.format] = _encode(member.format, emission, event)
+                frame = self._encode(entry, emission, member.format)
             outcome = member.push(frame)
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if self._resumable or room.held:
+            self._log.append(entry, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes)
+
+    def _encode(self, entry: Entry, emission: Emission, format_: WireFormat) -> Frame:
+        event, policy = entry.event, emission.policy
+        offset = self._offset(entry.position)
+        frame = format_.event(event.event_name, (event,), answers=entry.answers, offset=offset)
+        frame.overflow = policy.overflow
+        frame.key = policy.key(event) if policy.key else None
+        entry.frames[format_] = frame
+        return frame
+
+    def _offset(self, position: int) -> str | None:
+        return self._log.offset(position) if self._resumable else None
 
     async def arrive(self, room: str) -> None:
         """A session is about to join: have the room's events from the other nodes."""
@@ -152,6 +218,7 @@ class Hub:
             self._wake.set()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._unsubscribe_deserted)
+            tasks.start_soon(self._trim_log)
             async for room, payload in self._pubsub.messages():
                 try:
                     self._receive(room, payload)
@@ -166,6 +233,12 @@ class Hub:
             return
         event = msgspec.msgpack.decode(remote.payload, type=emission.event)
         self._deliver(room, emission, event, remote.except_)
+
+    async def _trim_log(self) -> None:
+        """Let go what is too old also while nothing is sent."""
+        while True:
+            await self._clock.sleep(_TRIM_SECONDS)
+            self._log.trim(self._clock.monotonic())
 
     async def _unsubscribe_deserted(self) -> None:
         while True:
@@ -186,19 +259,8 @@ class Hub:
             done.set()
 
 
-def _encode(
-    format_: WireFormat, emission: Emission, event: Event, answers: RequestId | None = None
-) -> Frame:
-    policy = emission.policy
-    return format_.event(
-        event.event_name,
-        (event,),
-        answers=answers,
-        overflow=policy.overflow,
-        key=policy.key(event) if policy.key else None,
-    )
-
-
 def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:
     dropped = outcomes.get(Outcome.DROPPED, 0)
-    return Receipt(matched, matched - dropped, dropped, outcomes.get(Outcome.CONFLATED, 0))
+    away = outcomes.get(Outcome.AWAY, 0)
+    conflated = outcomes.get(Outcome.CONFLATED, 0)
+    return Receipt(matched, matched - dropped - away, dropped, conflated, away)

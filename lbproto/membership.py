@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from lbproto.bans import Bans
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
 from lbproto.errors import InvalidRequest, LimitExceeded, Overloaded
 from lbproto.events import Event
 from lbproto.hub import Hub
-from lbproto.messages import UserJoinedRoom, UserLeftRoom
+from lbproto.log import Entry
+from lbproto.messages import Unsubscribed, UserJoinedRoom, UserLeftRoom
 from lbproto.presence import Presence
 from lbproto.registry import Registry
-from lbproto.rooms import Hold, Rooms
+from lbproto.rooms import Rooms
 from lbproto.session import Session
-from lbproto.transport import CloseCode
+from lbproto.transport import TOO_SLOW
 
 __all__ = ["Membership"]
 
@@ -32,24 +34,40 @@ class Membership:
         registry: which rooms there may be.
         rooms: who is where.
         hub: delivers what the others are told.
+        bans: who may not be where.
         clock: when it happened.
         max_rooms: how many rooms a session may be in, its personal one not counted.
     """
 
     def __init__(
-        self, registry: Registry, rooms: Rooms, hub: Hub, clock: Clock, max_rooms: int
+        self,
+        registry: Registry,
+        rooms: Rooms,
+        hub: Hub,
+        bans: Bans,
+        clock: Clock,
+        max_rooms: int,
     ) -> None:
         self._registry = registry
         self._rooms = rooms
         self._hub = hub
+        self._bans = bans
         self._clock = clock
         self._max_rooms = max_rooms
         self._presences: dict[str, Presence] = {}
 
     def count(self, room: str) -> int:
-        """How many sessions are in a room."""
+        """How many sessions are in a room; those that have lost their connection, for a grace."""
         found = self._rooms.get(room)
         return 0 if found is None else found.count
+
+    def members(self, room: str) -> list[Session]:
+        """The sessions in a room, those away too, in the order they came."""
+        return [member for member in self._rooms.members(room) if isinstance(member, Session)]
+
+    def rooms(self, session: Session) -> list[str]:
+        """The rooms a session is in, in the order it joined them."""
+        return list(self._rooms.of(session))
 
     async def admit(self, session: Session, room: str) -> None:
         """Put a session into a room without asking anyone: its personal one."""
@@ -81,25 +99,49 @@ class Membership:
         hold = ctx.hold = self._rooms.hold(room, session)
         try:
             await self._hub.arrive(room)
+            await self._bans.check(session.user_id, room)
             first = await pattern.join(ctx, **values)
             hold.mark()
-            if hold.overflowed:
+            if hold.newer() is None:
                 raise Overloaded("More has happened in the room than can be kept for a newcomer")
-            if not session.closed and self._rooms.add(room, session) and pattern.announce:
+            if not session.closed and self._rooms.add(room, session):
                 self._announce_join(session, room)
             yield first
         finally:
             ctx.hold = None
+            newer = hold.newer()
             self._rooms.release(room, session)
             if room in self._rooms.of(session):
-                self._let_go(hold, session)
+                self._let_go(newer, session)
             self._hub.depart(room)
 
-    def _let_go(self, hold: Hold, session: Session) -> None:
-        for frame in hold.newer():
-            session.push(frame)
-        if hold.overflowed:  # it was in the room before, and has missed something
-            session.socket.close(CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume")
+    def _let_go(self, newer: list[Entry] | None, session: Session) -> None:
+        """Send what was held back: as the session's own, so that it resumes behind it."""
+        for entry in newer or ():
+            self._hub.send(session, entry.event)
+        if newer is None:  # it was in the room before, and has missed something
+            self._rooms.lose(session)
+            if session.socket is not None:
+                session.socket.close(*TOO_SLOW)
+
+    async def recheck(self, ctx: Context, room: str) -> None:
+        """Ask again whether a session that is in a room may be; if not, it is taken out.
+
+        It is told that it is out, and not what it has missed there.
+
+        Raises:
+            RequestError: the room's owner refuses.
+        """
+        session = ctx.session
+        pattern, values = self._registry.room(room)
+        ctx.refused = pattern.refused
+        try:
+            await self._bans.check(session.user_id, room)
+            await pattern.join(ctx, **values)
+        except Exception:
+            self._remove(session, room, void=True)
+            ctx.emit(Unsubscribed(room=room))
+            raise
 
     def leave(self, session: Session, room: str) -> None:
         """Take a session out of a room; no effect where it is not in.
@@ -113,25 +155,63 @@ class Membership:
 
     def leave_all(self, session: Session) -> None:
         """The session is over: take it out of every room."""
-        for room in list(self._rooms.of(session)):
+        for room in self.rooms(session):
             self._remove(session, room)
+        self._rooms.forget(session)
 
-    def _remove(self, session: Session, room: str) -> None:
-        if not self._rooms.remove(room, session):
-            return
-        presence = self._presences.get(room)
-        if presence is not None:
-            if presence.leave(session.user_id):
-                left_at = iso_timestamp(int(self._clock.now() * 1000))
-                left = UserLeftRoom(user_id=session.user_id, room=room, left_at=left_at)
-                self._hub.announce(room, left)
-            if not presence:
-                del self._presences[room]
+    def fade(self, session: Session) -> None:
+        """A session has been away for too long to count; it stays, and misses nothing."""
+        self._rooms.uncount(session)
+        for room in self.rooms(session):
+            self._announce_leave(session, room)
+
+    def revive(self, session: Session) -> None:
+        """A session is back; if it had faded, it counts again."""
+        if self._rooms.count(session):
+            for room in self.rooms(session):
+                self._announce_join(session, room)
+
+    def kick(self, session: Session, room: str) -> bool:
+        """Take a session out of a room and tell it so.
+
+        Returns:
+            Whether it was in.
+        """
+        if not self._remove(session, room):
+            return False
+        self._hub.send(session, Unsubscribed(room=room))
+        return True
+
+    def _remove(self, session: Session, room: str, *, void: bool = False) -> bool:
+        """Take a session out of a room; where `void`, also out of what it has missed there."""
+        counted = self._rooms.is_counted(session)
+        if not self._rooms.remove(room, session, void=void):
+            return False
+        if counted:
+            self._announce_leave(session, room)
         self._hub.depart(room)
+        return True
+
+    def _announce_leave(self, session: Session, room: str) -> None:
+        presence = self._presences.get(room)
+        if presence is None:
+            return
+        if presence.leave(session.user_id):
+            left_at = iso_timestamp(int(self._clock.now() * 1000))
+            left = UserLeftRoom(user_id=session.user_id, room=room, left_at=left_at)
+            self._hub.announce(room, left, except_=self._own(session, room))
+        if not presence:
+            del self._presences[room]
 
     def _announce_join(self, session: Session, room: str) -> None:
+        if not self._registry.room(room)[0].announce or not self._rooms.is_counted(session):
+            return
         presence = self._presences.setdefault(room, Presence())
         if presence.join(session.user_id):
             joined_at = iso_timestamp(int(self._clock.now() * 1000))
             joined = UserJoinedRoom(user_id=session.user_id, room=room, joined_at=joined_at)
-            self._hub.announce(room, joined, except_=(session.sid,))
+            self._hub.announce(room, joined, except_=self._own(session, room))
+
+    def _own(self, session: Session, room: str) -> list[str]:
+        """The sessions of the same user in a room: it is the others that are told of a user."""
+        return [own.sid for own in self.members(room) if own.user_id == session.user_id]

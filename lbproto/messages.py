@@ -9,12 +9,16 @@ import msgspec
 from lbproto.events import ErrorEvent, Event
 
 __all__ = [
+    "Authenticate",
     "Connected",
     "Error",
     "Ping",
     "Pong",
     "RateLimitError",
+    "Recovered",
     "RoomName",
+    "SessionExpiring",
+    "SessionLost",
     "Subscribe",
     "Subscribed",
     "Unsubscribe",
@@ -28,11 +32,38 @@ RoomName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class Connected(Event):
-    """The session is authenticated and in its personal room."""
+    """The session is authenticated and in its personal room.
+
+    `pid` (extension) is the private id to resume it by, for clients that do not see the one in
+    Socket.IO's own answer to a connection.
+    """
 
     user_id: str
     sid: str
     timestamp: str
+    pid: str | None = None
+
+
+class Recovered(Event):
+    """The session goes on: the `missed` events before this one are what was sent meanwhile."""
+
+    missed: int
+
+
+class SessionLost(Event):
+    """The session that the client wanted to resume is gone: this is a new one, in no room yet."""
+
+
+class Authenticate(Event):
+    """Renew the session with a newer token of the same user."""
+
+    token: str
+
+
+class SessionExpiring(Event):
+    """The token's life ends, and with it the session, unless it is renewed by `authenticate`."""
+
+    expires_at: str
 
 
 class Ping(Event):

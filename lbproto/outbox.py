@@ -23,6 +23,7 @@ class Outcome(IntEnum):
     QUEUED = 0
     CONFLATED = 1  # queued, in the place of an older frame of the same key
     DROPPED = 2
+    AWAY = 3  # its client has lost the connection, and gets it when it resumes
 
 
 class Outbox:

@@ -1,15 +1,20 @@
-"""Who is in which room on this node: a pure index, both ways."""
+"""Who is in which room on this node: a pure index, both ways, and what they have missed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+from typing import NamedTuple, Protocol
 
-from lbproto.outbox import Outbox
+from lbproto.log import Entry, Lane, Log
+from lbproto.outbox import Outcome
 from lbproto.transport import Frame
 from lbproto.wire.formats import WireFormat
 
 __all__ = ["Hold", "Member", "Room", "Rooms"]
+
+_MAX_PAST = 256  # stays that a session is remembered to have had
 
 
 class Member(Protocol):
@@ -30,40 +35,49 @@ class Member(Protocol):
         """Queues a frame for it; returns an `Outcome`."""
         ...
 
+    @property
+    def lane(self) -> Lane:
+        """What is sent to it alone."""
+        ...
+
 
 class Hold:
     """Takes a session's place in a room while the session's first message is being made.
 
     Up to the mark nothing is kept: the first message will contain it, and a session that was in
-    the room before goes on getting it. From the mark on the hold is the member, and keeps what it
-    is sent, within an outbox's bounds.
-
-    Attributes:
-        overflowed: whether more came than it can keep; something is lost then.
+    the room before goes on getting it. From the mark on the hold is the member; what it is sent
+    meanwhile is found in the log.
     """
 
-    __slots__ = ("_kept", "_member", "_room", "format", "overflowed", "push", "sid")
+    __slots__ = ("_mark", "_member", "_rooms", "format", "lane", "name", "sid")
 
-    def __init__(self, room: Room, member: Member, max_frames: int, max_bytes: int) -> None:
-        self._room = room
+    def __init__(self, rooms: Rooms, name: str, member: Member) -> None:
+        self._rooms = rooms
         self._member = member
-        self._kept = Outbox(max_frames, max_bytes, lambda: None, self._overflow)
-        self.overflowed = False
+        self._mark: int | None = None
+        self.name = name
         self.sid: str = member.sid
         self.format: WireFormat = member.format
-        self.push: Callable[[Frame], int] = self._kept.push
+        self.lane: Lane = member.lane
+
+    def push(self, frame: Frame) -> int:  # noqa: ARG002 - the signature of a push
+        """Leave the frame to the log."""
+        return Outcome.QUEUED
 
     def mark(self) -> None:
         """The first message contains everything published up to now; only the first call counts."""
-        self._room.members.pop(self._member, None)
-        self._room.members[self] = None
+        if self._mark is None:
+            self._mark = self._rooms.replace(self.name, self._member, self)
 
-    def newer(self) -> list[Frame]:
-        """What was published after the mark; nothing is kept any more."""
-        return self._kept.take()
-
-    def _overflow(self) -> None:
-        self.overflowed = True
+    def newer(self) -> list[Entry] | None:
+        """What was published after the mark, in order; None where it was more than is kept."""
+        if self._mark is None:
+            return []
+        lane, most = self._rooms[self.name].lane, self._rooms.max_held
+        entries = list(islice(lane.between(self._mark, self._rooms.position), most + 1))
+        if lane.floor(self.sid) > self._mark or len(entries) > most:
+            return None
+        return [entry for entry in reversed(entries) if self.sid not in entry.except_]
 
 
 class Room:
@@ -72,32 +86,53 @@ class Room:
     Attributes:
         members: those an event is delivered to, in the order they came; for some it is their hold.
         held: those with a hold; not all of them are in the room yet.
-        count: how many sessions are in the room.
+        count: how many sessions are in the room and count there.
+        lane: what was sent to it.
     """
 
-    __slots__ = ("count", "held", "members")
+    __slots__ = ("count", "held", "lane", "members")
 
     def __init__(self) -> None:
         self.members: dict[Member, None] = {}
         self.held: dict[Member, Hold] = {}
         self.count = 0
+        self.lane = Lane()
+
+
+class _Stay(NamedTuple):
+    """A time that a session was in a room, in positions: `since` < position <= `until`."""
+
+    lane: Lane
+    since: int
+    until: int
 
 
 class Rooms:
     """The rooms that have sessions on this node.
 
     Args:
-        max_held_frames: how many frames a hold keeps.
-        max_held_bytes: how many bytes it keeps.
+        log: what is sent to them.
+        max_held: how many events a hold may leave to the log.
     """
 
-    def __init__(self, max_held_frames: int = 4_096, max_held_bytes: int = 4 * 1024 * 1024) -> None:
+    def __init__(self, log: Log, max_held: int = 4_096) -> None:
+        self.max_held = max_held
+        self._log = log
         self._rooms: dict[str, Room] = {}
-        self._of: dict[Member, dict[str, None]] = {}
-        self._bounds = max_held_frames, max_held_bytes
+        self._of: dict[Member, dict[str, int]] = {}  # each with the position it is in since
+        self._past: dict[Member, deque[_Stay]] = {}  # as far as the log reaches back
+        self._uncounted: set[Member] = set()
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    def __getitem__(self, name: str) -> Room:
+        return self._rooms[name]
+
+    @property
+    def position(self) -> int:
+        """The log's."""
+        return self._log.position
 
     def get(self, name: str) -> Room | None:
         """The room, or None where nobody is in it or about to be."""
@@ -107,11 +142,34 @@ class Rooms:
         """The rooms a session is in, in the order it joined them."""
         return self._of.get(member, {}).keys()
 
+    def members(self, name: str) -> list[Member]:
+        """The sessions in a room, in the order they came."""
+        room = self._rooms.get(name)
+        if room is None:
+            return []
+        found = dict.fromkeys((*room.members, *room.held))
+        return [member for member in found if name in self._of.get(member, ())]
+
+    # Joining and leaving
+
     def hold(self, name: str, member: Member) -> Hold:
         """Be ready to keep the room's events for a session that is in it, or about to be."""
         room = self._rooms.setdefault(name, Room())
-        hold = room.held[member] = Hold(room, member, *self._bounds)
+        hold = room.held[member] = Hold(self, name, member)
         return hold
+
+    def replace(self, name: str, member: Member, hold: Hold) -> int:
+        """Let the hold be the member from here on.
+
+        Returns:
+            The position of here.
+        """
+        room = self._rooms[name]
+        if member in room.members:
+            del room.members[member]
+            self._end_stay(name, member)
+        room.members[hold] = None
+        return self.position
 
     def add(self, name: str, member: Member) -> bool:
         """Put a session into a room.
@@ -122,9 +180,10 @@ class Rooms:
         joined = self._of.setdefault(member, {})
         if name in joined:
             return False
-        joined[name] = None
+        joined[name] = self.position
         room = self._rooms.setdefault(name, Room())
-        room.count += 1
+        if self.is_counted(member):
+            room.count += 1
         if member not in room.held:
             room.members[member] = None
         return True
@@ -132,29 +191,113 @@ class Rooms:
     def release(self, name: str, member: Member) -> None:
         """End a hold: deliver to the session from now on, if it is in the room."""
         room = self._rooms[name]
-        room.members.pop(room.held.pop(member), None)
-        if name in self._of.get(member, ()):
+        hold = room.held.pop(member)
+        joined = self._of.get(member, {})
+        if hold in room.members:
+            del room.members[hold]
+            if name in joined:
+                joined[name] = self.position
+        if name in joined:
             room.members[member] = None
         self._discard_if_empty(name, room)
 
-    def remove(self, name: str, member: Member) -> bool:
+    def remove(self, name: str, member: Member, *, void: bool = False) -> bool:
         """Take a session out of a room; a hold of its stays until it is released.
+
+        Args:
+            void: what it has missed there is not for it any more.
 
         Returns:
             Whether it was in.
         """
-        joined = self._of.get(member, {})
-        if name not in joined:
+        if name not in self._of.get(member, ()):
             return False
-        del joined[name]
-        if not joined:
-            del self._of[member]
         room = self._rooms[name]
-        room.count -= 1
-        room.members.pop(member, None)
+        if member in room.members:
+            if not void:
+                self._end_stay(name, member)
+            del room.members[member]
+        del self._of[member][name]
+        if self.is_counted(member):
+            room.count -= 1
         self._discard_if_empty(name, room)
         return True
+
+    def forget(self, member: Member) -> None:
+        """A session that has left every room is over."""
+        self._of.pop(member, None)
+        self._past.pop(member, None)
+        self._uncounted.discard(member)
 
     def _discard_if_empty(self, name: str, room: Room) -> None:
         if not room.members and not room.held:
             del self._rooms[name]
+
+    # Those who are away
+
+    def uncount(self, member: Member) -> None:
+        """Count a session no longer; it stays a member, so that what it misses is kept."""
+        if member not in self._uncounted:
+            self._uncounted.add(member)
+            for name in self.of(member):
+                self._rooms[name].count -= 1
+
+    def count(self, member: Member) -> bool:
+        """Count a session again.
+
+        Returns:
+            Whether it was not counted.
+        """
+        if member not in self._uncounted:
+            return False
+        self._uncounted.remove(member)
+        for name in self.of(member):
+            self._rooms[name].count += 1
+        return True
+
+    def is_counted(self, member: Member) -> bool:
+        """Whether a session counts in its rooms."""
+        return member not in self._uncounted
+
+    def lose(self, member: Member) -> None:
+        """Something meant for a session could not be kept: it cannot resume from before now."""
+        member.lane.raise_floor(self.position)
+
+    def reaches(self, member: Member, position: int) -> bool:
+        """Whether everything that a session has missed after `position` is still there."""
+        return member.lane.floor(member.sid) <= position and all(
+            stay.until <= position or stay.lane.floor(member.sid) <= max(position, stay.since)
+            for stay in self._stays(member)
+        )
+
+    def missed(self, member: Member, position: int) -> list[Entry]:
+        """What was meant for a session after `position`, in order, as far as it `reaches`."""
+        entries = list(member.lane.between(position, self.position))
+        for stay in self._stays(member):
+            entries += stay.lane.between(max(position, stay.since), stay.until)
+        entries.sort(key=_position)
+        return [entry for entry in entries if member.sid not in entry.except_]
+
+    def _stays(self, member: Member) -> Iterator[_Stay]:
+        yield from self._past.get(member, ())
+        for name, since in self._of.get(member, {}).items():
+            room = self._rooms[name]
+            if member in room.members:
+                yield _Stay(room.lane, since, self.position)
+
+    def _end_stay(self, name: str, member: Member) -> None:
+        """Remember that a session was in a room, while something it was sent may be on its way."""
+        past = self._past.setdefault(member, deque())
+        past.append(_Stay(self._rooms[name].lane, self._of[member][name], self.position))
+        while past and (past[0].until < self._log.oldest or len(past) > _MAX_PAST):
+            self._drop_stay(member, past.popleft())
+
+    def _drop_stay(self, member: Member, stay: _Stay) -> None:
+        """Whoever has not got all that was meant for it then cannot resume any more."""
+        gone = stay.lane.floor(member.sid) if stay.until < self._log.oldest else stay.until
+        if gone > stay.since:
+            member.lane.raise_floor(min(gone, stay.until))
+
+
+def _position(entry: Entry) -> int:
+    return entry.position

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lbproto.auth import Authenticator, strip_bearer
+from lbproto.acknowledgements import Acknowledgements
+from lbproto.admission import Admission, Gate
+from lbproto.auth import Authenticator
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
-from lbproto.clock import Clock, SystemClock, iso_timestamp
+from lbproto.bans import Bans
+from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import Services, Target
 from lbproto.dispatch import Dispatcher
-from lbproto.errors import ErrorCode, InvalidRequest, Unauthorized, UsageError
-from lbproto.events import Model
+from lbproto.errors import UsageError
+from lbproto.events import Event
 from lbproto.hub import Hub
+from lbproto.log import Log
 from lbproto.membership import Membership
-from lbproto.messages import Connected
 from lbproto.middleware import Middleware
 from lbproto.plugin import Plugin
+from lbproto.recovery import Recovery
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
+from lbproto.sessions import Sessions
 from lbproto.system import system
 from lbproto.tasks import background_tasks
-from lbproto.wire.arguments import Arguments
-from lbproto.wire.port import Inbound, Refused, Socket
 from lbproto.wire.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Server"]
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
-
-class _Auth(Model):
-    token: str = ""
+# Without recovery the log serves those only who are just joining a room: this is how long that may
+# take.
+_JOINING = Recovery(window=60.0)
 
 
 class Server:
@@ -48,7 +50,10 @@ class Server:
 
     Args:
         plugins: what it can do, besides the System domain.
-        auth: who may connect.
+        auth: verifies who connects.
+        admission: who may come in and stay, by the host's policy.
+        recovery: how long sessions wait for clients that have lost their connection; None for not
+            at all.
         settings: bounds and times of the wire.
         namespaces: Socket.IO namespaces that all lead to this same application.
         allowed_origins: browser origins that may connect; "*" for any (tokens are not cookies,
@@ -70,6 +75,8 @@ class Server:
         plugins: Iterable[Plugin] = (),
         *,
         auth: Authenticator,
+        admission: Admission | None = None,
+        recovery: Recovery | None = Recovery(),  # noqa: B008 - it is immutable
         settings: Settings | None = None,
         namespaces: Iterable[str] = ("/", "/ws"),
         allowed_origins: Sequence[str] = ("*",),
@@ -87,16 +94,36 @@ class Server:
         self.runtime = Runtime(self.settings, self.clock)
         self.namespaces = frozenset(namespaces)
         self.allowed_origins = tuple(allowed_origins)
-        self._auth = auth
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
-        rooms = Rooms(self.settings.max_queued_frames, self.settings.max_queued_bytes)
-        self._hub = Hub(rooms, self.registry, self._pubsub)
-        self._membership = Membership(self.registry, rooms, self._hub, self.clock, max_rooms)
-        self.plugins = (system(self._membership, self.clock), *plugins)
+        clock, timers = self.clock, self.runtime.timers
+        admission = admission or Admission()
+        kept = recovery or _JOINING
+        log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
+        rooms = Rooms(log, self.settings.max_queued_frames)
+        resumable = recovery is not None
+        self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
+        self._bans = Bans(self.storage)
+        self._membership = Membership(self.registry, rooms, self._hub, self._bans, clock, max_rooms)
+        self._acknowledgements = Acknowledgements(self._hub, clock, timers)
+        services = Services(
+            self._hub, self.storage, clock, self._acknowledgements, admission.authorize
+        )
+        self.sessions = Sessions(
+            gate=Gate(auth, admission, self._bans),
+            dispatcher=Dispatcher(self.registry, services, middleware),
+            membership=self._membership,
+            rooms=rooms,
+            hub=self._hub,
+            log=log,
+            acknowledgements=self._acknowledgements,
+            admission=admission,
+            recovery=recovery,
+            clock=clock,
+            timers=timers,
+        )
+        self.plugins = (system(self._membership, clock, self.sessions.renew), *plugins)
         self._register()
-        services = Services(self._hub, self.storage, self.clock)
-        self._dispatcher = Dispatcher(self.registry, services, middleware)
 
     def _register(self) -> None:
         names: set[str] = set()
@@ -134,11 +161,14 @@ class Server:
         try:
             async with self.storage, self._pubsub, background_tasks() as tasks:
                 tasks.start_soon(self._hub.run)
-                async with self.runtime.run(), AsyncExitStack() as stack:
-                    for plugin in self.plugins:
-                        if plugin.lifespan is not None:
-                            await stack.enter_async_context(plugin.lifespan(self))
-                    yield
+                try:
+                    async with self.runtime.run(), AsyncExitStack() as stack:
+                        for plugin in self.plugins:
+                            if plugin.lifespan is not None:
+                                await stack.enter_async_context(plugin.lifespan(self))
+                        yield
+                finally:
+                    self.sessions.end_all()
         finally:
             self._started = False
 
@@ -163,39 +193,68 @@ class Server:
         """All sessions of a user, to emit to."""
         return self.to(personal_room(user_id))
 
-    # The wire-level port (lbproto.wire.Handler)
+    async def emit_with_ack(
+        self,
+        session: Session,
+        event: Event,
+        into: type[T],
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 - what users of Socket.IO look for
+    ) -> T:
+        """Send an event to one session, and wait until its client acknowledges it.
 
-    async def authenticate(self, socket: Socket, auth: Arguments) -> None:
-        """Verify the token that a client connects with."""
-        try:
-            token = strip_bearer(auth.first(_Auth).token)
-            identity = await self._auth.authenticate(token, socket.peer)
-        except (Unauthorized, InvalidRequest) as error:
-            code = ErrorCode.UNAUTHORIZED
-            raise Refused(error.message, {"code": code, "message": error.message}) from None
-        socket.state = Session(identity, socket)
+        Args:
+            into: what the answer is to be: the first argument of the acknowledgement.
+            timeout: seconds the client has.
 
-    async def opened(self, socket: Socket) -> None:
-        """Put the session into its personal room and tell the client who it is."""
-        session = _session(socket)
-        await self._membership.admit(session, session.personal_room)
-        timestamp = iso_timestamp(int(self.clock.now() * 1000))
-        connected = Connected(user_id=session.user_id, sid=session.sid, timestamp=timestamp)
-        self._hub.send(session, connected)
+        Raises:
+            RequestTimeout: it did not in time, or lost its connection; whether it has got the event
+                is not known then.
+            InvalidRequest: what it answers does not fit.
+            UsageError: no plugin declared the event.
+        """
+        return await self._acknowledgements.ask(session, event, into, timeout)
 
-    async def event(self, socket: Socket, inbound: Inbound) -> None:
-        """Serve one request."""
-        await self._dispatcher.dispatch(_session(socket), inbound)
+    # Moderation
 
-    def closed(self, socket: Socket, reason: str) -> None:
-        """Take the session out of its rooms."""
-        session = _session(socket)
-        logger.debug("session %s is over: %s", session.sid, reason)
-        session.end()
-        self._membership.leave_all(session)
+    async def members(self, room: str) -> list[Session]:
+        """The sessions in a room, in the order they joined; also those that are away."""
+        return self._membership.members(room)
 
+    async def kick(self, user_id: str, room: str) -> int:
+        """Take a user out of a room; each of their sessions there is told `unsubscribed`.
 
-def _session(socket: Socket) -> Session:
-    session = socket.state
-    assert isinstance(session, Session)  # noqa: S101 - set before the socket is opened
-    return session
+        Returns:
+            How many sessions were in it.
+        """
+        return sum(self._membership.kick(own, room) for own in self.sessions.of(user_id))
+
+    async def disconnect(self, user_id: str, reason: str = "disconnected by the server") -> int:
+        """End every session of a user; stock clients do not come back by themselves.
+
+        Returns:
+            How many there were.
+        """
+        sessions = self.sessions.of(user_id)
+        for session in sessions:
+            self.sessions.disconnect(session, reason)
+        return len(sessions)
+
+    async def ban(
+        self, user_id: str, room: str | None = None, *, seconds: float | None = None
+    ) -> None:
+        """Keep a user out, and throw them out if they are in.
+
+        Args:
+            room: of this room only; None for the whole server.
+            seconds: for so long; None for ever (in the storage).
+        """
+        await self._bans.add(user_id, room, seconds)
+        if room is None:
+            await self.disconnect(user_id, "banned")
+        else:
+            await self.kick(user_id, room)
+
+    async def unban(self, user_id: str, room: str | None = None) -> None:
+        """Lift a ban; no effect where there is none."""
+        await self._bans.remove(user_id, room)

@@ -1,10 +1,11 @@
-"""One client's session: who it is, and how to reach it."""
+"""One client's session: who it is, and how to reach it. It outlives its connections."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from lbproto.auth import Identity
+from lbproto.log import Lane
 from lbproto.outbox import Outcome
 from lbproto.transport import Frame
 from lbproto.wire.formats import WireFormat
@@ -14,30 +15,70 @@ __all__ = ["Session"]
 
 
 class Session:
-    """A user's session over one socket.
+    """A user's session.
+
+    Args:
+        identity: whose it is.
+        socket: the one that it begins on; it is not reached by that until `attach` and `catch_up`.
+        position: of the log, now.
+        max_kept_bytes: what is kept of what was sent to it alone, for when it resumes.
 
     Attributes:
         sid: its id, the client's `socket.id`.
-        identity: whose it is.
-        socket: its place on the wire.
+        pid: the private id that its client resumes it by; None where it cannot.
+        identity: whose it is, as of the last connection or renewal.
+        socket: its place on the wire; None while its client has lost the connection.
         format: how the client reads events.
         push: queues a frame for it; returns an `Outcome`.
-        closed: whether the client is gone.
+        lane: what was sent to it alone.
+        start: the log's position when it began.
+        closed: whether it is over.
     """
 
-    __slots__ = ("closed", "format", "identity", "push", "sid", "socket")
+    __slots__ = (
+        "closed",
+        "format",
+        "identity",
+        "lane",
+        "pid",
+        "push",
+        "sid",
+        "socket",
+        "start",
+    )
 
-    def __init__(self, identity: Identity, socket: Socket) -> None:
+    def __init__(
+        self, identity: Identity, socket: Socket, position: int, max_kept_bytes: int
+    ) -> None:
         self.sid: str = socket.sid
+        self.pid: str | None = socket.pid
         self.identity = identity
-        self.socket = socket
+        self.socket: Socket | None = None
         self.format: WireFormat = socket.format
-        self.push: Callable[[Frame], int] = socket.push
+        self.push: Callable[[Frame], int] = _away
+        self.lane = Lane(max_kept_bytes)
+        self.start = position
         self.closed = False
 
+    def attach(self, socket: Socket) -> None:
+        """Its client has a connection. What is sent still waits until it has caught up."""
+        self.socket = socket
+        self.format = socket.format
+
+    def catch_up(self) -> None:
+        """The client has been sent everything up to now: what comes goes to it directly."""
+        if self.socket is not None:
+            self.push = self.socket.push
+
+    def detach(self) -> None:
+        """Its client has lost the connection: what is sent waits until it resumes."""
+        self.socket = None
+        self.push = _away
+
     def end(self) -> None:
-        """The client is gone: what is still meant for it goes nowhere."""
+        """It is over: what is still meant for it goes nowhere."""
         self.closed = True
+        self.socket = None
         self.push = _dropped
 
     @property
@@ -49,6 +90,10 @@ class Session:
     def personal_room(self) -> str:
         """The room that every session of this user is in."""
         return personal_room(self.user_id)
+
+
+def _away(frame: Frame) -> int:  # noqa: ARG001 - the signature of a push
+    return Outcome.AWAY
 
 
 def _dropped(frame: Frame) -> int:  # noqa: ARG001 - the signature of a push

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
 from lbproto.errors import Unauthorized
 from lbproto.membership import Membership
 from lbproto.messages import (
+    Authenticate,
     Connected,
     Error,
     Ping,
     Pong,
     RateLimitError,
+    Recovered,
+    SessionExpiring,
+    SessionLost,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -21,19 +27,25 @@ from lbproto.messages import (
     ValidationError,
 )
 from lbproto.plugin import Plugin
+from lbproto.session import Session
 
 __all__ = ["system"]
 
 
-def system(membership: Membership, clock: Clock) -> Plugin:
-    """The plugin that answers `ping`, `subscribe` and `unsubscribe`.
+Renew = Callable[[Session, str], Awaitable[None]]
+
+
+def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
+    """The plugin that answers `ping`, `subscribe`, `unsubscribe` and `authenticate`.
 
     Args:
         membership: the server's rooms.
         clock: the server's.
+        renew: lets a session go on with a newer token.
     """
     plugin = Plugin("system")
-    plugin.emits(Connected, UserJoinedRoom, UserLeftRoom)
+    plugin.emits(Connected, Recovered, SessionLost, SessionExpiring)
+    plugin.emits(UserJoinedRoom, UserLeftRoom)
     plugin.emits(RateLimitError, ValidationError, Error)
 
     @plugin.on(Ping)
@@ -53,6 +65,10 @@ def system(membership: Membership, clock: Clock) -> Plugin:
     async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed:
         membership.leave(ctx.session, request.room)
         return Unsubscribed(room=request.room)
+
+    @plugin.on(Authenticate)
+    async def authenticate(ctx: Context, request: Authenticate) -> None:
+        await renew(ctx.session, request.token)
 
     @plugin.room("user:{user_id*}", announce=False)  # an id is opaque: there may be a ":" in it
     async def personal(ctx: Context, user_id: str) -> None:

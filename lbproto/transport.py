@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from lbproto.overflow import Overflow
 
-__all__ = ["CloseCode", "Frame", "Message", "Peer", "Transport"]
+__all__ = ["TOO_SLOW", "CloseCode", "Frame", "Message", "Peer", "Transport"]
 
 Message = str | bytes
 """One WebSocket message: text or binary."""
@@ -31,8 +31,14 @@ class CloseCode(IntEnum):
     TOO_BIG = 1009
     INTERNAL_ERROR = 1011
     SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
     UNAUTHORIZED = 4401
     SLOW_CONSUMER = 4408
+    REPLACED = 4409
+
+
+TOO_SLOW = CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume"
+"""How the transport of a client is closed that could not be sent all that was meant for it."""
 
 
 class Frame:

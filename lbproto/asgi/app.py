@@ -85,9 +85,10 @@ class ServerApp(_PathApp):
     def __init__(self, server: Server, fallback: ASGIApp | None = None) -> None:
         self.server = server
         origins = server.allowed_origins
-        open_sockets = partial(SocketIO, handler=server, namespaces=server.namespaces)
+        sessions = server.sessions
+        open_sockets = partial(SocketIO, handler=sessions, namespaces=server.namespaces)
         engine = EngineEndpoint(server.runtime, open_sockets, origins)
-        plain = PlainEndpoint(server.runtime, server, origins)
+        plain = PlainEndpoint(server.runtime, sessions, origins)
         super().__init__(
             server.lifespan,
             {_SOCKETIO_PATH: engine},

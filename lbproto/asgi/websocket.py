@@ -17,6 +17,7 @@ __all__ = ["WebSocketReader", "WebSocketTransport", "message_of"]
 
 logger = logging.getLogger(__name__)
 
+_ABNORMAL = 1006  # what a websocket's end is called that the peer did not announce
 _MAX_REASON = 123  # bytes in a close frame, RFC 6455 section 5.5
 
 
@@ -134,11 +135,12 @@ class WebSocketReader:
             if connection.congested:
                 await connection.wait_ready()
             transport.receiving = scope
-            message = message_of(await self._receive())
+            event = await self._receive()
             transport.receiving = None
+            message = message_of(event)
             if message is None:
                 transport.lost()
-                connection.lost("transport close")
+                connection.left(event.get("code") or _ABNORMAL)
                 return
             connection.receive(message)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lbproto.outbox import Outbox
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.transport import TOO_SLOW, CloseCode, Frame, Message, Peer, Transport
 from lbproto.wire.settings import ProtocolError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Connection(ABC):
 
     __slots__ = (
         "_close_after_flush",
+        "_drained",
         "_finished",
         "_inbox",
         "_room",
@@ -96,6 +97,7 @@ class Connection(ABC):
         self._working = False
         self._room: anyio.Event | None = None  # set when a full inbox has room again
         self._finished: anyio.Event | None = None  # set when the connection is over
+        self._drained: anyio.Event | None = None  # set when the outbox has run dry
         self._close_after_flush: tuple[CloseCode, str] | None = None
         runtime.connections.add(self)
 
@@ -191,8 +193,24 @@ class Connection(ABC):
             # What it had taken is lost: to go on would be a gap that nobody is told of.
             await self._finish(CloseCode.INTERNAL_ERROR, "internal error")
             raise
+        self._tell_drained()
         if self._close_after_flush is not None and not self.closed:
             await self._finish(*self._close_after_flush)
+
+    async def wait_drained(self) -> None:
+        """Wait until the transport has taken everything that is queued, or the connection is over.
+
+        For whoever has more to send than the outbox holds, or no wish to fill it.
+        """
+        if not self.closed and (len(self.outbox) or self.writing):
+            if self._drained is None:
+                self._drained = anyio.Event()
+            await self._drained.wait()
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
 
     def _mark(self) -> None:
         self.runtime.writer.mark(self)
@@ -203,7 +221,7 @@ class Connection(ABC):
 
     async def _end_slow_consumer(self) -> None:
         logger.info("closing a slow consumer: its outbox is full")
-        await self._finish(CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume")
+        await self._finish(*TOO_SLOW)
 
     # The end
 
@@ -219,6 +237,10 @@ class Connection(ABC):
         """Close because of what the peer did; what is queued may still reach it."""
         self.close(code, reason)
 
+    def left(self, code: int) -> None:  # noqa: ARG002 - to some it tells whether the peer meant to
+        """The peer has closed the websocket with this close code, or is gone without one (1006)."""
+        self.lost("transport close")
+
     async def _finish(self, code: CloseCode, reason: str) -> None:
         self.lost(reason)
         await self.transport.close(code, reason)
@@ -230,6 +252,7 @@ class Connection(ABC):
         self.closed = True
         self.outbox.close()
         self._empty_inbox()
+        self._tell_drained()
         self.runtime.connections.discard(self)
         if self._finished is not None:
             self._finished.set()

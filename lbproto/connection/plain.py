@@ -7,21 +7,33 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lbproto.connection.base import Connection, tell_closed
-from lbproto.errors import RequestError, Unauthorized
+from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.messages import Error, ValidationError
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
 from lbproto.wire.arguments import Arguments, ObjectArguments
 from lbproto.wire.formats import RequestId
-from lbproto.wire.plain import PlainFormat
-from lbproto.wire.port import Handler, Inbound, Refused, Socket
+from lbproto.wire.plain import ACKNOWLEDGEMENT, PlainFormat
+from lbproto.wire.port import (
+    CLIENT_LEFT,
+    SERVER_LEFT,
+    Handler,
+    Inbound,
+    Refused,
+    Socket,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
 
 __all__ = ["AUTHENTICATE", "PlainConnection"]
 
+_LEAVING = (CloseCode.NORMAL, CloseCode.GOING_AWAY)
+"""What a peer closes with that means to: any other end may be the network's."""
+
 AUTHENTICATE = "authenticate"
+_AUTHENTICATE_FIRST = "authenticate first: the first event is authenticate {token}"
 
 
 class PlainConnection(Connection):
@@ -55,7 +67,9 @@ class PlainConnection(Connection):
         when = runtime.clock.monotonic() + runtime.settings.connect_timeout
         self._deadline: Timer = runtime.timers.call_at(when, self._too_late)
         if token is not None:
-            self.enqueue(partial(self._authenticate, ObjectArguments([{"token": token}]), None))
+            resume = {name: peer.query[name] for name in ("pid", "offset") if name in peer.query}
+            auth = ObjectArguments([{"token": token, **resume}])
+            self.enqueue(partial(self._authenticate, auth, None))
 
     def _receive(self, message: Message) -> None:
         try:
@@ -64,16 +78,20 @@ class PlainConnection(Connection):
             if self._socket.accepted or self._authenticating:
                 self.enqueue(partial(self._malformed, error))  # answered in its turn
             else:
-                self._refuse(error.message)
+                self._refuse(Unauthorized(error.message))
             return
-        if self._socket.accepted or self._authenticating:
+        if request.event == ACKNOWLEDGEMENT and request.answers is not None:
+            if self._socket.accepted:
+                # At once, not in its turn: a request before it may be waiting for just this.
+                self._handler.acknowledged(self._socket, request.answers, request.arguments)
+        elif self._socket.accepted or self._authenticating:
             inbound = Inbound(request.event, request.arguments, request.id)
             self.enqueue(partial(self._event, inbound))
         elif request.event == AUTHENTICATE:
             self._authenticating = True
             self.enqueue(partial(self._authenticate, request.arguments, request.id))
         else:
-            self._refuse("authenticate first: the first event is authenticate {token}", request.id)
+            self._refuse(Unauthorized(_AUTHENTICATE_FIRST), id_=request.id)
 
     async def _malformed(self, error: RequestError) -> None:
         if self._socket.accepted:
@@ -87,7 +105,10 @@ class PlainConnection(Connection):
         try:
             await self._handler.authenticate(self._socket, auth)
         except Refused as refused:
-            self._refuse(refused.message, id_)
+            self._refuse(Unauthorized(refused.message), CloseCode.UNAUTHORIZED, id_)
+            return
+        except Unavailable as unavailable:
+            self._refuse(Overloaded(unavailable.message), CloseCode.TRY_AGAIN_LATER, id_)
             return
         if self.closed:
             return
@@ -98,15 +119,34 @@ class PlainConnection(Connection):
             self._socket.acknowledge(id_, {"ok": True})
 
     def _too_late(self) -> None:
-        self._refuse("no token came in time")
+        self._refuse(Unauthorized("no token came in time"))
 
-    def _refuse(self, message: str, id_: RequestId | None = None) -> None:
-        refusal = Error.of(Unauthorized(message), event=AUTHENTICATE)
+    def _refuse(
+        self,
+        error: RequestError,
+        code: CloseCode = CloseCode.UNAUTHORIZED,
+        id_: RequestId | None = None,
+    ) -> None:
+        refusal = Error.of(error, event=AUTHENTICATE)
         self._socket.push(self._format.event(Error.event_name, (refusal,), answers=id_))
-        self.close(CloseCode.UNAUTHORIZED, "unauthorized")
+        self.close(code, error.code.lower().replace("_", " "))
+
+    def left(self, code: int) -> None:
+        if code in _LEAVING:
+            self.lost(CLIENT_LEFT)
+        else:
+            super().left(code)
+
+    def disconnect(self, code: CloseCode, reason: str) -> None:
+        """End the socket for good: at once for whoever stands on it, then towards the peer."""
+        self._end(SERVER_LEFT)
+        self.close(code, reason)
 
     def _lost(self, reason: str) -> None:
         self._deadline.cancel()
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
         if self._socket.accepted:
             self._socket.accepted = False
             tell_closed(partial(self._handler.closed, self._socket, reason))
@@ -121,8 +161,15 @@ class _PlainSocket(Socket):
         self.push: Callable[[Frame], int] = connection.outbox.push
         self._connection = connection
 
-    def disconnect(self) -> None:
-        self._connection.close(CloseCode.POLICY_VIOLATION, "disconnected by the server")
+    def disconnect(
+        self,
+        code: CloseCode = CloseCode.POLICY_VIOLATION,
+        reason: str = "disconnected by the server",
+    ) -> None:
+        self._connection.disconnect(code, reason)
 
     def close(self, code: CloseCode, reason: str) -> None:
         self._connection.close(code, reason)
+
+    async def wait_drained(self) -> None:
+        await self._connection.wait_drained()

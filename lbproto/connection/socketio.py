@@ -11,7 +11,15 @@ from lbproto.connection.engine import EngineConnection
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
-from lbproto.wire.port import Handler, Inbound, Refused, Socket
+from lbproto.wire.port import (
+    CLIENT_LEFT,
+    SERVER_LEFT,
+    Handler,
+    Inbound,
+    Refused,
+    Socket,
+    Unavailable,
+)
 from lbproto.wire.settings import ProtocolError
 from lbproto.wire.socketio import JSONDecoder, JSONFormat, Packet, PacketType, json_format
 
@@ -72,8 +80,12 @@ class SocketIO:
         elif packet.type is PacketType.EVENT:
             inbound = Inbound(packet.name, packet.arguments, packet.id)
             self._connection.enqueue(partial(self._event, socket, inbound))
+        elif packet.type is PacketType.ACK:
+            assert packet.id is not None  # noqa: S101 - the codec refuses one without
+            # At once, not in its turn: a request before it may be waiting for just this.
+            self._handler.acknowledged(socket, packet.id, packet.arguments)
         elif packet.type is PacketType.DISCONNECT:
-            self._remove(socket, "client namespace disconnect")
+            self._remove(socket, CLIENT_LEFT)
 
     async def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> None:
         if socket.accepted:
@@ -115,12 +127,15 @@ class SocketIO:
                 body["data"] = refused.data
             self._connection.push(socket.wire.connect_error(body))
             return
+        except Unavailable as unavailable:
+            self._connection.close(CloseCode.TRY_AGAIN_LATER, unavailable.message)
+            return
         if self._connection.closed or socket.namespace not in self._sockets:
             return
         socket.accepted = True
         if self._deadline is not None:
             self._deadline.cancel()
-        self._connection.push(socket.wire.connect(socket.sid))
+        self._connection.push(socket.wire.connect(socket.sid, socket.pid))
         await self._handler.opened(socket)
 
     def _expect_connect(self) -> None:
@@ -138,7 +153,7 @@ class SocketIO:
         """Tell the client that this socket is over, for good."""
         self._connection.push(socket.wire.disconnect())
         self._left.add(socket.namespace)
-        self._remove(socket, "server namespace disconnect")
+        self._remove(socket, SERVER_LEFT)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection under all its sockets."""
@@ -184,12 +199,19 @@ class _NamespaceSocket(Socket):
         self.push: Callable[[Frame], int] = packets.connection.outbox.push
         self._packets = packets
 
-    def disconnect(self) -> None:
+    def disconnect(
+        self,
+        code: CloseCode = CloseCode.POLICY_VIOLATION,  # noqa: ARG002 - the port's; others share
+        reason: str = "",  # noqa: ARG002 - the websocket, which stays
+    ) -> None:
         if self.accepted:
             self._packets.disconnect(self)
 
     def close(self, code: CloseCode, reason: str) -> None:
         self._packets.close(code, reason)
+
+    async def wait_drained(self) -> None:
+        await self._packets.connection.wait_drained()
 
 
 _MSGPACK = MsgpackDecoder()  # keeps nothing between packets: one serves all

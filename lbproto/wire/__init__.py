@@ -6,10 +6,22 @@ Public, below authentication and registry. What runs it is in `lbproto.asgi`.
 from lbproto.transport import CloseCode, Frame, Message, Peer
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.formats import RequestId, WireFormat
-from lbproto.wire.port import Handler, Inbound, Link, MessageHandler, Refused, Socket
+from lbproto.wire.port import (
+    CLIENT_LEFT,
+    SERVER_LEFT,
+    Handler,
+    Inbound,
+    Link,
+    MessageHandler,
+    Refused,
+    Socket,
+    Unavailable,
+)
 from lbproto.wire.settings import ProtocolError, Settings
 
 __all__ = [
+    "CLIENT_LEFT",
+    "SERVER_LEFT",
     "Arguments",
     "CloseCode",
     "Frame",
@@ -24,5 +36,6 @@ __all__ = [
     "RequestId",
     "Settings",
     "Socket",
+    "Unavailable",
     "WireFormat",
 ]

@@ -7,12 +7,11 @@ speaks it. Formats are interned: two sockets of the same kind have the same obje
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from lbproto.overflow import Overflow
 from lbproto.transport import Frame, Message
 
 __all__ = ["RequestId", "WireFormat", "frame_of"]
@@ -39,13 +38,16 @@ class WireFormat(ABC):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
         """An event with its arguments: structs or plain values.
 
         Args:
             answers: the request this is an answer to, where the format can say so.
+            asks: the client is asked to acknowledge it, by this id.
+            offset: where a client that got this far resumes; None for an event that cannot be
+                sent again.
         """
 
     @abstractmethod
@@ -53,15 +55,10 @@ class WireFormat(ABC):
         """The acknowledgement of a request."""
 
 
-def frame_of(
-    text: bytes,
-    attachments: Sequence[bytes] = (),
-    overflow: Overflow = Overflow.DISCONNECT,
-    key: Hashable = None,
-) -> Frame:
+def frame_of(text: bytes, attachments: Sequence[bytes] = ()) -> Frame:
     """A frame of one text message, given as UTF-8, and the binary ones that follow it."""
     messages: tuple[Message, ...] = (text.decode(), *attachments)
-    return Frame(messages, len(text) + sum(map(len, attachments)), overflow, key)
+    return Frame(messages, len(text) + sum(map(len, attachments)))
 
 
 json_encoder = msgspec.json.Encoder()

@@ -6,19 +6,18 @@ stands for a field that is absent.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from lbproto.overflow import Overflow
 from lbproto.transport import Frame, Message
 from lbproto.wire.arguments import MsgpackArguments
 from lbproto.wire.formats import RequestId, WireFormat, msgpack_encoder
 from lbproto.wire.settings import ProtocolError
-from lbproto.wire.socketio import Packet, PacketType
+from lbproto.wire.socketio import Packet, PacketType, connect_body, event_values
 
 __all__ = ["MsgpackDecoder", "MsgpackFormat", "msgpack_format", "without_undefined"]
 
@@ -118,17 +117,17 @@ class MsgpackFormat(WireFormat):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,  # noqa: ARG002 - Socket.IO answers by acknowledgement
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
-        return self._frame(PacketType.EVENT, (name, *arguments), None, overflow, key)
+        return self._frame(PacketType.EVENT, event_values(name, arguments, offset), asks)
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._frame(PacketType.ACK, arguments, request)
 
-    def connect(self, sid: str) -> Frame:
-        """The server's word that the socket is connected."""
-        return self._frame(PacketType.CONNECT, {"sid": sid})
+    def connect(self, sid: str, pid: str | None = None) -> Frame:
+        """The server's word that the socket is connected; see `connect_body`."""
+        return self._frame(PacketType.CONNECT, connect_body(sid, pid))
 
     def connect_error(self, body: dict[str, Any]) -> Frame:
         """The server's refusal: `{message, data?}`."""
@@ -138,21 +137,14 @@ class MsgpackFormat(WireFormat):
         """The server's final word to this socket: a stock client does not come back by itself."""
         return self._frame(PacketType.DISCONNECT, None)
 
-    def _frame(
-        self,
-        type_: PacketType,
-        data: Any,
-        id_: RequestId | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
-    ) -> Frame:
+    def _frame(self, type_: PacketType, data: Any, id_: RequestId | None = None) -> Frame:
         packet = {"type": int(type_), "nsp": self._namespace}
         if data is not None:
             packet["data"] = data
         if id_ is not None:
             packet["id"] = id_
         message = msgpack_encoder.encode(packet)
-        return Frame((message,), len(message), overflow, key)
+        return Frame((message,), len(message))
 
 
 @cache

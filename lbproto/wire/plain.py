@@ -6,20 +6,20 @@ An extension of the published protocol. Every answer to a request that carried a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from lbproto.errors import InvalidRequest
-from lbproto.overflow import Overflow
 from lbproto.transport import Frame, Message
 from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments
 from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder, msgpack_encoder
 from lbproto.wire.msgpack import without_undefined
 
 __all__ = [
+    "ACKNOWLEDGEMENT",
     "PLAIN_JSON",
     "PLAIN_MSGPACK",
     "SUBPROTOCOLS",
@@ -32,20 +32,28 @@ _MAX_ID = 64
 
 
 class PlainRequest:
-    """A frame from a client."""
+    """A frame from a client.
 
-    __slots__ = ("arguments", "event", "id")
+    Attributes:
+        answers: with the event `ack`, the `id` of the event that is acknowledged.
+    """
 
-    def __init__(self, event: str, arguments: Arguments, id_: RequestId | None) -> None:
+    __slots__ = ("answers", "arguments", "event", "id")
+
+    def __init__(
+        self, event: str, arguments: Arguments, id_: RequestId | None, answers: int | None
+    ) -> None:
         self.event = event
         self.arguments = arguments
         self.id = id_
+        self.answers = answers
 
 
 class _Frame(msgspec.Struct):
     event: str
     data: Raw = Raw(b"")
     id: int | str | None = None
+    re: int | None = None
 
 
 _json = msgspec.json.Decoder(_Frame)
@@ -73,7 +81,7 @@ class PlainFormat(WireFormat):
             raise InvalidRequest("The message is nested too deeply") from None
         if isinstance(frame.id, str) and len(frame.id) > _MAX_ID:
             raise InvalidRequest(f"An id has at most {_MAX_ID} characters - at `$.id`")
-        return PlainRequest(frame.event, arguments, frame.id)
+        return PlainRequest(frame.event, arguments, frame.id, frame.re)
 
     def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
         raise NotImplementedError
@@ -97,11 +105,10 @@ class _PlainJSON(PlainFormat):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
-        text = json_encoder.encode(_body(name, arguments, answers))
-        return frame_of(text, (), overflow, key)
+        return frame_of(json_encoder.encode(_body(name, arguments, answers, asks, offset)))
 
 
 class _PlainMsgpack(PlainFormat):
@@ -119,17 +126,27 @@ class _PlainMsgpack(PlainFormat):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
-        message = msgpack_encoder.encode(_body(name, arguments, answers))
-        return Frame((message,), len(message), overflow, key)
+        message = msgpack_encoder.encode(_body(name, arguments, answers, asks, offset))
+        return Frame((message,), len(message))
 
 
-def _body(name: str, arguments: Sequence[Any], answers: RequestId | None) -> dict[str, Any]:
+def _body(
+    name: str,
+    arguments: Sequence[Any],
+    answers: RequestId | None,
+    asks: int | None,
+    offset: str | None,
+) -> dict[str, Any]:
     body: dict[str, Any] = {"event": name, "data": arguments[0] if arguments else {}}
     if answers is not None:
         body["re"] = answers
+    if asks is not None:
+        body["id"] = asks
+    if offset is not None:
+        body["offset"] = offset
     return body
 
 

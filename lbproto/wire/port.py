@@ -15,7 +15,23 @@ from lbproto.transport import CloseCode, Frame, Message, Peer
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.formats import RequestId, WireFormat
 
-__all__ = ["Handler", "Inbound", "Link", "MessageHandler", "Refused", "Socket"]
+__all__ = [
+    "CLIENT_LEFT",
+    "SERVER_LEFT",
+    "Handler",
+    "Inbound",
+    "Link",
+    "MessageHandler",
+    "Refused",
+    "Socket",
+    "Unavailable",
+]
+
+CLIENT_LEFT = "client namespace disconnect"
+"""The reason of a socket's end that its client asked for; Socket.IO's own words."""
+
+SERVER_LEFT = "server namespace disconnect"
+"""The reason of one that `Socket.disconnect` asked for."""
 
 
 class Refused(Exception):
@@ -30,6 +46,18 @@ class Refused(Exception):
         super().__init__(message)
         self.message = message
         self.data = data
+
+
+class Unavailable(Exception):
+    """Raised by `Handler.authenticate`: the client may not connect now, but is to try again.
+
+    Args:
+        message: shown to the client where the wire can.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Inbound:
@@ -47,17 +75,20 @@ class Socket(ABC):
     """One client's place in one namespace.
 
     Attributes:
-        sid: its id, opaque; the client's own `socket.id`.
+        sid: its id, opaque; the client's own `socket.id`. `Handler.authenticate` may change it.
+        pid: the private id by which the client may resume; None at first, for a client that may
+            not. `Handler.authenticate` may set it.
         namespace: "/" or "/name"; "" on plain WebSocket.
         peer: who is at the other end.
         format: how this client reads events.
         state: for whoever stands on this port; None at first.
     """
 
-    __slots__ = ("format", "namespace", "peer", "sid", "state")
+    __slots__ = ("format", "namespace", "peer", "pid", "sid", "state")
 
     def __init__(self, sid: str, namespace: str, peer: Peer, format_: WireFormat) -> None:
         self.sid = sid
+        self.pid: str | None = None
         self.namespace = namespace
         self.peer = peer
         self.format = format_
@@ -69,12 +100,25 @@ class Socket(ABC):
         """Queue a frame for this client without waiting; see `Outbox.push` for what it returns."""
 
     @abstractmethod
-    def disconnect(self) -> None:
-        """End this socket for good, after what is queued; the client does not come back itself."""
+    def disconnect(
+        self,
+        code: CloseCode = CloseCode.POLICY_VIOLATION,
+        reason: str = "disconnected by the server",
+    ) -> None:
+        """End this socket for good, after what is queued; the client does not come back itself.
+
+        Args:
+            code: where the socket has a websocket to itself, what that is closed with.
+            reason: likewise.
+        """
 
     @abstractmethod
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the transport, after what is queued; the client may come back."""
+
+    @abstractmethod
+    async def wait_drained(self) -> None:
+        """Wait until the transport has taken everything that is queued, or is gone."""
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Send an event: structs, plain values, and bytes as binary attachments."""
@@ -96,6 +140,7 @@ class Handler(Protocol):
 
         Raises:
             Refused: it may not.
+            Unavailable: it may not now; its transport is closed.
         """
         ...
 
@@ -105,6 +150,10 @@ class Handler(Protocol):
 
     async def event(self, socket: Socket, inbound: Inbound) -> None:
         """The client sent an event. What this raises closes the transport and is logged."""
+        ...
+
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        """The client acknowledges an event that it was asked to."""
         ...
 
     def closed(self, socket: Socket, reason: str) -> None:

@@ -8,7 +8,7 @@ Engine.IO message, and its attachments by the binary messages right behind it:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from lbproto.overflow import Overflow
 from lbproto.transport import Frame, Message
 from lbproto.wire.arguments import Arguments, JSONArguments, ObjectArguments
 from lbproto.wire.attachments import extract, restore
@@ -24,7 +23,15 @@ from lbproto.wire.engineio import MESSAGE
 from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder
 from lbproto.wire.settings import ProtocolError, Settings
 
-__all__ = ["JSONDecoder", "JSONFormat", "Packet", "PacketType", "json_format"]
+__all__ = [
+    "JSONDecoder",
+    "JSONFormat",
+    "Packet",
+    "PacketType",
+    "connect_body",
+    "event_values",
+    "json_format",
+]
 
 _BINARY = 3  # from EVENT to BINARY_EVENT, from ACK to BINARY_ACK
 _MAX_ID_DIGITS = 15  # an acknowledgement id stays an exact number in JavaScript
@@ -225,17 +232,18 @@ class JSONFormat(WireFormat):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,  # noqa: ARG002 - Socket.IO answers by acknowledgement
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
-        return self._frame(PacketType.EVENT, b"", (name, *arguments), overflow, key)
+        id_ = b"" if asks is None else b"%d" % asks
+        return self._frame(PacketType.EVENT, id_, event_values(name, arguments, offset))
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._frame(PacketType.ACK, str(request).encode(), arguments)
 
-    def connect(self, sid: str) -> Frame:
-        """The server's word that the socket is connected."""
-        return self._control(PacketType.CONNECT, {"sid": sid})
+    def connect(self, sid: str, pid: str | None = None) -> Frame:
+        """The server's word that the socket is connected; see `connect_body`."""
+        return self._control(PacketType.CONNECT, connect_body(sid, pid))
 
     def connect_error(self, body: dict[str, Any]) -> Frame:
         """The server's refusal: `{message, data?}`."""
@@ -249,21 +257,24 @@ class JSONFormat(WireFormat):
         head = b"%b%d%b" % (MESSAGE.encode(), type_, self._address)
         return frame_of(head + json_encoder.encode(body))
 
-    def _frame(
-        self,
-        type_: PacketType,
-        id_: bytes,
-        values: Sequence[Any],
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
-    ) -> Frame:
+    def _frame(self, type_: PacketType, id_: bytes, values: Sequence[Any]) -> Frame:
         values, attachments = extract(values)
         if attachments:
             count = b"%d-" % len(attachments)
             head = b"%b%d%b%b%b" % (MESSAGE.encode(), type_ + _BINARY, count, self._address, id_)
         else:
             head = b"%b%d%b%b" % (MESSAGE.encode(), type_, self._address, id_)
-        return frame_of(head + json_encoder.encode(values), attachments, overflow, key)
+        return frame_of(head + json_encoder.encode(values), attachments)
+
+
+def event_values(name: str, arguments: Sequence[Any], offset: str | None) -> tuple[Any, ...]:
+    """What an event packet carries; a client that resumes looks for the offset at its end."""
+    return (name, *arguments) if offset is None else (name, *arguments, offset)
+
+
+def connect_body(sid: str, pid: str | None) -> dict[str, Any]:
+    """What a client that is let in is told: its id, and the private one that it may resume by."""
+    return {"sid": sid} if pid is None else {"sid": sid, "pid": pid}
 
 
 @cache

@@ -14,7 +14,17 @@ from msgspec import Raw
 from lbproto import Context, Event, Identity, Plugin, Server, Unauthorized
 from lbproto.outbox import Outbox
 from lbproto.transport import Transport
-from lbproto.wire import CloseCode, Frame, Inbound, Message, Peer, RequestId, Socket, WireFormat
+from lbproto.wire import (
+    CLIENT_LEFT,
+    CloseCode,
+    Frame,
+    Inbound,
+    Message,
+    Peer,
+    RequestId,
+    Socket,
+    WireFormat,
+)
 from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments, ObjectArguments
 from lbproto.wire.msgpack import MsgpackFormat, msgpack_format
 from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK
@@ -82,11 +92,18 @@ class MemorySocket(Socket):
     def _overflowed(self) -> None:
         self.overflows += 1
 
-    def disconnect(self) -> None:
+    def disconnect(
+        self,
+        code: CloseCode = CloseCode.POLICY_VIOLATION,
+        reason: str = "disconnected by the server",
+    ) -> None:
         self.disconnects += 1
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed_with.append((code, reason))
+
+    async def wait_drained(self) -> None:
+        """What was sent is taken by the test, whenever it likes."""
 
     def take(self) -> list[Sent]:
         """What has been sent since the last call."""
@@ -146,14 +163,16 @@ class Client:
 
     async def connect(self) -> None:
         """Authenticate, and forget the `connected` that answers."""
-        await self.server.authenticate(self.socket, ObjectArguments([{"token": self.user}]))
-        await self.server.opened(self.socket)
+        await self.server.sessions.authenticate(
+            self.socket, ObjectArguments([{"token": self.user}])
+        )
+        await self.server.sessions.opened(self.socket)
         for sent in self.take():
             assert sent.name == "connected"
 
     async def send(self, event: str, *arguments: Any, ack: RequestId | None = None) -> None:
         """Send a request, `ack` its id; return when it has been handled."""
-        await self.server.event(self.socket, Inbound(event, self._encode(arguments), ack))
+        await self.server.sessions.event(self.socket, Inbound(event, self._encode(arguments), ack))
 
     async def ask(self, event: str, *arguments: Any, ack: RequestId | None = None) -> list[Sent]:
         """Send a request.
@@ -168,9 +187,9 @@ class Client:
         """What has been sent to this client since the last call."""
         return self.socket.take()
 
-    def close(self, reason: str = "transport close") -> None:
+    def close(self, reason: str = CLIENT_LEFT) -> None:
         """The socket is over; its outbox stays, so that a test sees what is sent all the same."""
-        self.server.closed(self.socket, reason)
+        self.server.sessions.closed(self.socket, reason)
 
     def _encode(self, values: Iterable[Any]) -> Arguments:
         binary = self.socket.format is PLAIN_MSGPACK or isinstance(
@@ -216,8 +235,7 @@ def read(frame: Frame) -> Sent:
         return Sent(packet["event"], packet["data"], packet.get("re"))
     if packet["type"] == _ACK:
         return Sent("ack", packet["data"][0], packet["id"])
-    name, *arguments = packet["data"]
-    return Sent(name, *arguments)
+    return _event(packet["data"])
 
 
 def _read_text(text: str) -> Sent:
@@ -228,5 +246,10 @@ def _read_text(text: str) -> Sent:
     values = msgspec.json.decode(text[body:])
     if text.startswith("43"):
         return Sent("ack", values[0], int(text[2:body]))
-    name, *arguments = values
-    return Sent(name, *arguments)
+    return _event(values)
+
+
+def _event(values: list[Any]) -> Sent:
+    name, data, *offset = values
+    assert all(isinstance(last, str) for last in offset)
+    return Sent(name, data)

@@ -71,7 +71,7 @@ def server(**tokens: str) -> Server:
 @pytest.mark.parametrize("auth", [{"token": "t"}, {"token": "Bearer t"}, {"token": "bEARER t"}])
 async def test_a_client_that_shows_its_token_is_let_in(auth: dict[str, Any]) -> None:
     socket = MemorySocket()
-    await server(t="ada").authenticate(socket, ObjectArguments([auth]))
+    await server(t="ada").sessions.authenticate(socket, ObjectArguments([auth]))
     assert socket.state.identity == Identity("ada")
 
 
@@ -94,7 +94,7 @@ async def test_a_client_that_shows_its_token_is_let_in(auth: dict[str, Any]) -> 
 async def test_a_refusal_is_told_in_the_contracts_words(auth: list[Any], message: str) -> None:
     socket = MemorySocket()
     with pytest.raises(Refused) as refusal:
-        await server(t="ada").authenticate(socket, ObjectArguments(auth))
+        await server(t="ada").sessions.authenticate(socket, ObjectArguments(auth))
     assert refusal.value.message == message
     assert refusal.value.data == {"code": "UNAUTHORIZED", "message": message}
     assert socket.state is None
@@ -109,7 +109,9 @@ async def test_the_authenticator_sees_the_peer_and_the_bare_token() -> None:
             return Identity("ada", {"tier": "pro"})
 
     socket = MemorySocket()
-    await Server(auth=Spy()).authenticate(socket, ObjectArguments([{"token": "Bearer abc"}]))
+    await Server(auth=Spy()).sessions.authenticate(
+        socket, ObjectArguments([{"token": "Bearer abc"}])
+    )
     assert seen == [("abc", socket.peer)]
     assert socket.state.identity.claims == {"tier": "pro"}
 
@@ -123,4 +125,4 @@ async def test_what_may_be_retried_is_no_final_refusal(error: Exception) -> None
             raise error
 
     with pytest.raises(type(error)):
-        await Server(auth=Broken()).authenticate(MemorySocket(), ObjectArguments([]))
+        await Server(auth=Broken()).sessions.authenticate(MemorySocket(), ObjectArguments([]))

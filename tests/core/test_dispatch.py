@@ -97,7 +97,9 @@ async def test_arguments_that_came_with_attachments_are_decoded_too() -> None:
     async with running(trading()) as server:
         client = await connected(server)
         for values, depth in (([{"depth": 3}], 3), ([None], 5), ([], 5)):
-            await server.event(client.socket, Inbound("options", ObjectArguments(values), None))
+            await server.sessions.event(
+                client.socket, Inbound("options", ObjectArguments(values), None)
+            )
             assert client.take() == [Sent("depth", {"depth": depth})]
 
 
@@ -135,7 +137,9 @@ async def test_a_wrong_payload_is_refused_with_the_path(
 async def test_malformed_json_is_refused(raw: bytes) -> None:
     async with running(trading()) as server:
         client = await connected(server)
-        await server.event(client.socket, Inbound("trade", JSONArguments([Raw(raw)]), None))
+        await server.sessions.event(
+            client.socket, Inbound("trade", JSONArguments([Raw(raw)]), None)
+        )
         (refusal,) = client.take()
         assert (refusal.name, refusal.data["code"]) == ("validation_error", "INVALID_REQUEST")
 
@@ -145,7 +149,7 @@ async def test_deep_json_is_refused_and_the_next_request_is_served() -> None:
         client = await connected(server)
         depth = 200_000
         deep = b'{"children":' + b"[" * depth + b"]" * depth + b"}"
-        await server.event(client.socket, Inbound("tree", JSONArguments([Raw(deep)]), 1))
+        await server.sessions.event(client.socket, Inbound("tree", JSONArguments([Raw(deep)]), 1))
         refusal, ack = client.take()
         assert refusal == Sent(
             "validation_error",
@@ -178,7 +182,9 @@ async def test_an_event_nobody_answers_is_refused(format_: WireFormat, name: str
 async def test_the_payload_of_an_event_nobody_answers_is_not_looked_at() -> None:
     async with running() as server:
         client = await connected(server)
-        await server.event(client.socket, Inbound("no", JSONArguments([Raw(b"{{{")]), None))
+        await server.sessions.event(
+            client.socket, Inbound("no", JSONArguments([Raw(b"{{{")]), None)
+        )
         (refusal,) = client.take()
         assert refusal.data["message"] == "There is no event 'no'"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from lbproto import (
     conflate,
     drop_oldest,
 )
-from lbproto.overflow import Overflow, disconnect
+from lbproto.overflow import disconnect
 from lbproto.wire import Frame, RequestId, WireFormat
 from tests.core.harness import FORMATS, Client, Sent, connected, running
 
@@ -39,11 +39,11 @@ class Counting(WireFormat):
         arguments: Sequence[Any],
         *,
         answers: RequestId | None = None,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
+        asks: int | None = None,
+        offset: str | None = None,
     ) -> Frame:
         self.encoded += 1
-        return self._real.event(name, arguments, answers=answers, overflow=overflow, key=key)
+        return self._real.event(name, arguments, answers=answers, asks=asks, offset=offset)
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._real.acknowledgement(request, arguments)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from lbproto import Context, Event, Plugin, Server
+from lbproto import Context, Event, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
 from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
@@ -29,7 +29,7 @@ from tests.core.harness import MemoryTransport, make_server
 pytestmark = pytest.mark.anyio
 
 CYCLES = 10_000
-LONGEST_TIMER = 30.0  # more than a heartbeat
+TRIMMED = 11.0  # seconds after which the log has let go what is older than the window
 
 
 class Greeting(Event):
@@ -52,7 +52,7 @@ def packet(type_: int, data: object = None) -> bytes:
 
 def engine(server: Server) -> EngineConnection:
     def open_handler(connection: EngineConnection) -> SocketIO:
-        return SocketIO(connection, server, server.namespaces)
+        return SocketIO(connection, server.sessions, server.namespaces)
 
     return EngineConnection(server.runtime, Peer(), open_handler, MemoryTransport())
 
@@ -78,7 +78,7 @@ async def socketio_msgpack(server: Server, user: str) -> Connection:
 
 async def plain(server: Server, user: str) -> Connection:
     connection = PlainConnection(
-        server.runtime, Peer(), MemoryTransport(), server, PLAIN_JSON, user
+        server.runtime, Peer(), MemoryTransport(), server.sessions, PLAIN_JSON, user
     )
     await say(connection, '{"event":"subscribe","data":{"room":"lobby"},"id":1}')
     return connection
@@ -149,20 +149,22 @@ async def test_ten_thousand_clients_leave_nothing_behind(
     warm_up = cycles // 10
     _, before = census()
     clock, pubsub = FakeClock(), MemoryPubSub()
-    server = make_server(lobby(), clock=clock, pubsub=pubsub)
+    recovery = Recovery(max_away=100)
+    server = make_server(lobby(), clock=clock, pubsub=pubsub, recovery=recovery)
     runtime = server.runtime
     most_timers = 0
     async with server.lifespan():
         watcher = await plain(server, "watcher")
         for number in range(warm_up):
             await cycle(server, number)
-        await settle()
+        await clock.advance(recovery.window + recovery.grace + TRIMMED)
         watcher.outbox.take()
         tracked, _ = census()
         for number in range(cycles):
             await cycle(server, number)
             most_timers = max(most_timers, len(runtime.timers))
-        await settle()
+        assert server.sessions.away == recovery.max_away
+        await clock.advance(recovery.window + recovery.grace + TRIMMED)
         watcher.outbox.take()
         tracked_later, living = census()
         assert runtime.connections == {watcher}
@@ -181,9 +183,11 @@ async def test_ten_thousand_clients_leave_nothing_behind(
         await settle()
         assert not runtime.connections
         assert not runtime.engines
+        await clock.advance(recovery.window + recovery.grace + TRIMMED)
+        assert len(server.sessions) == 0
+        assert len(server._log) == 0
         assert len(server._membership._rooms) == 0
         assert not server._membership._rooms._of
         assert not server._membership._presences
         assert not pubsub._channels
-        await clock.advance(LONGEST_TIMER)
         assert len(runtime.timers) == 0

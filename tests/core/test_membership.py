@@ -306,8 +306,8 @@ async def test_too_much_for_a_newcomer_to_keep_refuses_it(rooms: Rooms) -> None:
         newcomer = await connected(server)
         tasks.start_soon(newcomer.send, "subscribe", {"room": "slow"})
         await settle()
-        receipts = [server.to("slow").emit(Note(text="n")) for _ in range(4)]
-        assert [receipt.dropped for receipt in receipts] == [0, 0, 0, 1]
+        for _ in range(4):
+            server.to("slow").emit(Note(text="n"))
         rooms.gate.set()
         await settle()
         (refusal,) = newcomer.take()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from lbproto.log import Entry, Lane, Log
 from lbproto.rooms import Hold, Member, Rooms
 from lbproto.wire import Frame, WireFormat
-from tests.core.harness import FORMATS
+from tests.core.harness import FORMATS, Hello
 
 NAMES = ["a", "b", "c"]
 PEOPLE = 4
@@ -24,6 +24,7 @@ class Person:
         self.sid = f"sid-{number}"
         self.format: WireFormat = FORMATS["plain-json"]
         self.got: list[Frame] = []
+        self.lane = Lane()
 
     def push(self, frame: Frame) -> int:
         self.got.append(frame)
@@ -38,13 +39,14 @@ class Seat:
     live: bool = False  # gets the room's frames without a hold between
     hold: Hold | None = None
     marked: bool = False
-    kept: list[Frame] = field(default_factory=list)
+    kept: list[Entry] = field(default_factory=list)
 
 
 class RoomsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.rooms = Rooms()
+        self.log = Log(60.0, 1_000, 1_000_000)
+        self.rooms = Rooms(self.log)
         self.people = [Person(number) for number in range(PEOPLE)]
         self.seats = {(name, who): Seat() for name in NAMES for who in range(PEOPLE)}
         self.joined: list[list[str]] = [[] for _ in range(PEOPLE)]
@@ -95,20 +97,24 @@ class RoomsMachine(RuleBasedStateMachine):
         name, who = pair
         seat = self.seats[pair]
         if seat.hold is not None:
-            self.rooms.release(name, self.people[who])
             assert seat.hold.newer() == seat.kept
+            self.rooms.release(name, self.people[who])
             self.seats[pair] = Seat(inside=seat.inside, live=seat.inside)
 
     @rule(name=st.sampled_from(NAMES))
     def deliver(self, name: str) -> None:
         frame = Frame(("x",), 1)
         room = self.rooms.get(name)
-        for member in [] if room is None else room.members:
+        if room is None:
+            return
+        entry = self.log.entry(Hello())
+        for member in room.members:
             member.push(frame)
+        self.log.append(entry, room.lane, 0.0)
         for who in range(PEOPLE):
             seat = self.seats[name, who]
             if seat.marked:
-                seat.kept.append(frame)
+                seat.kept.append(entry)
             elif seat.live:
                 self.expected[who].append(frame)
 
@@ -143,7 +149,7 @@ def members(rooms: Rooms, name: str) -> list[Member]:
 
 
 def test_members_come_in_the_order_they_joined() -> None:
-    rooms, people = Rooms(), [Person(number) for number in range(5)]
+    rooms, people = Rooms(Log(60.0, 10, 10_000)), [Person(number) for number in range(5)]
     for person in people:
         rooms.add("a", person)
     rooms.remove("a", people[1])
@@ -151,23 +157,43 @@ def test_members_come_in_the_order_they_joined() -> None:
     assert members(rooms, "a") == [people[0], people[2], people[3], people[4], people[1]]
 
 
-@pytest.mark.parametrize(("frames", "size"), [(3, 1), (1, 8)], ids=["frames", "bytes"])
-def test_a_hold_is_bounded(frames: int, size: int) -> None:
-    rooms, person = Rooms(max_held_frames=3, max_held_bytes=10), Person(0)
+def publish(log: Log, rooms: Rooms, name: str, now: float = 0.0) -> Entry:
+    entry = log.entry(Hello())
+    log.append(entry, rooms[name].lane, now)
+    return entry
+
+
+def test_a_hold_is_bounded() -> None:
+    log = Log(60.0, 1_000, 1_000_000)
+    rooms, person = Rooms(log, max_held=3), Person(0)
     hold = rooms.hold("a", person)
     hold.mark()
-    overflowed = []
-    for _ in range(frames + 2):
-        hold.push(Frame(("x",), size))
-        overflowed.append(hold.overflowed)
-    assert overflowed == [False] * frames + [True, True]
-    assert hold.newer() == []
+    published = [publish(log, rooms, "a") for _ in range(3)]
+    assert hold.newer() == published
+    publish(log, rooms, "a")
+    assert hold.newer() is None
+
+
+def test_a_hold_says_so_when_the_log_has_not_kept_what_it_needs() -> None:
+    log = Log(60.0, 1_000, 1_000_000)
+    rooms, person = Rooms(log), Person(0)
+    hold = rooms.hold("a", person)
+    hold.mark()
+    publish(log, rooms, "a")
+    last = publish(log, rooms, "a", now=60.0)
+    assert hold.newer() is not None
+    log.trim(61.0)
+    assert hold.newer() is None
+    assert list(rooms["a"].lane.entries) == [last]
 
 
 def test_a_hold_keeps_nothing_before_its_mark() -> None:
-    rooms, person = Rooms(), Person(0)
+    log = Log(60.0, 1_000, 1_000_000)
+    rooms, person = Rooms(log), Person(0)
     hold = rooms.hold("a", person)
     assert members(rooms, "a") == []
+    publish(log, rooms, "a")
     hold.mark()
+    assert hold.newer() == []
     assert members(rooms, "a") == [hold]
     assert (hold.sid, hold.format) == (person.sid, person.format)

@@ -51,10 +51,15 @@ def newsroom(name: str = "news") -> Plugin:
 async def test_a_client_is_told_who_it_is(format_: Any) -> None:
     async with running() as server:
         socket = MemorySocket(format_)
-        await server.authenticate(socket, ObjectArguments([{"token": "Bearer ada"}]))
+        await server.sessions.authenticate(socket, ObjectArguments([{"token": "Bearer ada"}]))
         assert socket.take() == []
-        await server.opened(socket)
-        told = {"userId": "ada", "sid": socket.sid, "timestamp": "2026-01-20T12:00:00.000Z"}
+        await server.sessions.opened(socket)
+        told = {
+            "userId": "ada",
+            "sid": socket.sid,
+            "timestamp": "2026-01-20T12:00:00.000Z",
+            "pid": socket.pid,
+        }
         assert socket.take() == [Sent("connected", told)]
 
 
@@ -263,7 +268,9 @@ async def use(server: Server, broker: MemoryBroker) -> None:
 
 
 async def plain_connection(server: Server, transport: MemoryTransport) -> PlainConnection:
-    connection = PlainConnection(server.runtime, Peer(), transport, server, PLAIN_JSON, "ada")
+    connection = PlainConnection(
+        server.runtime, Peer(), transport, server.sessions, PLAIN_JSON, "ada"
+    )
     await connection.work()
     return connection
 
@@ -277,7 +284,8 @@ async def test_stopping_sends_what_is_queued_and_then_closes() -> None:
         server.to_user("ada").emit(News(number=7))
         assert all(not transport.sent for transport in transports)
     for transport in transports:
-        assert transport.sent[-1] == '{"event":"news","data":{"number":7}}'
+        assert isinstance(transport.sent[-1], str)
+        assert transport.sent[-1].startswith('{"event":"news","data":{"number":7},"offset":')
         assert transport.closed is not None
         assert transport.closed[0] is CloseCode.SERVICE_RESTART
     assert not server.runtime.connections

@@ -110,6 +110,9 @@ class Echo:
         if inbound.id is not None:
             socket.acknowledge(inbound.id, *values)
 
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        """Nothing here asks for an acknowledgement; a client may send one all the same."""
+
     def closed(self, socket: Socket, reason: str) -> None:
         """Nothing to clean up."""
 

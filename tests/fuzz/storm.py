@@ -69,6 +69,9 @@ class Weathered(Program):
             return
         await super().event(socket, inbound)
 
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        """Nothing here asks for an acknowledgement; a client may send one all the same."""
+
     def closed(self, socket: Socket, reason: str) -> None:
         self.open.remove(socket.sid)
         super().closed(socket, reason)

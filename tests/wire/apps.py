@@ -42,6 +42,9 @@ class SocketEcho:
         else:
             socket.acknowledge(inbound.id, *inbound.arguments.values())
 
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        """Nothing here asks for an acknowledgement; a client may send one all the same."""
+
     def closed(self, socket: Socket, reason: str) -> None:
         pass
 

@@ -145,6 +145,9 @@ class Program:
         elif inbound.name in ("echo", "slow"):
             socket.emit(inbound.name, *inbound.arguments.values())
 
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        self.log.append(("acknowledged", socket.namespace, request, arguments.values()))
+
     def closed(self, socket: Socket, reason: str) -> None:
         self.log.append(("closed", socket.namespace, reason))
         del self.sockets[socket.namespace]

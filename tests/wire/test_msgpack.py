@@ -13,7 +13,6 @@ from msgspec.msgpack import Ext
 
 from lbproto import Event
 from lbproto.errors import InvalidRequest
-from lbproto.overflow import Overflow
 from lbproto.transport import Frame
 from lbproto.wire import ProtocolError
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format, without_undefined
@@ -234,12 +233,9 @@ def test_typed_events_have_their_wire_names() -> None:
     class Priced(Event):
         amount_usd: float
 
-    frame = msgpack_format("/").event(
-        "priced", (Priced(1.5),), overflow=Overflow.CONFLATE, key=("k", 1)
-    )
+    frame = msgpack_format("/").event("priced", (Priced(1.5),))
     assert isinstance(frame.messages[0], bytes)
     assert unpack(frame.messages[0])["data"] == ["priced", {"amountUSD": 1.5}]
-    assert (frame.overflow, frame.key) == (Overflow.CONFLATE, ("k", 1))
 
 
 def test_sockets_of_a_kind_share_one_format() -> None:

@@ -12,7 +12,6 @@ from msgspec.msgpack import Ext
 
 from lbproto import Event
 from lbproto.errors import InvalidRequest
-from lbproto.overflow import Overflow
 from lbproto.transport import Message
 from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK, SUBPROTOCOLS, PlainFormat
 
@@ -199,11 +198,10 @@ def test_each_answer_is_one_message(format_: PlainFormat) -> None:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_frame_counts_its_bytes_and_carries_its_policy(format_: PlainFormat) -> None:
-    frame = format_.event("é", ({"k": "😀"},), overflow=Overflow.CONFLATE, key="k")
+def test_a_frame_counts_its_bytes(format_: PlainFormat) -> None:
+    frame = format_.event("é", ({"k": "😀"},))
     (message,) = frame.messages
     assert frame.size == len(message.encode() if isinstance(message, str) else message)
-    assert (frame.overflow, frame.key) == (Overflow.CONFLATE, "k")
 
 
 def test_json_is_the_default_subprotocol() -> None:

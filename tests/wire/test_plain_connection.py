@@ -141,4 +141,4 @@ async def test_the_server_may_end_a_plain_client() -> None:
             CloseCode.POLICY_VIOLATION,
             "disconnected by the server",
         )
-        assert program.log[-1] == ("closed", "", "disconnected by the server")
+        assert program.log[-1] == ("closed", "", "server namespace disconnect")

@@ -95,11 +95,6 @@ def test_a_frame_counts_its_bytes(frame: Frame, messages: tuple[Message, ...]) -
     assert frame.overflow is Overflow.DISCONNECT
 
 
-def test_a_frame_carries_its_policy() -> None:
-    frame = ROOT.event("a", (), overflow=Overflow.CONFLATE, key="k")
-    assert (frame.overflow, frame.key) == (Overflow.CONFLATE, "k")
-
-
 def test_sockets_of_a_kind_share_one_format() -> None:
     # A broadcast encodes once per format object.
     assert json_format("/ws") is WS

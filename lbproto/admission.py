@@ -1,0 +1,71 @@
+"""Who may come in, for how long, and for which application: a host's policy, and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lbproto.auth import Authenticator, Authorize, Identity, granted_applications, strip_bearer
+from lbproto.bans import Bans
+from lbproto.errors import Unauthorized
+from lbproto.transport import Peer
+
+__all__ = ["Admission", "Gate", "Revoked"]
+
+Revoked = Callable[[Identity], Awaitable[bool]]
+"""Whether what an identity was verified by has been revoked since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A host's policy on its users' sessions; times in seconds.
+
+    Attributes:
+        expiry: what a token's end means to a session that came in by it. "ignore", the default: no
+            more than that the next connection needs another one. "enforce": the client is told
+            ahead, may renew the session, and its transport is closed otherwise.
+        max_session_age: after this a session is over, however often it was renewed or resumed; None
+            for no such limit.
+        max_sessions_per_user: sessions of one user at a time, those away too.
+        authorize: which applications a user may name; by default those the token grants.
+        revoked: asked at each connection, resumption and renewal; None for never. To end sessions
+            that are open, call `Server.disconnect`.
+    """
+
+    expiry: Literal["ignore", "enforce"] = "ignore"
+    max_session_age: float | None = None
+    max_sessions_per_user: int = 1_000
+    authorize: Authorize = granted_applications
+    revoked: Revoked | None = None
+
+
+class Gate:
+    """Lets users in.
+
+    Args:
+        auth: verifies tokens.
+        admission: the host's policy.
+        bans: who may not come in.
+    """
+
+    def __init__(self, auth: Authenticator, admission: Admission, bans: Bans) -> None:
+        self._auth = auth
+        self._revoked = admission.revoked
+        self._bans = bans
+
+    async def identify(self, token: str, peer: Peer) -> Identity:
+        """Who shows this token; they may come in.
+
+        Args:
+            token: with or without the prefix `Bearer`.
+            peer: who shows it.
+
+        Raises:
+            Unauthorized: they may not.
+        """
+        identity = await self._auth.authenticate(strip_bearer(token), peer)
+        if self._revoked is not None and await self._revoked(identity):
+            raise Unauthorized("the token has been revoked")
+        await self._bans.check(identity.user_id)
+        return identity

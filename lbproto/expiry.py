@@ -1,0 +1,87 @@
+"""The end of sessions that have lasted long enough: their token's, or their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lbproto.admission import Admission
+from lbproto.clock import Clock, iso_timestamp
+from lbproto.hub import Hub
+from lbproto.messages import SessionExpiring
+from lbproto.session import Session
+from lbproto.timers import Timer, Timers
+from lbproto.transport import CloseCode
+
+__all__ = ["Expiry"]
+
+_WARNING = 60.0  # seconds ahead of a token's end that its client is told; or half of what is left
+
+
+class Expiry:
+    """Keeps the deadlines of sessions.
+
+    Args:
+        admission: the host's policy.
+        hub: tells clients.
+        clock: measures how long.
+        timers: tell when.
+        end: called for a session that has reached the highest age.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        hub: Hub,
+        clock: Clock,
+        timers: Timers,
+        end: Callable[[Session], None],
+    ) -> None:
+        self._enforced = admission.expiry == "enforce"
+        self._max_age = admission.max_session_age
+        self._hub = hub
+        self._clock = clock
+        self._timers = timers
+        self._end = end
+        self._ages: dict[Session, Timer] = {}
+        self._expiries: dict[Session, Timer] = {}
+
+    def began(self, session: Session) -> None:
+        """A session has begun."""
+        if self._max_age is not None:
+            self._ages[session] = self._in(self._max_age, partial(self._end, session))
+        self.renewed(session)
+
+    def renewed(self, session: Session) -> None:
+        """A session has another token."""
+        _cancel(self._expiries, session)
+        expires_at = session.identity.expires_at
+        if self._enforced and expires_at is not None:
+            left = expires_at - self._clock.now()
+            warned = left - min(_WARNING, left / 2)
+            self._expiries[session] = self._in(warned, partial(self._warn, session, expires_at))
+
+    def ended(self, session: Session) -> None:
+        """A session is over."""
+        _cancel(self._ages, session)
+        _cancel(self._expiries, session)
+
+    def _in(self, seconds: float, act: Callable[[], None]) -> Timer:
+        return self._timers.call_at(self._clock.monotonic() + seconds, act)
+
+    def _warn(self, session: Session, expires_at: float) -> None:
+        moment = iso_timestamp(int(expires_at * 1000))
+        self._hub.send(session, SessionExpiring(expires_at=moment))
+        left = expires_at - self._clock.now()
+        self._expiries[session] = self._in(left, partial(self._expire, session))
+
+    def _expire(self, session: Session) -> None:
+        del self._expiries[session]
+        if session.socket is not None:  # it may come back, with a token that is still good
+            session.socket.close(CloseCode.UNAUTHORIZED, "the token has expired")
+
+
+def _cancel(timers: dict[Session, Timer], session: Session) -> None:
+    timer = timers.pop(session, None)
+    if timer is not None:
+        timer.cancel()

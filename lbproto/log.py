@@ -1,0 +1,207 @@
+"""What was sent lately, so that a client that comes back gets what it missed. Pure.
+
+Theory of operation. Every event that is sent gets a position, counted per log, and travels with it
+as its offset: where a client resumes. An entry lies in one lane, its room's or (an answer) its
+session's own, and all entries lie in one queue, oldest first, from which they are dropped once
+there are too many of them, or too many bytes, or they are too old.
+
+What is dropped raises its lane's floor: whoever has got no further than below the floor has missed
+it for good. The floor belongs to the lane, so that a client of a quiet room resumes after hours,
+whatever went on elsewhere. A session that an event was not meant for (`except_`) is spared: its
+floor stays where it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Collection, Iterator
+from secrets import token_urlsafe
+
+from lbproto.events import Event
+from lbproto.transport import Frame
+from lbproto.wire.formats import RequestId, WireFormat
+
+__all__ = ["Entry", "Lane", "Log"]
+
+_ENTRY_BYTES = 400  # what an entry takes beside its frames, about
+_SPARE = 1_024  # dropped entries that may lie in the queue, before it is worth a sweep
+_OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})")
+
+
+class Entry:
+    """One event as it was sent.
+
+    Attributes:
+        position: its place in the log; greater than that of everything sent before.
+        event: what was sent.
+        except_: ids of the sessions in the room that it was not meant for.
+        answers: the request it answers.
+        frames: its encodings so far, shared with those that it was sent to at once.
+    """
+
+    __slots__ = ("answers", "event", "except_", "frames", "lane", "position", "size", "time")
+
+    def __init__(
+        self, position: int, event: Event, except_: Collection[str], answers: RequestId | None
+    ) -> None:
+        self.position = position
+        self.event = event
+        self.except_ = except_
+        self.answers = answers
+        self.frames: dict[WireFormat, Frame] = {}
+        self.lane: Lane | None = None
+        self.size = 0
+        self.time = 0.0
+
+
+class Lane:
+    """The entries that went one way: to a room, or to one session.
+
+    Args:
+        max_bytes: what it holds at most; None for what the log does.
+
+    Attributes:
+        entries: oldest first.
+    """
+
+    __slots__ = ("_floor", "_max_bytes", "_size", "_spared", "entries")
+
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self.entries: deque[Entry] = deque()
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._floor = 0
+        self._spared: dict[str, int] = {}  # floors of those that the last dropped entry spared
+
+    def floor(self, sid: str) -> int:
+        """The position up to which something meant for a session has been dropped."""
+        return self._spared.get(sid, self._floor)
+
+    def raise_floor(self, position: int) -> None:
+        """Nothing up to `position` can be had from here any more."""
+        self._floor = max(self._floor, position)
+        self._spared = {}
+
+    def between(self, after: int, until: int) -> Iterator[Entry]:
+        """The entries with `after` < position <= `until`, newest first."""
+        for entry in reversed(self.entries):
+            if entry.position <= after:
+                return
+            if entry.position <= until:
+                yield entry
+
+    def append(self, entry: Entry) -> list[Entry]:
+        """Add the newest entry.
+
+        Returns:
+            Those that had to go for it.
+        """
+        self.entries.append(entry)
+        self._size += entry.size
+        dropped = []
+        if self._max_bytes is not None:
+            while self._size > self._max_bytes:
+                dropped.append(self.drop())
+        return dropped
+
+    def drop(self) -> Entry:
+        """Remove the oldest entry."""
+        entry = self.entries.popleft()
+        self._size -= entry.size
+        self._spared = {sid: self.floor(sid) for sid in entry.except_}
+        self._floor = entry.position
+        entry.lane = None
+        return entry
+
+
+class Log:
+    """What one node has sent.
+
+    Args:
+        window: seconds that an entry is kept at most.
+        max_events: how many are kept.
+        max_bytes: how many bytes they may take, encodings and what goes with them.
+
+    Attributes:
+        position: of the newest entry.
+    """
+
+    def __init__(self, window: float, max_events: int, max_bytes: int) -> None:
+        self.position = 0
+        self._window = window
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._epoch = token_urlsafe(6)  # another process, another log: its positions mean nothing
+        self._entries: deque[Entry] = deque()
+        self._kept = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._kept
+
+    @property
+    def size(self) -> int:
+        """Bytes that the entries take."""
+        return self._size
+
+    @property
+    def oldest(self) -> int:
+        """Position of the oldest entry that may still be kept; what lies before is gone."""
+        return self._entries[0].position if self._entries else self.position + 1
+
+    def entry(
+        self, event: Event, except_: Collection[str] = (), answers: RequestId | None = None
+    ) -> Entry:
+        """Number an event that is about to be sent; `append` it once it has been."""
+        self.position += 1
+        return Entry(self.position, event, except_, answers)
+
+    def offset(self, position: int) -> str:
+        """What a client names a position by; opaque to it."""
+        return f"{self._epoch}.{position}"
+
+    def position_of(self, offset: object) -> int | None:
+        """The position that a client names; None where it is none of this log's."""
+        match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+        if match is None or match[1] != self._epoch:
+            return None
+        position = int(match[2])
+        return position if position <= self.position else None
+
+    def append(self, entry: Entry, lane: Lane, now: float) -> None:
+        """Keep an entry that has been sent.
+
+        Args:
+            now: monotonic time, in seconds.
+        """
+        entry.time = now
+        entry.lane = lane
+        entry.size = _ENTRY_BYTES + sum(frame.size for frame in entry.frames.values())
+        self._entries.append(entry)
+        self._kept += 1
+        self._size += entry.size
+        for dropped in lane.append(entry):
+            self._forget(dropped)
+        if len(self._entries) > 2 * self._kept + _SPARE:  # one lane has dropped more than it keeps
+            self._entries = deque(entry for entry in self._entries if entry.lane is not None)
+        self.trim(now)
+
+    def trim(self, now: float) -> None:
+        """Drop what is too much or too old at this monotonic time, in seconds."""
+        entries = self._entries
+        oldest = now - self._window
+        while entries and (
+            self._kept > self._max_events
+            or self._size > self._max_bytes
+            or entries[0].time < oldest
+            or entries[0].lane is None
+        ):
+            entry = entries.popleft()
+            if entry.lane is not None:
+                self._forget(entry.lane.drop())
+
+    def _forget(self, entry: Entry) -> None:
+        self._kept -= 1
+        self._size -= entry.size
+        entry.frames = {}

@@ -1,0 +1,85 @@
+"""Sessions that outlive their connections: how long, and what a client gets that comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbproto.errors import UsageError
+from lbproto.hub import Hub
+from lbproto.rooms import Rooms
+from lbproto.session import Session
+from lbproto.transport import TOO_SLOW
+from lbproto.wire.port import Socket
+
+__all__ = ["Recovery", "replay"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """Times in seconds, sizes in bytes.
+
+    Attributes:
+        window: how long a session waits for its client to come back; what it misses is kept as
+            long.
+        grace: how long it goes on counting in its rooms; then the others are told that it has left.
+        max_events: events that are kept, for all sessions together.
+        max_bytes: bytes that they may take.
+        max_bytes_alone: bytes of what was sent to one session alone; so that the answers to one
+            client do not drive out what others have missed.
+        max_away: sessions that wait at a time; beyond it the one that has waited longest is over.
+
+    Raises:
+        UsageError: the grace is longer than the window.
+    """
+
+    window: float = 120.0
+    grace: float = 15.0
+    max_events: int = 100_000
+    max_bytes: int = 64 * 1024 * 1024
+    max_bytes_alone: int = 4 * 1024 * 1024
+    max_away: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.grace > self.window:
+            raise UsageError("recovery: the grace cannot be longer than the window")
+
+
+_BATCH_FRAMES = 1_024
+_BATCH_BYTES = 256 * 1024
+
+
+async def replay(
+    session: Session, socket: Socket, position: int, rooms: Rooms, hub: Hub
+) -> int | None:
+    """Send a session what it has missed, no faster than its client takes it.
+
+    Meanwhile what is new goes to the log only. On return, without a turn of the event loop in
+    between, the client has been sent everything.
+
+    Args:
+        position: how far the client had got.
+
+    Returns:
+        How many events it had missed; None where the client was lost again, or was slower than
+        the log: then the transport is being closed.
+    """
+    sent = 0
+    while True:
+        if not rooms.reaches(session, position):
+            socket.close(*TOO_SLOW)
+            return None
+        missed = rooms.missed(session, position)
+        size = 0
+        for count, entry in enumerate(missed):
+            frame = hub.frame(entry, socket.format)
+            if count >= _BATCH_FRAMES or (count and size + frame.size > _BATCH_BYTES):
+                break
+            socket.push(frame)
+            size += frame.size
+            position = entry.position
+            sent += 1
+        else:
+            return sent
+        await socket.wait_drained()
+        if session.socket is not socket:
+            return None

@@ -1,0 +1,353 @@
+"""The life of every session of a server: opened, lost and resumed, and over.
+
+Theory of operation. A session is
+
+    open      its client has a connection: what is sent goes there;
+    resuming  its client has one again, and is being sent what it has missed;
+    away      its client has lost the connection: what is sent goes to the log;
+    faded     away for longer than the grace: its rooms do not count it any more;
+    over      left, disconnected, replaced by nothing, or away for longer than the window.
+
+                 opened            lost           grace           window
+    (nothing) ----------> open ----------> away ---------> faded ----------> over
+                            ^  <----------  |                |
+                  caught up |    resuming <-+---- resumed ---+
+                            +-------+
+
+and, from any state, over: when its client or the server ends it. Whoever resumes a session whose
+connection still seems to be there takes it over; the former connection is ended for good.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from secrets import token_urlsafe
+from typing import Any
+
+import msgspec
+
+from lbproto.acknowledgements import Acknowledgements
+from lbproto.admission import Admission, Gate
+from lbproto.auth import Identity
+from lbproto.clock import Clock, iso_timestamp
+from lbproto.context import Context
+from lbproto.dispatch import Dispatcher
+from lbproto.errors import ErrorCode, InvalidRequest, Unauthorized
+from lbproto.expiry import Expiry
+from lbproto.hub import Hub
+from lbproto.log import Log
+from lbproto.membership import Membership
+from lbproto.messages import Connected, Recovered, SessionLost, Subscribe
+from lbproto.middleware.errors import errors
+from lbproto.recovery import Recovery, replay
+from lbproto.rooms import Rooms
+from lbproto.session import Session
+from lbproto.timers import Timer, Timers
+from lbproto.transport import CloseCode
+from lbproto.wire.arguments import Arguments
+from lbproto.wire.port import (
+    CLIENT_LEFT,
+    SERVER_LEFT,
+    Handler,
+    Inbound,
+    Refused,
+    Socket,
+    Unavailable,
+)
+
+__all__ = ["Sessions"]
+
+logger = logging.getLogger(__name__)
+
+_LEFT = (CLIENT_LEFT, SERVER_LEFT)
+
+
+class _Credentials(msgspec.Struct):
+    """What a client connects with; that it cannot be resumed by some `pid` is no error."""
+
+    token: str = ""
+    pid: Any = None
+    offset: Any = None
+
+
+class _Entrant:
+    """A client that has been let in and not yet been told."""
+
+    def __init__(
+        self, session: Session, identity: Identity, position: int, *, lost: bool = False
+    ) -> None:
+        self.session = session
+        self.identity = identity
+        self.position = position
+        self.lost = lost
+
+
+class Sessions(Handler):
+    """The sessions of one server: what stands on its wire.
+
+    Args:
+        gate: lets users in.
+        dispatcher: serves their requests.
+        membership: their rooms.
+        rooms: what they have missed there.
+        hub: delivers to them.
+        log: how far they have got.
+        acknowledgements: what they are asked.
+        admission: the host's policy.
+        recovery: how long they wait for their clients; None for not at all.
+        clock: measures that.
+        timers: end it.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        dispatcher: Dispatcher,
+        membership: Membership,
+        rooms: Rooms,
+        hub: Hub,
+        log: Log,
+        acknowledgements: Acknowledgements,
+        admission: Admission,
+        recovery: Recovery | None,
+        clock: Clock,
+        timers: Timers,
+    ) -> None:
+        self._gate = gate
+        self._dispatcher = dispatcher
+        self._membership = membership
+        self._rooms = rooms
+        self._hub = hub
+        self._log = log
+        self._acknowledgements = acknowledgements
+        self._max_per_user = admission.max_sessions_per_user
+        self._recovery = recovery
+        self._clock = clock
+        self._timers = timers
+        self._expiry = Expiry(admission, hub, clock, timers, self._aged)
+        self._by_sid: dict[str, Session] = {}
+        self._by_pid: dict[str, Session] = {}
+        self._by_user: dict[str, dict[Session, None]] = {}
+        self._away: dict[Session, Timer] = {}  # in the order they were lost
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def get(self, sid: str) -> Session | None:
+        """The session of that id, if there is one here."""
+        return self._by_sid.get(sid)
+
+    def of(self, user_id: str) -> list[Session]:
+        """A user's sessions, those away too, in the order they began."""
+        return list(self._by_user.get(user_id, ()))
+
+    @property
+    def away(self) -> int:
+        """How many sessions wait for their clients."""
+        return len(self._away)
+
+    # From the wire
+
+    async def authenticate(self, socket: Socket, auth: Arguments) -> None:
+        try:
+            shown = auth.first(_Credentials)
+            identity = await self._gate.identify(shown.token, socket.peer)
+        except (Unauthorized, InvalidRequest) as error:
+            code = ErrorCode.UNAUTHORIZED
+            raise Refused(error.message, {"code": code, "message": error.message}) from None
+        session = self._by_pid.get(shown.pid) if isinstance(shown.pid, str) else None
+        if session is not None and session.user_id == identity.user_id:
+            position = await self._resumable(session, shown.offset)
+            if position is not None:
+                socket.sid, socket.pid = session.sid, session.pid
+                socket.state = _Entrant(session, identity, position)
+                return
+            if session in self._away:  # nobody else will come back to it
+                self.end(session)
+        self._make_room(identity.user_id)
+        socket.state = self._newcomer(socket, identity, lost=shown.pid is not None)
+
+    async def opened(self, socket: Socket) -> None:
+        entrant = socket.state
+        assert isinstance(entrant, _Entrant)  # noqa: S101 - authenticated just now
+        session = socket.state = entrant.session
+        if session.sid in self._by_sid:
+            await self._resume(socket, entrant)
+        else:
+            await self._begin(socket, entrant)
+
+    async def event(self, socket: Socket, inbound: Inbound) -> None:
+        if socket.state is not None:
+            await self._dispatcher.dispatch(socket.state, inbound)
+
+    def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
+        self._acknowledgements.settle(socket, request, arguments)
+
+    def closed(self, socket: Socket, reason: str) -> None:
+        self._acknowledgements.abandon(socket)
+        session, socket.state = socket.state, None
+        if session is None:
+            return  # another connection has it, or it is over
+        logger.debug("session %s has lost its connection: %s", session.sid, reason)
+        if self._recovery is None or reason in _LEFT:
+            self.end(session)
+        else:
+            self._lose(session, self._recovery)
+
+    # Open
+
+    def _make_room(self, user_id: str) -> None:
+        own = self._by_user.get(user_id, {})
+        if len(own) >= self._max_per_user:
+            waiting = next((session for session in own if session in self._away), None)
+            if waiting is None:
+                raise Unavailable("this user has too many sessions: close one")
+            self.end(waiting)
+
+    def _newcomer(self, socket: Socket, identity: Identity, *, lost: bool) -> _Entrant:
+        if self._recovery is not None:
+            socket.pid = token_urlsafe(15)
+        kept = 0 if self._recovery is None else self._recovery.max_bytes_alone
+        session = Session(identity, socket, self._log.position, kept)
+        return _Entrant(session, identity, session.start, lost=lost)
+
+    async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
+        session = entrant.session
+        self._by_sid[session.sid] = session
+        if session.pid is not None:
+            self._by_pid[session.pid] = session
+        self._by_user.setdefault(session.user_id, {})[session] = None
+        self._expiry.began(session)
+        session.attach(socket)
+        session.catch_up()
+        await self._membership.admit(session, session.personal_room)
+        if session.socket is socket:
+            self._hub.notify(socket, self._connected(session))
+            if entrant.lost:
+                self._hub.notify(socket, SessionLost())
+
+    def _connected(self, session: Session) -> Connected:
+        timestamp = iso_timestamp(int(self._clock.now() * 1000))
+        return Connected(
+            user_id=session.user_id, sid=session.sid, timestamp=timestamp, pid=session.pid
+        )
+
+    async def renew(self, session: Session, token: str) -> None:
+        """Let a session go on with a newer token.
+
+        Raises:
+            Unauthorized: the token is not accepted, or is another user's.
+        """
+        if session.socket is None:
+            return
+        identity = await self._gate.identify(token, session.socket.peer)
+        if identity.user_id != session.user_id:
+            raise Unauthorized("the token is another user's")
+        session.identity = identity
+        self._expiry.renewed(session)
+
+    # Away, and back
+
+    def _lose(self, session: Session, recovery: Recovery) -> None:
+        session.detach()
+        if len(self._away) >= recovery.max_away:
+            self.end(next(iter(self._away)))
+        self._wait(session, recovery.grace, partial(self._fade, session, recovery))
+
+    def _fade(self, session: Session, recovery: Recovery) -> None:
+        self._membership.fade(session)
+        left = recovery.window - recovery.grace
+        self._wait(session, left, partial(self.end, session))
+
+    def _wait(self, session: Session, seconds: float, then: Callable[[], None]) -> None:
+        self._away[session] = self._timers.call_at(self._clock.monotonic() + seconds, then)
+
+    async def _resumable(self, session: Session, offset: object) -> int | None:
+        """How far a session's client has got; None where something that it missed is gone.
+
+        Args:
+            offset: what the client says; None for no event at all.
+        """
+        position = session.start if offset is None else self._log.position_of(offset)
+        if position is None or not self._rooms.reaches(session, position):
+            return None
+        for room in self._membership.rooms(session):
+            if room != session.personal_room:
+                await self._recheck(session, room)
+        if session.closed or not self._rooms.reaches(session, position):
+            return None  # it took too long
+        return position
+
+    async def _recheck(self, session: Session, room: str) -> None:
+        ctx = self._dispatcher.context(session, Subscribe(room=room))
+
+        async def recheck(ctx: Context) -> None:
+            await self._membership.recheck(ctx, room)
+
+        await errors(ctx, recheck)  # a refusal is told to the client, among what it has missed
+
+    async def _resume(self, socket: Socket, entrant: _Entrant) -> None:
+        session = entrant.session
+        former = session.socket
+        session.detach()
+        session.attach(socket)
+        if former is not None:
+            former.state = None
+            self._acknowledgements.abandon(former)
+            former.disconnect(CloseCode.REPLACED, "the session goes on elsewhere")
+        self._back(session)
+        session.identity = entrant.identity
+        self._expiry.renewed(session)
+        self._membership.revive(session)
+        self._hub.notify(socket, self._connected(session), entrant.position)
+        missed = await replay(session, socket, entrant.position, self._rooms, self._hub)
+        if missed is not None:
+            session.catch_up()
+            self._hub.notify(socket, Recovered(missed=missed))
+
+    def _back(self, session: Session) -> None:
+        timer = self._away.pop(session, None)
+        if timer is not None:
+            timer.cancel()
+
+    # Over
+
+    def end(self, session: Session) -> None:
+        """A session is over; no effect where it is already."""
+        if session.closed:
+            return
+        socket = session.socket
+        self._back(session)
+        self._expiry.ended(session)
+        session.end()
+        self._membership.leave_all(session)
+        del self._by_sid[session.sid]
+        if session.pid is not None:
+            del self._by_pid[session.pid]
+        own = self._by_user[session.user_id]
+        del own[session]
+        if not own:
+            del self._by_user[session.user_id]
+        if socket is not None:
+            socket.state = None
+
+    def disconnect(self, session: Session, reason: str) -> None:
+        """End a session for good; its client does not come back by itself."""
+        socket = session.socket
+        self.end(session)
+        if socket is not None:
+            socket.disconnect(CloseCode.POLICY_VIOLATION, reason)
+
+    def _aged(self, session: Session) -> None:
+        socket = session.socket
+        self.end(session)
+        if socket is not None:  # a new session may begin at once
+            socket.close(CloseCode.UNAUTHORIZED, "the session has reached its highest age")
+
+    def end_all(self) -> None:
+        """The server stops: every session is over."""
+        for session in list(self._by_sid.values()):
+            self.end(session)
