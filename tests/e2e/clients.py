@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from secrets import token_hex
 from typing import Any, Self
 
 import anyio
@@ -170,7 +171,7 @@ async def still_serving(server: ServerProcess, pid: int | None = None) -> None:
     """A client that behaves is served as if nothing had been, by the same process."""
     async with PlainClient.connecting(server, "bob") as client:
         assert (await client.until("connected"))["userId"] == "bob"
-        room = "lobby:quiet"
+        room = f"lobby:{token_hex(8)}"  # one that nobody who is away counts in
         assert (await client.call("subscribe", {"room": room}))["data"]["subscriberCount"] == 1
         assert (await client.call("echo", {"text": "well"}))["data"]["text"] == "well"
         assert pid in (None, (await client.call("inspect"))["data"]["pid"])
