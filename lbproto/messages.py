@@ -1,4 +1,7 @@
-"""The events of the System domain, and the three that carry errors. Published, except `error`."""
+"""The events of the System domain, and the three that carry errors.
+
+Published, except `error` and `server_draining`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ __all__ = [
     "RateLimitError",
     "Recovered",
     "RoomName",
+    "ServerDraining",
     "SessionExpiring",
     "SessionLost",
     "Subscribe",
@@ -115,6 +119,12 @@ class UserLeftRoom(Event):
     user_id: str
     room: str
     left_at: str
+
+
+class ServerDraining(Event):
+    """The server stops: in `retry_after` seconds this connection is closed; connect again then."""
+
+    retry_after: int
 
 
 class RateLimitError(ErrorEvent, kw_only=True):

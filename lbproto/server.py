@@ -21,6 +21,7 @@ from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.log import Log
 from lbproto.membership import Membership
+from lbproto.messages import ServerDraining
 from lbproto.middleware import Middleware
 from lbproto.plugin import Plugin
 from lbproto.recovery import Recovery
@@ -30,6 +31,7 @@ from lbproto.session import Session, personal_room
 from lbproto.sessions import Sessions
 from lbproto.system import system
 from lbproto.tasks import background_tasks
+from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 
 if TYPE_CHECKING:
@@ -172,14 +174,36 @@ class Server:
         finally:
             self._started = False
 
-    async def close(self) -> None:
-        """Take no new connections and close those there are; returns when they are closed.
+    async def drain(self, seconds: float) -> None:
+        """Take no new connections and close those there are, spread over `seconds`.
 
-        What is queued is sent first, as far as clients take it within two seconds. They are told
-        that the server restarts, and stock clients come back by themselves. Leaving the lifespan
-        does this too; call it where your web server waits for open requests before that.
+        Each session is sent `server_draining {retryAfter}` at once, and its connection is closed
+        by then: in random order, a batch every tenth of a second, so that clients do not all come
+        back in one moment. Stock clients come back by themselves. A request that is being served
+        is finished first, if it can be within the time. Returns when nobody is connected, at the
+        latest two seconds after the time is up: by then, whoever is left has been cut off.
+
+        A second call does not begin anew: it waits too, and if its time is up first, that is the
+        end for everybody.
+
+        Args:
+            seconds: 0 or more.
         """
-        await self.runtime.close_all()
+        await self.runtime.drain(seconds, self._tell_draining)
+
+    def _tell_draining(self, socket: Socket, retry_after: int) -> None:
+        session = socket.state
+        # One that is still being let in, or sent what it has missed, only sees the close.
+        if isinstance(session, Session) and session.push == socket.push:
+            self._hub.notify(socket, ServerDraining(retry_after=retry_after))
+
+    async def close(self) -> None:
+        """Take no new connections and close those there are at once, without a word before.
+
+        What is queued is sent first, as far as clients take it within two seconds. Leaving the
+        lifespan does this too; call it where your web server waits for open requests before that.
+        """
+        await self.runtime.drain(0)
 
     def to(self, room: str, *, except_: Sequence[str] = ()) -> Target:
         """A room to emit to, from anywhere in the host's program.

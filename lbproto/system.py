@@ -16,6 +16,7 @@ from lbproto.messages import (
     Pong,
     RateLimitError,
     Recovered,
+    ServerDraining,
     SessionExpiring,
     SessionLost,
     Subscribe,
@@ -45,7 +46,7 @@ def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
     """
     plugin = Plugin("system")
     plugin.emits(Connected, Recovered, SessionLost, SessionExpiring)
-    plugin.emits(UserJoinedRoom, UserLeftRoom)
+    plugin.emits(UserJoinedRoom, UserLeftRoom, ServerDraining)
     plugin.emits(RateLimitError, ValidationError, Error)
 
     @plugin.on(Ping)

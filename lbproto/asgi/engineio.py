@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lbproto.asgi.polling import is_over, poll, post
-from lbproto.asgi.scope import deny, peer_of
+from lbproto.asgi.scope import deny, peer_of, refusal_headers
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport, message_of
 from lbproto.connection.engine import EngineConnection, OpenHandler
@@ -105,7 +105,7 @@ class EngineEndpoint:
                     raise _BAD_METHOD
                 connection = EngineConnection(self._runtime, peer, self._open_handler)
         except _BadRequest as refused:
-            return Response(refused.body, refused.status, media_type="application/json")
+            return Response(refused.body, refused.status, refusal_headers(refused.status))
         if request.method == "GET":
             return await poll(request, connection)
         if request.method == "POST":

@@ -7,7 +7,11 @@ from starlette.datastructures import Headers, QueryParams
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.transport import Peer
 
-__all__ = ["deny", "peer_of", "route_path"]
+__all__ = ["deny", "peer_of", "refusal_headers", "route_path"]
+
+_UNAVAILABLE = 503
+# Another node, or the one that takes this one's place, may let the client in by then.
+_RETRY_AFTER = "1"
 
 
 def route_path(scope: Scope) -> str:
@@ -27,11 +31,20 @@ def peer_of(scope: Scope) -> Peer:
     return Peer(address, headers, dict(QueryParams(scope.get("query_string", b"")).items()))
 
 
+def refusal_headers(status: int) -> dict[str, str]:
+    """The headers of a refusal in JSON; one that is for now only says when to try again."""
+    headers = {"content-type": "application/json"}
+    if status == _UNAVAILABLE:
+        headers["retry-after"] = _RETRY_AFTER
+    return headers
+
+
 async def deny(scope: Scope, receive: Receive, send: Send, status: int, body: bytes) -> None:
     """Refuse a websocket before it is accepted, with an HTTP answer where the server can."""
     await receive()
     if "websocket.http.response" in scope.get("extensions", {}):
-        headers = [(b"content-type", b"application/json")]
+        told = refusal_headers(status).items()
+        headers = [(name.encode(), value.encode()) for name, value in told]
         start = {"type": "websocket.http.response.start", "status": status, "headers": headers}
         await send(start)
         await send({"type": "websocket.http.response.body", "body": body})

@@ -21,6 +21,7 @@ import anyio
 
 from lbproto.outbox import Outbox
 from lbproto.transport import TOO_SLOW, CloseCode, Frame, Message, Peer, Transport
+from lbproto.wire.port import Socket
 from lbproto.wire.settings import ProtocolError
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class Connection(ABC):
 
     Attributes:
         outbox: what is still to be sent.
+        sockets: those that clients are connected by; kept by the wire.
         closed: whether it is over; nothing is sent or handled then.
         writing: whether a task is sending now; kept by the writer.
     """
 
     __slots__ = (
         "_close_after_flush",
+        "_close_when_idle",
         "_drained",
         "_finished",
         "_inbox",
@@ -76,6 +79,7 @@ class Connection(ABC):
         "outbox",
         "peer",
         "runtime",
+        "sockets",
         "transport",
         "writing",
     )
@@ -91,6 +95,7 @@ class Connection(ABC):
             self._mark,
             self._overflowed,
         )
+        self.sockets: list[Socket] = []
         self.closed = False
         self.writing = False
         self._inbox: deque[Work] = deque()
@@ -99,6 +104,7 @@ class Connection(ABC):
         self._finished: anyio.Event | None = None  # set when the connection is over
         self._drained: anyio.Event | None = None  # set when the outbox has run dry
         self._close_after_flush: tuple[CloseCode, str] | None = None
+        self._close_when_idle: tuple[CloseCode, str] | None = None
         runtime.connections.add(self)
 
     # Inbound
@@ -133,7 +139,8 @@ class Connection(ABC):
 
     def enqueue(self, work: Work) -> None:
         """Have something done after everything queued before it."""
-        self._inbox.append(work)
+        if self._close_when_idle is None:
+            self._inbox.append(work)
 
     @property
     def idle_work(self) -> bool:
@@ -168,6 +175,8 @@ class Connection(ABC):
                     self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         finally:
             self._working = False
+        if self._close_when_idle is not None:
+            self.close(*self._close_when_idle)
 
     def work_soon(self) -> None:
         """Handle the inbox in a task of its own, for a transport that has none to lend."""
@@ -232,6 +241,12 @@ class Connection(ABC):
         self._close_after_flush = (code, reason)
         self._empty_inbox()
         self._mark()
+
+    def close_when_idle(self, code: CloseCode, reason: str) -> None:
+        """Close once the requests taken so far have been answered; no other is taken."""
+        self._close_when_idle = (code, reason)
+        if not self._inbox and not self._working:
+            self.close(code, reason)
 
     def fail(self, code: CloseCode, reason: str) -> None:
         """Close because of what the peer did; what is queued may still reach it."""

@@ -114,6 +114,7 @@ class PlainConnection(Connection):
             return
         self._deadline.cancel()
         self._socket.accepted = True
+        self.sockets.append(self._socket)
         await self._handler.opened(self._socket)
         if id_ is not None:
             self._socket.acknowledge(id_, {"ok": True})
@@ -149,6 +150,7 @@ class PlainConnection(Connection):
     def _end(self, reason: str) -> None:
         if self._socket.accepted:
             self._socket.accepted = False
+            self.sockets.remove(self._socket)
             tell_closed(partial(self._handler.closed, self._socket, reason))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from secrets import token_urlsafe
+from functools import partial
+from secrets import SystemRandom, token_urlsafe
 from typing import Any
 
 import anyio
@@ -13,10 +14,12 @@ from anyio.abc import TaskGroup
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
+from lbproto.drain import batches
 from lbproto.errors import UsageError
 from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode
+from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 from lbproto.writer import Writer
 
@@ -26,7 +29,11 @@ _NOT_RUNNING = (
     "this lbproto server is not running. A mounted app's lifespan is never run by its host: "
     "pass lifespan=server.lifespan to the host app, or serve server.asgi(fallback=host_app)"
 )
-_DRAIN_SECONDS = 2.0
+_FLUSH_SECONDS = 2.0
+_RESTART = (CloseCode.SERVICE_RESTART, "the server is stopping")
+
+Tell = Callable[[Socket, int], None]
+"""Tells a socket's client in how many seconds its connection will have been closed."""
 
 
 class Runtime:
@@ -102,22 +109,46 @@ class Runtime:
                 yield
             finally:
                 try:
-                    await self.close_all()  # not where we are cancelled: the writer is too
+                    await self.drain(0)  # not where we are cancelled: the writer is too
                 finally:
                     self._lose_all()
                     self._tasks = self._writer = None
 
-    async def close_all(self) -> None:
-        """Take no new connections, let every outbox run dry, and close; slow ones are cut off."""
-        self.accepting = False
-        for connection in list(self.connections):
-            connection.close(CloseCode.SERVICE_RESTART, "the server is stopping")
-        deadline = self.clock.monotonic() + _DRAIN_SECONDS
+    async def drain(self, seconds: float, tell: Tell | None = None) -> None:
+        """Take no new connections, and close those there are, spread over `seconds`.
+
+        Each is closed once it has answered the requests it has taken, and its outbox has run dry.
+        Whatever is left at the end is closed all the same, and cut off two seconds later. Called
+        again, it waits too; if its own time is up first, it is the end for all.
+
+        Args:
+            tell: called at once for every socket there is.
+        """
+        start = self.clock.monotonic()
+        if self.accepting:
+            self.accepting = False
+            for batch in batches(self.connections, seconds, SystemRandom()):
+                if tell is not None:
+                    for connection in batch.members:
+                        for socket in connection.sockets:
+                            tell(socket, batch.retry_after)
+                self.timers.call_at(start + batch.after, partial(_close_when_idle, batch.members))
+        await self._wait_closed(start + seconds)
+        for connection in self.connections:
+            connection.close(*_RESTART)
+        await self._wait_closed(self.clock.monotonic() + _FLUSH_SECONDS)
+        self._lose_all()
+
+    async def _wait_closed(self, deadline: float) -> None:
         with anyio.CancelScope() as scope, self.timers.deadline(deadline, scope.cancel):
             for connection in list(self.connections):
                 await connection.wait_closed()
-        self._lose_all()
 
     def _lose_all(self) -> None:
         for connection in list(self.connections):
             connection.lost("server shutting down")
+
+
+def _close_when_idle(connections: Sequence[Connection]) -> None:
+    for connection in connections:
+        connection.close_when_idle(*_RESTART)

@@ -133,6 +133,7 @@ class SocketIO:
         if self._connection.closed or socket.namespace not in self._sockets:
             return
         socket.accepted = True
+        self._connection.sockets.append(socket)
         if self._deadline is not None:
             self._deadline.cancel()
         self._connection.push(socket.wire.connect(socket.sid, socket.pid))
@@ -173,6 +174,7 @@ class SocketIO:
     def _end(self, socket: _NamespaceSocket, reason: str) -> None:
         if socket.accepted:
             socket.accepted = False
+            self._connection.sockets.remove(socket)
             tell_closed(partial(self._handler.closed, socket, reason))
 
     def closed(self, reason: str) -> None:

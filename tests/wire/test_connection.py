@@ -184,7 +184,7 @@ async def test_the_connections_are_closed_when_the_server_stops(kind: str) -> No
         client.transport.take()
         (socket,) = program.sockets.values()
         socket.emit("last words")
-        await runtime.close_all()
+        await runtime.drain(0)
         assert len(client.transport.messages) == 1
         assert client.transport.closed == (CloseCode.SERVICE_RESTART, "the server is stopping")
         assert not runtime.accepting
@@ -200,7 +200,7 @@ async def test_a_peer_that_does_not_read_is_not_waited_for_when_the_server_stops
         client.transport.pause()
         for socket in program.sockets.values():
             socket.emit("unread")
-        tasks.start_soon(runtime.close_all)
+        tasks.start_soon(runtime.drain, 0)
         await clock.advance(1.9)
         assert client.connection in runtime.connections
         await clock.advance(0.2)

@@ -218,7 +218,7 @@ async def test_nobody_is_left_waiting_when_the_server_stops() -> None:
     async with running() as runtime, background_tasks() as tasks:
         edge = await Edge(runtime, tasks).open()
         poll = await edge.poll()
-        await runtime.close_all()
+        await runtime.drain(0)
         await settle()
         assert poll.answer == (200, "1")
         assert (await edge.get()).status == 503
