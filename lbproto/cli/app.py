@@ -32,6 +32,15 @@ app = typer.Typer(
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
+_Drain = Annotated[
+    float,
+    typer.Option(
+        "--drain",
+        metavar="SECONDS",
+        min=0,
+        help="When stopped, close connections spread over so long; a second Ctrl-C: at once.",
+    ),
+]
 _Url = Annotated[str, typer.Option(help="The server's address.")]
 _Token = Annotated[
     str,
@@ -78,6 +87,7 @@ def demo(
     speed: Annotated[
         str | None, typer.Option(metavar="real|FACTOR|max", help="How fast FILE is played.")
     ] = None,
+    drain: _Drain = 1,
 ) -> None:
     """Serve the installed plugins on their defaults: recorded trades, looped and moved to now."""
     server = demo_server(Replay(replay, symbol, speed))
@@ -86,6 +96,7 @@ def demo(
         Target.of(server),
         address,
         lambda: welcome_to_demo(server, address.url),
+        drain_seconds=drain,
         aim="start" if replay is None else f"replay {replay}",
     )
 
@@ -98,11 +109,17 @@ def serve(
     ],
     host: _Host = _HOST,
     port: _Port = DEFAULT_PORT,
+    drain: _Drain = 10,
 ) -> None:
     """Serve a server of your own; the current directory is importable."""
     loaded = load(target)
     address = Address(host, port)
-    serve_until_stopped(loaded, address, lambda: welcome_to_server(target, address.url))
+    serve_until_stopped(
+        loaded,
+        address,
+        lambda: welcome_to_server(target, address.url),
+        drain_seconds=drain,
+    )
 
 
 @app.command()

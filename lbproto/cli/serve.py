@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 import uvicorn
 
 from lbproto import Server
+from lbproto.cli.draining import drain
 from lbproto.cli.failure import Failure
 from lbproto.cli.loading import Target
 
 __all__ = ["Address", "serve"]
 
 _BACKLOG = 2048
-# Of each of the two steps of stopping: what lbproto's connections get, and any other request.
-_STOP_SECONDS = 1
+_STOP_SECONDS = 1  # what any other request is left, however long the drain has taken
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -92,14 +93,23 @@ def _no_address(host: str) -> Failure:
 
 
 def serve(
-    target: Target, address: Address, ready: Callable[[], None], *, aim: str = "start"
+    target: Target,
+    address: Address,
+    ready: Callable[[], None],
+    *,
+    drain_seconds: float,
+    aim: str = "start",
 ) -> None:
-    """Serve until SIGINT or SIGTERM; returns within three seconds of it.
+    """Serve until SIGINT or SIGTERM; returns within the time for the drain and three seconds.
+
+    The port is free as soon as the signal has come, so that a successor can listen on it while
+    this process drains. A second SIGINT ends the drain.
 
     Args:
         target: what to serve.
         address: where; closed at the end.
         ready: called once the server runs.
+        drain_seconds: how long connections are closed over.
         aim: what the user wanted, for "cannot ...: why".
 
     Raises:
@@ -113,12 +123,12 @@ def serve(
         log_config=None,
         access_log=False,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
     )
     if target.server is not None:
         config.ws_max_size = target.server.settings.max_payload
     with closing(address), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(target, address, _Uvicorn(config, target.server, ready), aim))
+        server = _Uvicorn(config, target.server, ready, drain_seconds)
+        runner.run(_run(target, address, server, aim))
 
 
 async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> None:
@@ -133,18 +143,20 @@ async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> 
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn, with lbproto's connections closed before it waits for them.
-
-    A waiting poll is a request in flight to uvicorn, which it would wait for.
-    """
+    """Uvicorn, with lbproto's connections drained before it ends them all in one moment."""
 
     def __init__(
-        self, config: uvicorn.Config, server: Server | None, ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        server: Server | None,
+        ready: Callable[[], None],
+        drain_seconds: float,
     ) -> None:
         super().__init__(config)
         self.state: dict[str, Any] = {}  # what the app's lifespan gives to its requests
         self._server = server
         self._ready = ready
+        self._drain_seconds = drain_seconds
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -164,6 +176,9 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self.servers:
             listener.close()
+        end = time.monotonic() + self._drain_seconds
         if self._server is not None:
-            await self._server.close()
+            await drain(self._server, self._drain_seconds, lambda: self.force_exit)
+        left = 0 if self.force_exit else round(end - time.monotonic())
+        self.config.timeout_graceful_shutdown = max(_STOP_SECONDS, left)
         await super().shutdown(sockets)

@@ -91,10 +91,22 @@ class Running:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, signum: int) -> None:
+        """Tell it something; it may end of it."""
+        self._process.send_signal(signum)
+
+    def finish(self) -> Done:
+        """Wait until it has ended."""
+        return finish(self._process)
+
     def stop(self, signum: int) -> Done:
         """Have it end, and wait until it has."""
-        self._process.send_signal(signum)
-        return finish(self._process)
+        self.signal(signum)
+        return self.finish()
 
 
 def finish(process: subprocess.Popen[str]) -> Done:
@@ -104,10 +116,10 @@ def finish(process: subprocess.Popen[str]) -> Done:
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path | None = None) -> Iterator[Running]:
-    """A server command on a free port, while the body runs; it has to end quietly."""
+def running(*arguments: str, port: int = 0, cwd: Path | None = None) -> Iterator[Running]:
+    """A server command, by default on a free port, while the body runs; it has to end quietly."""
     process = subprocess.Popen(
-        command(*arguments, "--port", "0"),
+        command(*arguments, "--port", str(port)),
         env=environment(),
         cwd=cwd,
         stdin=subprocess.DEVNULL,

@@ -61,7 +61,7 @@ def lines_of(program: str, *arguments: str) -> list[Line]:
 
 
 class NodeClient:
-    """A stock `socket.io-client` in `client.mjs`, driven from here."""
+    """Stock `socket.io-client`s in a program, by default the one of `client.mjs`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -121,9 +121,15 @@ class NodeClient:
     @contextmanager
     def connecting(cls, url: str, **options: Any) -> Iterator[Self]:
         """A client on its way to `url`; `options` are those of `io()`."""
-        argument = json.dumps({"url": url, "options": options})
+        with cls.running("client.mjs", {"url": url, "options": options}) as client:
+            yield client
+
+    @classmethod
+    @contextmanager
+    def running(cls, program: str, argument: Any) -> Iterator[Self]:
+        """Any program that prints lines and ends with its input, given an argument."""
         with subprocess.Popen(
-            ["node", "client.mjs", argument],
+            ["node", program, json.dumps(argument)],
             cwd=NODE,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,0 +1,45 @@
+"""A server is replaced under a crowd of stock clients: all come back, and not all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.e2e.rolling import restart
+
+pytestmark = pytest.mark.usefixtures("node")
+
+WINDOW = 8
+CLIENTS = [["websocket"]] * 400 + [["polling", "websocket"]] * 50 + [["polling"]] * 50
+
+
+def largest_slice(times: list[float]) -> float:
+    """The share of the fullest tenth of the time from the first to the last."""
+    first, last = times[0], times[-1]
+    tenths = Counter(min(9, int(10 * (time - first) / (last - first))) for time in times)
+    return max(tenths.values()) / len(times)
+
+
+def test_everybody_comes_back_spread_over_the_window() -> None:
+    seen = restart(CLIENTS, WINDOW)
+    assert seen.overlapped  # the port was free while the old process drained
+    assert (seen.done.code, seen.done.err) == (0, "")
+    assert len(seen.times("subscribed")) == len(CLIENTS)
+    assert seen.times("reconnect_failed") == []
+
+    gone = [line for line in seen.lines if line["happened"] == "disconnect"]
+    assert {line["client"] for line in gone} == set(range(len(CLIENTS)))
+    assert all(line["active"] for line in gone)  # it comes back by itself
+
+    told = [line["retryAfter"] for line in _of(seen.lines, "server_draining", range(450))]
+    assert len(told) == 450  # whoever has a websocket hears it, and hears it once
+    assert set(told) == set(range(1, WINDOW + 1))
+
+    for happened in ("disconnect", "subscribed"):
+        assert largest_slice(seen.times(happened)) < 1 / 3, happened
+
+
+def _of(lines: list[dict[str, Any]], happened: str, clients: range) -> list[dict[str, Any]]:
+    return [line for line in lines if line["happened"] == happened and line["client"] in clients]
