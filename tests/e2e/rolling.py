@@ -1,4 +1,4 @@
-"""A rolling restart: the demo under a crowd of stock clients, and its successor on the same port."""
+"""A rolling restart: the demo under a crowd of stock clients, and its successor on its port."""
 
 from __future__ import annotations
 
