@@ -28,12 +28,12 @@ async def drain(server: Server, seconds: float, hurried: Callable[[], bool]) -> 
     total = len(connections)
 
     def told() -> str:
-        return f"draining: {len(connections)} of {total} left (Ctrl-C: now)"
+        return f"draining: {len(connections)} of {total} left (Ctrl-C ends it now)"
 
     async def watch() -> None:
         while not hurried():
             status.update(told())
-            await anyio.sleep(_INTERVAL)
+            await server.clock.sleep(_INTERVAL)
         tasks.cancel_scope.cancel()
 
     status = Status(told(), console=output())

@@ -34,9 +34,16 @@ class Restart:
     done: Done
 
     def times(self, happened: str) -> list[float]:
-        """When that happened, for the last time, to each client that it happened to."""
-        last = {line["client"]: line["at"] for line in self.lines if line["happened"] == happened}
-        return sorted(last.values())
+        """When that happened, for the last time, to each client that it happened to; in order."""
+        return sorted(self._last(happened).values())
+
+    def times_away(self) -> list[float]:
+        """How long each client was without its room, counted from its last connection; in order."""
+        gone, back = self._last("disconnect"), self._last("subscribed")
+        return sorted(back[client] - gone[client] for client in gone)
+
+    def _last(self, happened: str) -> dict[int, float]:
+        return {line["client"]: line["at"] for line in self.lines if line["happened"] == happened}
 
 
 def restart(clients: Sequence[Sequence[str]], seconds: float) -> Restart:
