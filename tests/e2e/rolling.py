@@ -25,7 +25,7 @@ class Restart:
     Attributes:
         lines: what happened to the clients from the signal on, until all were back in their room;
             `at` is in seconds since the signal.
-        overlapped: whether the old process still ran when the new one was ready.
+        overlapped: whether the old process still ran when the port was free.
         done: how the old process ended.
     """
 
@@ -61,8 +61,8 @@ def restart(clients: Sequence[Sequence[str]], seconds: float) -> Restart:
             began = time.time()
             old.signal(signal.SIGTERM)
             _wait_free(old)
+            overlapped = old.runs
             with running("demo", port=port):
-                overlapped = old.runs
                 lines = _wait_subscribed(crowd, len(clients))
                 done = old.finish()
     told = [line | {"at": line["at"] / 1000 - began} for line in lines]

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.serving import free_port, serving
@@ -101,6 +102,30 @@ def test_echo_servers_take_their_times_in_milliseconds(path: str, backend: str) 
         with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
             told = json.loads(client.get(url).text[1:])
         assert (told["pingInterval"], told["pingTimeout"]) == (300, 200)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def test_draining_tells_its_clients_before_it_stops() -> None:
+    port = free_port()
+    command = [sys.executable, str(EXAMPLES / "draining.py"), "--port", str(port), "--drain", "0.5"]
+    server = subprocess.Popen(command)
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
+            client.get(f"http://127.0.0.1:{port}/")
+        with alice(f"ws://127.0.0.1:{port}") as one, alice(f"ws://127.0.0.1:{port}") as two:
+            server.terminate()
+            for socket in (one, two):
+                told = json.loads(socket.recv(timeout=20))
+                assert told == {"event": "server_draining", "data": {"retryAfter": 1}}
+                with pytest.raises(ConnectionClosed) as closed:
+                    socket.recv(timeout=20)
+                assert closed.value.rcvd is not None
+                assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+                    1012,
+                    "the server is stopping",
+                )
     finally:
         server.terminate()
         server.wait(20)
