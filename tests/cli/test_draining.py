@@ -99,7 +99,7 @@ async def test_a_person_sees_how_many_are_left(
         for _ in range(4):
             transport = MemoryTransport()
             connection = PlainConnection(
-                server.runtime, Peer(), transport, server, PLAIN_JSON, "secret"
+                server.runtime, Peer(), transport, server.sessions, PLAIN_JSON, "secret"
             )
             await connection.work()
         async with anyio.create_task_group() as tasks:

@@ -47,9 +47,9 @@ def test_batches_are_even(count: int, seconds: float) -> None:
     sizes = {len(batch.members) for batch in plan}
     assert max(sizes) - min(sizes) <= 1
     gaps = [late.after - early.after for early, late in pairwise(plan)]
-    assert all(gap > 0.09 for gap in gaps)
-    if gaps:
-        assert max(gaps) < min(gaps) + 0.11  # a batch a tenth of a second, or fewer
+    if gaps:  # about a tenth of a second, or for a few as many of them as it takes
+        assert min(gaps) > 0.07
+        assert max(gaps) < min(gaps) + 0.13
 
 
 @given(st.integers(1, 300), st.floats(0, 60))
@@ -118,7 +118,7 @@ class Desk:
         for _ in range(count):
             transport = MemoryTransport()
             connection = PlainConnection(
-                self.server.runtime, Peer(), transport, self.server, PLAIN_JSON, user
+                self.server.runtime, Peer(), transport, self.server.sessions, PLAIN_JSON, user
             )
             self.transports.append(transport)
             self.connections.append(connection)
