@@ -184,6 +184,36 @@ async def test_each_is_told_when_and_closed_then() -> None:
 
 
 @pytest.mark.anyio
+async def test_their_sessions_wait_for_them() -> None:
+    async with desk_of(3) as desk:
+        await desk.server.drain(0)
+        assert desk.server.sessions.away == 3
+
+
+@pytest.mark.anyio
+async def test_whoever_is_still_sent_what_it_missed_only_sees_the_close() -> None:
+    """What it was told would carry the newest offset: it would resume from there."""
+    async with desk_of() as desk:
+        (session,) = desk.server.sessions.of("ada")
+        desk.connections[0].lost("transport close")
+        for _ in range(2_000):
+            desk.server.to_user("ada").emit(Done())
+        transport = MemoryTransport()
+        transport.open = anyio.Event()
+        peer = Peer(query={"pid": str(session.pid)})
+        sessions = desk.server.sessions
+        back = PlainConnection(desk.server.runtime, peer, transport, sessions, PLAIN_JSON, "ada")
+        back.work_soon()
+        await settle()
+        async with desk.draining(10):
+            transport.open.set()
+            await settle()
+        names = [json.loads(message)["event"] for message in transport.sent]
+        assert names == ["connected", *["done"] * 2_000, "recovered"]
+        assert transport.closed is not None
+
+
+@pytest.mark.anyio
 async def test_it_is_over_when_the_last_has_gone() -> None:
     async with desk_of(2) as desk, desk.draining(10):
         await desk.clock.advance(4.9)
