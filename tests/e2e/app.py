@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from lbproto import Server, Settings, StaticTokens
+from lbproto import Recovery, Server, Settings, StaticTokens
 from lbproto.backends.memory import MemoryPubSub
 from lbproto_market import ReplayFeed, market
 from tests.e2e.feed import RECORDING, SYMBOL, VENUE, FastFeed, steering
@@ -13,10 +13,15 @@ from tests.e2e.probe import probe
 USERS = {f"token-{name}": name for name in ("ada", "bob", "eve")}
 
 
-def build(settings: Settings | None = None) -> Server:
+def build(settings: Settings | None = None, window: float = 120.0) -> Server:
     """A server with the bundled trades, looped as if they were made now."""
     feed = ReplayFeed(RECORDING, SYMBOL, venue=VENUE, loop=True)
-    return Server([market(feed), probe()], auth=StaticTokens(USERS), settings=settings)
+    return Server(
+        [market(feed), probe()],
+        auth=StaticTokens(USERS),
+        settings=settings,
+        recovery=Recovery(window=window, grace=window / 8, max_bytes=8 * 2**20),
+    )
 
 
 app = build().asgi()
@@ -26,7 +31,7 @@ brisk = build(Settings(ping_interval=0.3, ping_timeout=600)).asgi()
 
 # Nobody gets time.
 strict = build(
-    Settings(ping_interval=1, ping_timeout=1, connect_timeout=1, upgrade_timeout=1)
+    Settings(ping_interval=1, ping_timeout=1, connect_timeout=1, upgrade_timeout=1), window=1.0
 ).asgi()
 
 

@@ -97,7 +97,8 @@ class NodeClient:
 
     def event(self, name: str) -> Any:
         """The payload of the next event of that name."""
-        (payload,) = self.until(event=name)["args"]
+        payload, offset = self.until(event=name)["args"]
+        assert isinstance(offset, str)  # what it resumes by
         return payload
 
     def emit(self, name: str, *args: Any) -> None:

@@ -98,10 +98,12 @@ async def test_requests_and_their_answers(main_server: ServerProcess) -> None:
     async with PlainClient.connecting(main_server) as client:
         await client.until("connected")
         await client.send("echo", {"text": "no id"})
-        assert await client.next() == {"event": "echoed", "data": {"text": "no id", "times": 1}}
+        answer = await client.next()
+        assert isinstance(answer.pop("offset"), str)
+        assert answer == {"event": "echoed", "data": {"text": "no id", "times": 1}}
         await client.send("echo", {"text": "ü", "unknown": [1]}, id="a", more="ignored")
         frame = {"event": "echoed", "re": "a", "data": {"text": "ü", "times": 1}}
-        assert await client.next() == frame
+        assert (await client.next()).items() >= frame.items()
         # A request that no event answers.
         assert await client.call("note", {"name": "void", "text": "x"}) == {
             "event": "ack",

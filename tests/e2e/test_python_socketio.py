@@ -145,9 +145,9 @@ async def test_polling_by_hand(server: ServerProcess) -> None:
             packets += (await client.get(PATH, params=session)).text.split("\x1e")
         reversed_ = {"data": {"_placeholder": True, "num": 0}, "parts": []}
         answer = {"ok": True, "event": "reversed", "data": reversed_}
-        assert packets[0] == '42["echoed",{"text":"ü","times":1}]'
+        assert packets[0].startswith('42["echoed",{"text":"ü","times":1},"')
         assert packets[1].startswith("430[")
-        assert json.loads(packets[2].removeprefix("451-")) == ["reversed", reversed_]
+        assert json.loads(packets[2].removeprefix("451-"))[:2] == ["reversed", reversed_]
         assert packets[3] == packets[5] == "bY2Jh"
         assert json.loads(packets[4].removeprefix("461-1")) == [answer]
 
