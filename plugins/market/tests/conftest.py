@@ -160,7 +160,9 @@ class Client:
 
     async def _take(self, message: Any) -> None:
         if message["type"] == "websocket.send":
-            self._frames.append(json.loads(message["text"]))
+            frame = json.loads(message["text"])
+            frame.pop("offset", None)
+            self._frames.append(frame)
 
     async def send(self, event: str, **data: object) -> list[dict[str, Any]]:
         """Send a request; returns what came since the last call, the answer included."""
