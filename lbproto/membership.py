@@ -99,8 +99,8 @@ class Membership:
         hold = ctx.hold = self._rooms.hold(room, session)
         try:
             await self._hub.arrive(room)
-            await self._bans.check(session.user_id, room)
             first = await pattern.join(ctx, **values)
+            await self._bans.check(session.user_id, room)  # last, so that none slips in meanwhile
             hold.mark()
             if hold.newer() is None:
                 raise Overloaded("More has happened in the room than can be kept for a newcomer")

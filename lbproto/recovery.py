@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from lbproto.errors import UsageError
 from lbproto.hub import Hub
+from lbproto.outbox import Outcome
 from lbproto.rooms import Rooms
 from lbproto.session import Session
 from lbproto.transport import TOO_SLOW
 from lbproto.wire.port import Socket
+from lbproto.wire.settings import Settings
 
 __all__ = ["Recovery", "replay"]
 
@@ -49,7 +51,7 @@ _BATCH_BYTES = 256 * 1024
 
 
 async def replay(
-    session: Session, socket: Socket, position: int, rooms: Rooms, hub: Hub
+    session: Session, socket: Socket, position: int, rooms: Rooms, hub: Hub, settings: Settings
 ) -> int | None:
     """Send a session what it has missed, no faster than its client takes it.
 
@@ -58,12 +60,15 @@ async def replay(
 
     Args:
         position: how far the client had got.
+        settings: the bounds of its outbox, of which this takes no more than half.
 
     Returns:
-        How many events it had missed; None where the client was lost again, or was slower than
+        How many events it has been sent; None where the client was lost again, or was slower than
         the log: then the transport is being closed.
     """
     sent = 0
+    most_frames = min(_BATCH_FRAMES, settings.max_queued_frames // 2)
+    most_bytes = min(_BATCH_BYTES, settings.max_queued_bytes // 2)
     while True:
         if not rooms.reaches(session, position):
             socket.close(*TOO_SLOW)
@@ -72,12 +77,11 @@ async def replay(
         size = 0
         for count, entry in enumerate(missed):
             frame = hub.frame(entry, socket.format)
-            if count >= _BATCH_FRAMES or (count and size + frame.size > _BATCH_BYTES):
+            if count and (count >= most_frames or size + frame.size > most_bytes):
                 break
-            socket.push(frame)
+            sent += socket.push(frame) is not Outcome.CONFLATED
             size += frame.size
             position = entry.position
-            sent += 1
         else:
             return sent
         await socket.wait_drained()

@@ -121,6 +121,7 @@ class Server:
             acknowledgements=self._acknowledgements,
             admission=admission,
             recovery=recovery,
+            settings=self.settings,
             clock=clock,
             timers=timers,
         )

@@ -56,6 +56,7 @@ from lbproto.wire.port import (
     Socket,
     Unavailable,
 )
+from lbproto.wire.settings import Settings
 
 __all__ = ["Sessions"]
 
@@ -97,6 +98,7 @@ class Sessions(Handler):
         acknowledgements: what they are asked.
         admission: the host's policy.
         recovery: how long they wait for their clients; None for not at all.
+        settings: the bounds of their outboxes.
         clock: measures that.
         timers: end it.
     """
@@ -113,6 +115,7 @@ class Sessions(Handler):
         acknowledgements: Acknowledgements,
         admission: Admission,
         recovery: Recovery | None,
+        settings: Settings,
         clock: Clock,
         timers: Timers,
     ) -> None:
@@ -125,6 +128,7 @@ class Sessions(Handler):
         self._acknowledgements = acknowledgements
         self._max_per_user = admission.max_sessions_per_user
         self._recovery = recovery
+        self._settings = settings
         self._clock = clock
         self._timers = timers
         self._expiry = Expiry(admission, hub, clock, timers, self._aged)
@@ -303,7 +307,9 @@ class Sessions(Handler):
         self._expiry.renewed(session)
         self._membership.revive(session)
         self._hub.notify(socket, self._connected(session), entrant.position)
-        missed = await replay(session, socket, entrant.position, self._rooms, self._hub)
+        missed = await replay(
+            session, socket, entrant.position, self._rooms, self._hub, self._settings
+        )
         if missed is not None:
             session.catch_up()
             self._hub.notify(socket, Recovered(missed=missed))
@@ -345,7 +351,7 @@ class Sessions(Handler):
         socket = session.socket
         self.end(session)
         if socket is not None:  # a new session may begin at once
-            socket.close(CloseCode.UNAUTHORIZED, "the session has reached its highest age")
+            socket.close(CloseCode.GOING_AWAY, "the session has reached its highest age")
 
     def end_all(self) -> None:
         """The server stops: every session is over."""
