@@ -62,6 +62,23 @@ async def test_only_whoever_is_connected_is_told() -> None:
             assert client.transport.closed == RESTART
 
 
+async def test_whoever_was_disconnected_is_not_told() -> None:
+    async with running() as runtime:
+        program = Program()
+        client = plain_client(runtime, program, "t")
+        await settle()
+        client.transport.take()
+        client.transport.pause()
+        (socket,) = program.sockets.values()
+        socket.emit("last words")
+        await settle()
+        socket.disconnect()
+        async with draining(runtime):
+            client.transport.resume()
+            await settle()
+        assert client.transport.take() == ['{"event":"last words","data":{}}']
+
+
 @pytest.mark.parametrize("kind", ["socketio", "plain"])
 async def test_while_a_request_is_served_the_wire_is_served_too(kind: str) -> None:
     clock = FakeClock()
