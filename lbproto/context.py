@@ -73,6 +73,7 @@ class Context:
     """
 
     __slots__ = (
+        "_recorded",
         "_services",
         "_socket",
         "answered",
@@ -95,6 +96,7 @@ class Context:
         self.refused: type[ErrorEvent] | None = route.refused if route is not None else None
         self.request: Event | None = None
         self.answered = False
+        self._recorded: list[Event] | None = None
         self.hold: Hold | None = None
 
     @property
@@ -119,8 +121,15 @@ class Context:
             UsageError: no plugin declared the event.
         """
         receipt = self._services.hub.send(self.session, event, self.inbound.id)
+        if self._recorded is not None:
+            self._recorded.append(event)
         self._acknowledge({"ok": True, "event": event.event_name, "data": event})
         return receipt
+
+    def record(self) -> list[Event]:
+        """Keep the events that answer the client from now on, in the list that this returns."""
+        self._recorded = []
+        return self._recorded
 
     def refuse(self, event: ErrorEvent) -> None:
         """Tell the client that its request failed, by an event and in the acknowledgement."""

@@ -9,6 +9,8 @@ from lbproto.errors import InvalidRequest
 from lbproto.events import Event
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.errors import errors
+from lbproto.middleware.repeats import Repeats
+from lbproto.outcomes import Outcomes
 from lbproto.registry import Registry
 from lbproto.session import Session
 from lbproto.wire.arguments import ObjectArguments
@@ -25,7 +27,8 @@ class Dispatcher:
     Args:
         registry: who answers what.
         services: what contexts give access to.
-        middleware: the host's own, between error handling and decoding, the first outermost.
+        middleware: the host's own, between the joining of repeats and decoding, the first
+            outermost.
     """
 
     def __init__(
@@ -33,7 +36,8 @@ class Dispatcher:
     ) -> None:
         self._registry = registry
         self._services = services
-        self._endpoint = fold([errors, *middleware], _handle)
+        self._outcomes = Outcomes()
+        self._endpoint = fold([errors, Repeats(self._outcomes), *middleware], _handle)
 
     def context(self, session: Session, request: Event) -> Context:
         """A context for a request that the server makes in a session's name, unasked."""

@@ -50,7 +50,11 @@ class Plugin:
         self._emissions: list[Emission] = []
 
     def on(
-        self, request: type[Event], *, refused: type[ErrorEvent] | None = None
+        self,
+        request: type[Event],
+        *,
+        refused: type[ErrorEvent] | None = None,
+        repeatable: bool = False,
     ) -> Callable[[F], F]:
         """Declare what answers a request.
 
@@ -60,6 +64,9 @@ class Plugin:
         Args:
             request: the event a client sends.
             refused: carries a refusal; by default `validation_error` or `error`.
+            repeatable: serve a repeat (a request with the same `requestId` of the same user) like
+                any other, because it does no harm, or is about the session that asks; by default
+                it is answered as the first was, and the handler does not run.
 
         Raises:
             UsageError: the function does not look like that.
@@ -76,7 +83,7 @@ class Plugin:
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             _check_refusal(refused, request)
             self.emits(*_events_in(hints.get("return"), handler), *_given(refused))
-            self._routes.append(Route(request, handler, refused, self.name))
+            self._routes.append(Route(request, handler, refused, self.name, repeatable))
             return handler
 
         return register

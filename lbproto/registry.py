@@ -29,12 +29,14 @@ class Route:
         handler: `async (ctx, request) -> Event | None`; what it returns is the answer.
         refused: the event that carries a refusal; None for the general ones.
         plugin: who declared it.
+        repeatable: serving it again does no harm, so that a repeat does not join the first.
     """
 
     request: type[Event]
     handler: Callable[[Any, Any], Awaitable[Event | None]]
     refused: type[ErrorEvent] | None
     plugin: str
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,11 @@ def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
     plugin.emits(UserJoinedRoom, UserLeftRoom, ServerDraining)
     plugin.emits(RateLimitError, ValidationError, Error)
 
-    @plugin.on(Ping)
+    @plugin.on(Ping, repeatable=True)
     async def ping(ctx: Context, request: Ping) -> Pong:  # noqa: ARG001 - the signature of handlers
         return Pong(timestamp=iso_timestamp(int(clock.now() * 1000)))
 
-    @plugin.on(Subscribe)
+    @plugin.on(Subscribe, repeatable=True)
     async def subscribe(ctx: Context, request: Subscribe) -> Subscribed | None:
         room = request.room
         async with membership.joining(ctx, room) as first:
@@ -62,12 +62,12 @@ def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
                 ctx.emit(first)
         return None
 
-    @plugin.on(Unsubscribe)
+    @plugin.on(Unsubscribe, repeatable=True)
     async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed:
         membership.leave(ctx.session, request.room)
         return Unsubscribed(room=request.room)
 
-    @plugin.on(Authenticate)
+    @plugin.on(Authenticate, repeatable=True)
     async def authenticate(ctx: Context, request: Authenticate) -> None:
         await renew(ctx.session, request.token)
 

@@ -47,6 +47,10 @@ class Arguments(ABC):
         except _UNFIT as error:
             raise _refusal(error) from None
 
+    @abstractmethod
+    def mentions(self, text: bytes) -> bool:
+        """Whether the first argument has this ASCII text in it anywhere, without decoding it."""
+
     def values(self) -> list[Any]:
         """All arguments as plain Python values.
 
@@ -65,13 +69,22 @@ class Arguments(ABC):
     def _values(self) -> list[Any]: ...
 
 
-class JSONArguments(Arguments):
-    """Arguments of a JSON packet, each still as text."""
+class _RawArguments(Arguments):
+    """Arguments that are still encoded."""
 
     __slots__ = ("_raws",)
 
     def __init__(self, raws: Sequence[Raw]) -> None:
         self._raws = raws
+
+    def mentions(self, text: bytes) -> bool:
+        return bool(self._raws) and text in bytes(self._raws[0])
+
+
+class JSONArguments(_RawArguments):
+    """Arguments of a JSON packet, each still as text."""
+
+    __slots__ = ()
 
     def _first(self, into: type[T]) -> T:
         raw: Raw | bytes = self._raws[0] if self._raws else b"{}"
@@ -83,13 +96,10 @@ class JSONArguments(Arguments):
         return [msgspec.json.decode(raw) for raw in self._raws]
 
 
-class MsgpackArguments(Arguments):
+class MsgpackArguments(_RawArguments):
     """Arguments of a MessagePack packet, each still encoded."""
 
-    __slots__ = ("_raws",)
-
-    def __init__(self, raws: Sequence[Raw]) -> None:
-        self._raws = raws
+    __slots__ = ()
 
     def _first(self, into: type[T]) -> T:
         raw: Raw | bytes = self._raws[0] if self._raws else b"\x80"
@@ -109,6 +119,10 @@ class ObjectArguments(Arguments):
 
     def __init__(self, values: list[Any]) -> None:
         self._decoded = values
+
+    def mentions(self, text: bytes) -> bool:
+        first = self._decoded[0] if self._decoded else None
+        return isinstance(first, dict) and text.decode() in first
 
     def _first(self, into: type[T]) -> T:
         value = self._decoded[0] if self._decoded else None

@@ -1,0 +1,88 @@
+"""A request that carries a `requestId` is served once: a repeat joins the first one's outcome."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Annotated
+
+import msgspec
+
+from lbproto.context import Context
+from lbproto.errors import Internal, InvalidRequest, LimitExceeded, Overloaded, RequestError
+from lbproto.middleware import Endpoint
+from lbproto.outcomes import Key, Outcome, Outcomes
+
+__all__ = ["Repeats"]
+
+_NAME = b"requestId"
+
+
+class _Tagged(msgspec.Struct):
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = msgspec.field(
+        default=None, name=_NAME.decode()
+    )
+
+
+class Repeats:
+    """The middleware; inside of it is whatever is to happen once, such as charging.
+
+    Args:
+        outcomes: where they are kept.
+    """
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
+        """Serve a request, or answer it as its first was answered.
+
+        Raises:
+            InvalidRequest: the id is none, or was given to another request.
+            LimitExceeded: the first one's answer was too large to be kept.
+            RequestError: as the first.
+        """
+        route, arguments = ctx.route, ctx.inbound.arguments
+        # Few requests carry an id: the others pay for a look at their bytes, not for a decoder.
+        if route is None or route.repeatable or not arguments.mentions(_NAME):
+            await call_next(ctx)
+            return
+        request_id = arguments.first(_Tagged).request_id
+        if request_id is None:
+            await call_next(ctx)
+            return
+        ctx.request = request = arguments.first(route.request)
+        key = Key(ctx.user_id, route.request.event_name, request_id)
+        outcome = self._outcomes.find(key, ctx.clock.monotonic())
+        if outcome is None:
+            self._outcomes.begin(key, request)
+            await self._serve(ctx, call_next, key)
+        elif outcome.request != request:
+            raise InvalidRequest("The id was given to another request before - at `$.requestId`")
+        else:
+            await _join(ctx, outcome)
+
+    async def _serve(self, ctx: Context, call_next: Endpoint, key: Key) -> None:
+        answers = ctx.record()
+        error: RequestError | None = Overloaded("The first request was cut off: try again")
+        try:
+            await call_next(ctx)
+            error = None
+        except RequestError as refusal:
+            error = copy(refusal)  # without its traceback, and all that hangs on that
+            raise
+        except Exception:
+            error = Internal("The first request failed on our side: try again")
+            raise
+        finally:
+            size = sum(len(msgspec.msgpack.encode(answer)) for answer in answers)
+            self._outcomes.settle(key, answers, size, error, ctx.clock.monotonic())
+
+
+async def _join(ctx: Context, outcome: Outcome) -> None:
+    await outcome.settled.wait()
+    if outcome.answers is None:
+        raise LimitExceeded("The first answer was too large to be kept: ask with another requestId")
+    for answer in outcome.answers:
+        ctx.emit(answer)
+    if outcome.error is not None:
+        raise copy(outcome.error)

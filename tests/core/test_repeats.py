@@ -1,0 +1,324 @@
+"""Requests that carry a `requestId`: served once, and every repeat is answered like the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbproto import (
+    Context,
+    ErrorEvent,
+    Event,
+    Internal,
+    NotFound,
+    Overloaded,
+    Plugin,
+    RequestError,
+    Server,
+)
+from lbproto.outcomes import Key, Outcomes
+from tests.clock import FakeClock, settle
+from tests.core.harness import FORMATS, Client, Sent, connected, running
+
+pytestmark = pytest.mark.anyio
+
+DAY = 86_400.0
+LIFETIME = 600.0
+
+
+class Buy(Event):
+    item: str
+    count: int = 1
+
+
+class Bought(Event):
+    number: int
+    text: str = ""
+
+
+class Priced(Event):
+    amount: int
+
+
+class BuyError(ErrorEvent, kw_only=True):
+    item: str
+
+
+class Shop:
+    """Counts what it sells; does as it is told."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.failure: Exception | None = None
+        self.gate: anyio.Event | None = None
+        self.text = ""
+
+    def plugin(self) -> Plugin:
+        plugin = Plugin("shop")
+        plugin.emits(Priced)
+
+        @plugin.on(Buy, refused=BuyError)
+        async def buy(ctx: Context, request: Buy) -> Bought:
+            self.served += 1
+            number = self.served
+            ctx.emit(Priced(amount=7))
+            if self.gate is not None:
+                await self.gate.wait()
+            if self.failure is not None:
+                raise self.failure
+            return Bought(number=number, text=self.text)
+
+        return plugin
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def bought(number: int, re: int | None = None) -> list[Sent]:
+    return [
+        Sent("priced", {"amount": 7}, re),
+        Sent("bought", {"number": number}, re),
+    ]
+
+
+async def buy(client: Client, request_id: object = "r1", **more: Any) -> list[Sent]:
+    payload = {"item": "hat", **more}
+    if request_id is not None:
+        payload["requestId"] = request_id
+    return await client.ask("buy", payload)
+
+
+@pytest.mark.parametrize("first", FORMATS)
+@pytest.mark.parametrize("second", FORMATS)
+async def test_a_repeat_is_answered_like_the_first(shop: Shop, first: str, second: str) -> None:
+    async with running(shop.plugin()) as server:
+        one = await connected(server, format_=FORMATS[first])
+        other = await connected(server, format_=FORMATS[second])
+        assert await buy(one) == bought(1)
+        assert await buy(one) == bought(1)
+        assert await buy(other) == bought(1)
+        assert shop.served == 1
+
+
+async def test_the_acknowledgement_is_the_same_too(shop: Shop) -> None:
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        payload = {"item": "hat", "requestId": "r1"}
+        first = await client.ask("buy", payload, ack=1)
+        assert first[-2] == Sent("ack", {"ok": True, "event": "priced", "data": {"amount": 7}}, 1)
+        repeat = await client.ask("buy", payload, ack=2)
+        assert [sent._replace(re=None) for sent in repeat] == [
+            sent._replace(re=None) for sent in first
+        ]
+        assert [sent.re for sent in repeat if sent.name == "ack"] == [2]
+
+
+async def test_without_an_id_or_with_another_it_is_another_request(shop: Shop) -> None:
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        await buy(client, None)
+        await buy(client, None)
+        await buy(client, "a")
+        await buy(client, "b")
+        assert await buy(client, None, text="about a requestId") == bought(5)
+        assert shop.served == 5
+
+
+async def test_another_users_id_is_another_id(shop: Shop) -> None:
+    async with running(shop.plugin()) as server:
+        await buy(await connected(server, "ada"))
+        assert await buy(await connected(server, "bob")) == bought(2)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "complaint"),
+    [
+        ("", "Expected `str` of length >= 1 - at `$.requestId`"),
+        ("x" * 65, "Expected `str` of length <= 64 - at `$.requestId`"),
+        (7, "Expected `str | null`, got `int` - at `$.requestId`"),
+        ({}, "Expected `str | null`, got `object` - at `$.requestId`"),
+    ],
+)
+async def test_what_is_no_id(shop: Shop, request_id: object, complaint: str) -> None:
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        (refusal,) = await buy(client, request_id)
+        assert refusal == Sent(
+            "validation_error",
+            {"code": "INVALID_REQUEST", "message": complaint, "event": "buy"},
+        )
+        assert shop.served == 0
+
+
+async def test_an_id_stands_for_one_request(shop: Shop) -> None:
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        await buy(client, count=2)
+        (refusal,) = await buy(client, count=3)
+        assert (refusal.name, refusal.data["code"]) == ("buy_error", "INVALID_REQUEST")
+        assert "requestId" in refusal.data["message"]
+        assert await buy(client, count=2) == bought(1)
+
+
+async def test_a_repeat_waits_for_the_first(shop: Shop) -> None:
+    shop.gate = anyio.Event()
+    async with running(shop.plugin()) as server, anyio.create_task_group() as tasks:
+        clients = [await connected(server) for _ in range(3)]
+        for client in clients:
+            tasks.start_soon(client.send, "buy", {"item": "hat", "requestId": "r1"})
+            await settle()
+        assert shop.served == 1
+        assert clients[1].take() == []
+        shop.gate.set()
+        await settle()
+        for client in clients:
+            assert client.take() == bought(1)
+
+
+async def test_the_first_may_lose_its_connection(shop: Shop) -> None:
+    shop.gate = anyio.Event()
+    async with running(shop.plugin()) as server, anyio.create_task_group() as tasks:
+        first, second = await connected(server), await connected(server)
+        tasks.start_soon(first.send, "buy", {"item": "hat", "requestId": "r1"})
+        await settle()
+        first.close("transport close")
+        tasks.start_soon(second.send, "buy", {"item": "hat", "requestId": "r1"})
+        await settle()
+        shop.gate.set()
+        await settle()
+        assert second.take() == bought(1)
+
+
+async def test_a_final_refusal_is_remembered(shop: Shop) -> None:
+    shop.failure = NotFound("no such hat")
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        first = await buy(client)
+        assert first[-1] == Sent(
+            "buy_error", {"item": "hat", "code": "NOT_FOUND", "message": "no such hat"}
+        )
+        shop.failure = None
+        assert await buy(client) == first
+        assert shop.served == 1
+
+
+@pytest.mark.parametrize(
+    "failure", [Overloaded("later", retry_after=2.5), Internal("us"), ValueError("a bug")]
+)
+async def test_what_may_be_retried_is_served_again(shop: Shop, failure: Exception) -> None:
+    shop.failure, shop.gate = failure, anyio.Event()
+    async with running(shop.plugin()) as server, anyio.create_task_group() as tasks:
+        first, waiting = await connected(server), await connected(server)
+        for client in (first, waiting):
+            tasks.start_soon(client.send, "buy", {"item": "hat", "requestId": "r1"})
+            await settle()
+        shop.gate.set()
+        await settle()
+        for client in (first, waiting):  # who waited is told the same
+            refused = client.take()[-1]
+            assert refused.name == "buy_error"
+            code = failure.code if isinstance(failure, RequestError) else "INTERNAL"
+            assert refused.data["code"] == code
+        shop.failure = None
+        assert await buy(waiting) == bought(2)
+
+
+async def test_an_outcome_is_kept_for_ten_minutes(shop: Shop) -> None:
+    clock = FakeClock()
+    async with running(shop.plugin(), clock=clock) as server:
+        client = await connected(server)
+        await buy(client)
+        await clock.advance(LIFETIME - 0.001)
+        assert await buy(client) == bought(1)
+        await clock.advance(0.001)
+        assert await buy(client) == bought(2)
+
+
+async def test_what_is_too_large_to_keep_is_not_done_twice(shop: Shop) -> None:
+    shop.text = "x" * 300_000
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        assert (await buy(client))[-1].name == "bought"
+        (refusal,) = await buy(client)
+        assert refusal.data["code"] == "LIMIT_EXCEEDED"
+        assert shop.served == 1
+
+
+async def test_a_session_subscribes_for_itself() -> None:
+    plugin = Plugin("lobby")
+
+    @plugin.room("lobby")
+    async def join(ctx: Context) -> None:
+        pass
+
+    async with running(plugin) as server:
+        clients = [await connected(server), await connected(server)]
+        for number, client in enumerate(clients, 1):
+            (subscribed,) = await client.ask("subscribe", {"room": "lobby", "requestId": "r1"})
+            assert subscribed.data["subscriberCount"] == number
+
+
+async def test_stopping_leaves_nobody_waiting(shop: Shop) -> None:
+    shop.gate = anyio.Event()
+    async with running(shop.plugin()) as server:
+        outcomes = outcomes_of(server)
+        async with anyio.create_task_group() as tasks:
+            client = await connected(server)
+            tasks.start_soon(client.send, "buy", {"item": "hat", "requestId": "r1"})
+            await settle()
+            assert len(outcomes) == 1
+            tasks.cancel_scope.cancel()
+        assert len(outcomes) == 0
+
+
+def outcomes_of(server: Server) -> Outcomes:
+    return server.sessions._dispatcher._outcomes
+
+
+# The store
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["ok", "final", "retry"]), st.floats(0, 400)),
+        max_size=40,
+    )
+)
+def test_the_store_agrees_with_a_model(ops: list[tuple[int, str, float]]) -> None:
+    outcomes, now = Outcomes(), 0.0
+    model: dict[Key, tuple[float, int]] = {}
+    for number, (which, how, passed) in enumerate(ops):
+        now += passed
+        key = Key("ada", "buy", str(which))
+        known = model.get(key)
+        found = outcomes.find(key, now)
+        if known is None or known[0] <= now:
+            assert found is None
+        else:
+            assert found is not None
+            assert found.answers == [Bought(number=known[1])]
+            continue
+        model.pop(key, None)
+        outcomes.begin(key, Buy(item="hat"))
+        assert outcomes.find(key, now) is not None
+        error = {"ok": None, "final": NotFound("no"), "retry": Overloaded("later")}[how]
+        outcomes.settle(key, [Bought(number=number)], 10, error, now)
+        if how != "retry":
+            model[key] = (now + LIFETIME, number)
+
+
+@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 600)])
+def test_the_store_is_bounded(kept: int, size: int) -> None:
+    outcomes = Outcomes(max_kept=kept, max_bytes=size)
+    keys = [Key("ada", "buy", str(number)) for number in range(10)]
+    for key in keys:
+        outcomes.begin(key, Buy(item="hat"))
+        outcomes.settle(key, [], 100, None, 0.0)
+    assert len(outcomes) == 3
+    assert [key for key in keys if outcomes.find(key, 0.0)] == keys[-3:]
