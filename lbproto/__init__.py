@@ -5,7 +5,19 @@ edge, `lbproto.backends` the ports to storage and to other nodes.
 """
 
 from lbproto.admission import Admission
-from lbproto.auth import Authenticator, Authorize, Identity, StaticTokens, granted_applications
+from lbproto.auth import (
+    JWKS,
+    JWT,
+    PEM,
+    APIKey,
+    APIKeys,
+    Authenticator,
+    Authorize,
+    Clerk,
+    Identity,
+    StaticTokens,
+    granted_applications,
+)
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.errors import (
@@ -34,10 +46,16 @@ from lbproto.session import Session
 from lbproto.wire.settings import Settings
 
 __all__ = [
+    "JWKS",
+    "JWT",
+    "PEM",
+    "APIKey",
+    "APIKeys",
     "Admission",
     "Authenticator",
     "Authorize",
     "Cancelled",
+    "Clerk",
     "Clock",
     "Context",
     "Endpoint",

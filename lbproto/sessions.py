@@ -34,7 +34,7 @@ from lbproto.auth import Identity
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
 from lbproto.dispatch import Dispatcher
-from lbproto.errors import ErrorCode, InvalidRequest, Unauthorized
+from lbproto.errors import ErrorCode, InvalidRequest, Overloaded, Unauthorized
 from lbproto.expiry import Expiry
 from lbproto.hub import Hub
 from lbproto.log import Log
@@ -162,6 +162,8 @@ class Sessions(Handler):
         except (Unauthorized, InvalidRequest) as error:
             code = ErrorCode.UNAUTHORIZED
             raise Refused(error.message, {"code": code, "message": error.message}) from None
+        except Overloaded as error:
+            raise Unavailable(error.message) from None
         session = self._by_pid.get(shown.pid) if isinstance(shown.pid, str) else None
         if session is not None and session.user_id == identity.user_id:
             position = await self._resumable(session, shown.offset)

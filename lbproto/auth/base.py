@@ -1,20 +1,17 @@
-"""Who a client is: the port that verifies a token, and the simplest thing behind it."""
+"""Who a client is: the port that verifies a token, and what it tells."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from hmac import compare_digest
 from typing import Any, Protocol
 
-from lbproto.errors import Unauthorized
 from lbproto.transport import Peer
 
 __all__ = [
     "Authenticator",
     "Authorize",
     "Identity",
-    "StaticTokens",
     "granted_applications",
     "strip_bearer",
 ]
@@ -61,28 +58,6 @@ class Authenticator(Protocol):
             Unauthorized: the token is not accepted; the message is shown to the client.
         """
         ...
-
-
-class StaticTokens:
-    """A fixed table of tokens: for development, tests, and a handful of machine clients.
-
-    Args:
-        users: token to user id.
-    """
-
-    def __init__(self, users: Mapping[str, str]) -> None:
-        self._users = {token.encode(): user for token, user in users.items()}
-
-    async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002 - the port's
-        shown = token.encode(errors="surrogatepass")
-        found = None
-        for known, user in self._users.items():
-            # Compared in constant time, and all of them: the answer's timing tells nothing.
-            if compare_digest(known, shown):
-                found = user
-        if found is None:
-            raise Unauthorized("the token is missing or not known")
-        return Identity(found)
 
 
 def strip_bearer(token: str) -> str:

@@ -1,0 +1,29 @@
+"""Who a client is: the port that verifies tokens, and what stands behind it."""
+
+from lbproto.auth.api_keys import APIKey, APIKeys
+from lbproto.auth.base import (
+    Authenticator,
+    Authorize,
+    Identity,
+    granted_applications,
+    strip_bearer,
+)
+from lbproto.auth.clerk import Clerk
+from lbproto.auth.jwks import JWKS
+from lbproto.auth.jwt import JWT, PEM
+from lbproto.auth.static import StaticTokens
+
+__all__ = [
+    "JWKS",
+    "JWT",
+    "PEM",
+    "APIKey",
+    "APIKeys",
+    "Authenticator",
+    "Authorize",
+    "Clerk",
+    "Identity",
+    "StaticTokens",
+    "granted_applications",
+    "strip_bearer",
+]
