@@ -1,0 +1,275 @@
+"""Connections are lost at random moments and in every way; nobody misses an event, or gets one twice."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio
+import pytest
+import socketio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from tests.e2e.conftest import Serve
+from tests.e2e.counting import ROOMS, SPARED, is_spared
+from tests.e2e.dropping import Dropping
+from tests.e2e.node import Line, NodeClient
+from tests.serving import ServerProcess
+
+SEED = 20_260_120
+APP = "tests.e2e.counting:app"
+MODES = (["polling"], ["websocket"], ["polling", "websocket"])
+SUBSCRIBED = [*ROOMS, SPARED]
+
+Log = list[tuple[str, int]]
+
+
+@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+def counting(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
+    return serve(APP, request.param)
+
+
+def check(log: Iterable[Iterable[Any]], sid: str) -> None:
+    """Assert that a client got each of its streams complete, in order and nothing twice."""
+    streams: dict[str, list[int]] = defaultdict(list)
+    for stream, number in log:
+        streams[stream].append(number)
+    assert streams.keys() == {*SUBSCRIBED, "pushed", "answered"}
+    assert streams["answered"][0] == 1
+    for stream, (first, *rest) in streams.items():
+        meant = range(first + 1, rest[-1] + 1)
+        expected = [n for n in meant if stream != SPARED or not is_spared(sid, n)]
+        wrong = next((pair for pair in zip(rest, expected, strict=False) if len({*pair}) > 1), None)
+        assert rest == expected, f"{stream}: (got, expected) at first: {wrong}"
+
+
+@pytest.mark.usefixtures("node")
+def test_stock_clients(counting: ServerProcess) -> None:
+    """Each time the same `socket.id` and `recovered` true, on every transport."""
+    losses, each = 210, 6
+    transports = [mode for mode in MODES for _ in range(each)]
+    lines: list[Line] = []
+    print(f"seed {SEED}")  # which pytest shows of a failure
+    with Dropping.before(counting.port, len(transports), SEED) as proxy:
+        clients = [
+            {"url": proxy.url(number), "token": f"token-{number}", "transports": mode}
+            for number, mode in enumerate(transports)
+        ]
+        argument = {"rooms": SUBSCRIBED, "clients": clients}
+        with NodeClient.running("recovering.mjs", argument) as crowd:
+            for _ in clients:
+                crowd.until(happened="subscribed")
+            with proxy.random_losses(0.1, 2.0):
+                lost = dict.fromkeys(("polling", "websocket", "polling,websocket"), 0)
+                while sum(lost.values()) < losses or min(lost.values()) < losses / 4:
+                    line = crowd.until(happened="disconnect")
+                    assert line["active"], line
+                    lost[",".join(transports[line["client"]])] += 1
+            crowd.command(finish=True)
+            for _ in clients:
+                crowd.until(happened="finished")
+            lines = crowd.seen
+    for number in range(len(clients)):
+        own = [line for line in lines if line["client"] == number]
+        first, *later = [line for line in own if line["happened"] == "connect"]
+        assert first["recovered"] is False
+        assert [line for line in later if (line["recovered"], line["id"]) != (True, first["id"])] == []
+        assert not [line for line in own if line["happened"] == "session_lost"]
+        (finished,) = [line for line in own if line["happened"] == "finished"]
+        check(finished["log"], first["id"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("transports", MODES, ids="-".join)
+async def test_python_socketio(counting: ServerProcess, transports: list[str]) -> None:
+    """python-socketio's client has no recovery of its own: it never sends `pid` and `offset`.
+
+    With its public API alone a program recovers: the last argument of each event is the offset,
+    `connected` brings the `pid`, and `auth=` may be a function, asked anew at each connection.
+    """
+    losses = 6
+    print(f"seed {SEED}")
+    with Dropping.before(counting.port, 1, SEED) as proxy:
+        async with _recovering(proxy.url(0), transports) as program:
+            with anyio.fail_after(60):
+                await program.subscribed.wait()
+                with proxy.random_losses(0.3, 2.0):
+                    while program.recovered < losses:
+                        await anyio.sleep(0.05)
+                        await program.ask()
+                await program.finish()
+    assert len(program.sids) == 1
+    assert program.lost == 0
+    check(program.log, *program.sids)
+
+
+class _Program:
+    """What a program on python-socketio does to recover."""
+
+    def __init__(self) -> None:
+        self.log: Log = []
+        self.sids: set[str] = set()
+        self.recovered = 0
+        self.lost = 0
+        self.subscribed = anyio.Event()
+        self._answered = anyio.Event()
+        self._auth: dict[str, str] = {"token": "token-30"}
+        self.client = socketio.AsyncClient(
+            reconnection_delay=0.02, reconnection_delay_max=0.1, request_timeout=2
+        )
+        self.client.on("*", self._take)
+
+    def auth(self) -> dict[str, str]:
+        return self._auth
+
+    async def _take(self, event: str, *args: Any) -> None:
+        data, offset = args
+        self._auth["offset"] = offset
+        if event == "connected":
+            self._auth["pid"] = data["pid"]
+            self.sids.add(data["sid"])
+            if self.subscribed.is_set():
+                return
+            for room in SUBSCRIBED:
+                await self.client.emit("subscribe", {"room": room})
+        elif event == "count_from":
+            self.log.append((data["room"], data["number"] - 1))
+            if data["room"] == SUBSCRIBED[-1]:
+                self.subscribed.set()
+        elif event == "counted":
+            self.log.append((data["room"], data["number"]))
+        elif event in ("pushed", "answered"):
+            self.log.append((event, data["number"]))
+            if event == "answered":
+                self._answered.set()
+        self.recovered += event == "recovered"
+        self.lost += event == "session_lost"
+
+    async def ask(self) -> None:
+        try:
+            await self.client.emit("next")
+        except socketio.exceptions.SocketIOError:
+            pass  # not connected just now
+
+    async def finish(self) -> None:
+        """Wait for what is under way: until a request made from now on is answered."""
+        await anyio.sleep(2)  # by then a silent loss has been noticed
+        self._answered = anyio.Event()
+        while not self._answered.is_set():
+            await self.ask()
+            await anyio.sleep(0.2)
+
+
+@asynccontextmanager
+async def _recovering(url: str, transports: list[str]) -> AsyncIterator[_Program]:
+    program = _Program()
+    await program.client.connect(url, auth=program.auth, transports=transports)
+    try:
+        yield program
+    finally:
+        await program.client.disconnect()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("first_event", [True, False], ids=["authenticate", "query"])
+async def test_plain_websocket(counting: ServerProcess, *, first_event: bool) -> None:
+    """A program resumes by its first event, or by the query where the handshake has its token."""
+    losses, clients = 8, 4
+    print(f"seed {SEED}")
+    with Dropping.before(counting.port, clients, SEED) as proxy, anyio.fail_after(60):
+        programs = [
+            _PlainProgram(proxy.url(number, "ws"), f"token-{number}", first_event=first_event)
+            for number in range(clients)
+        ]
+        async with anyio.create_task_group() as tasks:
+            for program in programs:
+                tasks.start_soon(program.run)
+            for program in programs:
+                await program.subscribed.wait()
+            with proxy.random_losses(0.2, 1.5):
+                while min(program.recovered for program in programs) < losses:
+                    await anyio.sleep(0.05)
+            for program in programs:
+                program.finishing = True
+    for program in programs:
+        assert len(program.sids) == 1
+        check(program.log, *program.sids)
+
+
+class _PlainProgram:
+    """What a program on plain WebSocket does to recover."""
+
+    def __init__(self, url: str, token: str, *, first_event: bool) -> None:
+        self.log: Log = []
+        self.sids: set[str] = set()
+        self.recovered = 0
+        self.subscribed = anyio.Event()
+        self.finishing = False
+        self._url = f"{url}/ws"
+        self._token = token
+        self._first_event = first_event
+        self._resume: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Connect again and again, until it is finishing and one more request is answered."""
+        finished = False
+        while not finished:
+            try:
+                async with self._connecting() as websocket:
+                    if self._first_event:
+                        token = {"token": self._token, **self._resume}
+                        await _send(websocket, "authenticate", token)
+                    finished = await self._read(websocket)
+            except (OSError, EOFError, InvalidHandshake, ConnectionClosed):
+                await anyio.sleep(0.02)
+
+    def _connecting(self) -> connect:
+        # Its own heartbeats: the protocol leaves them to WebSocket.
+        options: dict[str, Any] = {"ping_interval": 0.5, "ping_timeout": 1, "open_timeout": 2}
+        if self._first_event:
+            return connect(self._url, **options)
+        headers = {"Authorization": f"Bearer {self._token}"}
+        url = f"{self._url}?{urlencode(self._resume)}"
+        return connect(url, additional_headers=headers, **options)
+
+    async def _read(self, websocket: ClientConnection) -> bool:
+        last = False
+        async for message in websocket:
+            frame = json.loads(message)
+            if last and frame.get("re") == "last":
+                self._take(frame["event"], frame["data"], frame["offset"])
+                return True
+            self._take(frame["event"], frame["data"], frame["offset"])
+            if frame["event"] == "connected" and not self.subscribed.is_set():
+                for room in SUBSCRIBED:
+                    await _send(websocket, "subscribe", {"room": room})
+            elif frame["event"] == "counted" and frame["data"]["number"] % 5 == 0 and not last:
+                last = self.finishing
+                await _send(websocket, "next", None, "last" if last else None)
+        return False
+
+    def _take(self, event: str, data: Any, offset: str) -> None:
+        self._resume["offset"] = offset
+        if event == "connected":
+            self._resume["pid"] = data["pid"]
+            self.sids.add(data["sid"])
+        elif event == "count_from":
+            self.log.append((data["room"], data["number"] - 1))
+            if data["room"] == SUBSCRIBED[-1]:
+                self.subscribed.set()
+        elif event == "counted":
+            self.log.append((data["room"], data["number"]))
+        elif event in ("pushed", "answered"):
+            self.log.append((event, data["number"]))
+        self.recovered += event == "recovered"
+
+
+async def _send(
+    websocket: ClientConnection, event: str, data: Any, id_: str | None = None
+) -> None:
+    await websocket.send(json.dumps({"event": event, "data": data, "id": id_}))
