@@ -43,6 +43,12 @@ from lbproto.plugin import Plugin
 from lbproto.recovery import Recovery
 from lbproto.server import Server
 from lbproto.session import Session
+from lbproto.statistics import (
+    OutboxStatistics,
+    RoomStatistics,
+    ServerStatistics,
+    SessionStatistics,
+)
 from lbproto.wire.settings import Settings
 
 __all__ = [
@@ -70,6 +76,7 @@ __all__ = [
     "Middleware",
     "Model",
     "NotFound",
+    "OutboxStatistics",
     "OverflowPolicy",
     "Overloaded",
     "Plugin",
@@ -78,8 +85,11 @@ __all__ = [
     "Recovery",
     "RequestError",
     "RequestTimeout",
+    "RoomStatistics",
     "Server",
+    "ServerStatistics",
     "Session",
+    "SessionStatistics",
     "Settings",
     "StaticTokens",
     "SystemClock",

@@ -22,6 +22,7 @@ from lbproto.presence import Presence
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
+from lbproto.statistics import RoomStatistics
 from lbproto.transport import TOO_SLOW
 
 __all__ = ["Membership"]
@@ -64,6 +65,14 @@ class Membership:
     def members(self, room: str) -> list[Session]:
         """The sessions in a room, those away too, in the order they came."""
         return [member for member in self._rooms.members(room) if isinstance(member, Session)]
+
+    def statistics(self, room: str) -> RoomStatistics:
+        """How a room is; nobody is in one that there is not."""
+        found = self._rooms.get(room)
+        if found is None:
+            return RoomStatistics(0, 0, 0)
+        away = sum(member.socket is None for member in self.members(room))
+        return RoomStatistics(found.count, away, len(found.lane.entries))
 
     def rooms(self, session: Session) -> list[str]:
         """The rooms a session is in, in the order it joined them."""

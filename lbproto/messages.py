@@ -15,6 +15,7 @@ __all__ = [
     "Authenticate",
     "Connected",
     "Error",
+    "EventsDropped",
     "Ping",
     "Pong",
     "RateLimitError",
@@ -56,6 +57,12 @@ class Recovered(Event):
 
 class SessionLost(Event):
     """The session that the client wanted to resume is gone: this is a new one, in no room yet."""
+
+
+class EventsDropped(Event):
+    """The client was too slow: `count` events before this one were dropped, as they may be."""
+
+    count: int
 
 
 class Authenticate(Event):

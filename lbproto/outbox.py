@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from enum import IntEnum
 
 from lbproto.overflow import Overflow
+from lbproto.statistics import OutboxStatistics
 from lbproto.transport import Frame
 
 __all__ = ["Outbox", "Outcome"]
@@ -85,6 +86,10 @@ class Outbox:
     def queued_bytes(self) -> int:
         """Bytes of all queued frames."""
         return self._bytes
+
+    def statistics(self) -> OutboxStatistics:
+        """How it is, and what became of what was pushed."""
+        return OutboxStatistics(len(self), self._bytes, self.dropped, self.conflated)
 
     def push(self, frame: Frame) -> int:
         """Queue a frame.

@@ -21,7 +21,7 @@ from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.log import Log
 from lbproto.membership import Membership
-from lbproto.messages import ServerDraining
+from lbproto.messages import EventsDropped, ServerDraining
 from lbproto.middleware import Middleware
 from lbproto.plugin import Plugin
 from lbproto.recovery import Recovery
@@ -29,6 +29,12 @@ from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
 from lbproto.sessions import Sessions
+from lbproto.statistics import (
+    OutboxStatistics,
+    RoomStatistics,
+    ServerStatistics,
+    SessionStatistics,
+)
 from lbproto.system import system
 from lbproto.tasks import background_tasks
 from lbproto.wire.port import Socket
@@ -102,7 +108,7 @@ class Server:
         admission = admission or Admission()
         kept = recovery or _JOINING
         log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
-        rooms = Rooms(log, self.settings.max_queued_frames)
+        rooms = self._rooms = Rooms(log, self.settings.max_queued_frames)
         resumable = recovery is not None
         self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
         self._bans = Bans(self.storage)
@@ -125,6 +131,7 @@ class Server:
             clock=clock,
             timers=timers,
         )
+        self.runtime.dropped = self._tell_dropped
         self.plugins = (system(self._membership, clock, self.sessions.renew), *plugins)
         self._register()
 
@@ -198,6 +205,10 @@ class Server:
         if isinstance(session, Session) and session.push == socket.push:
             self._hub.notify(socket, ServerDraining(retry_after=retry_after))
 
+    def _tell_dropped(self, socket: Socket, count: int) -> None:
+        if isinstance(socket.state, Session):
+            self._hub.notify(socket, EventsDropped(count=count))
+
     async def close(self) -> None:
         """Take no new connections and close those there are at once, without a word before.
 
@@ -239,6 +250,36 @@ class Server:
             UsageError: no plugin declared the event.
         """
         return await self._acknowledgements.ask(session, event, into, timeout)
+
+    # How it is
+
+    def statistics(self) -> ServerStatistics:
+        """The server in numbers. Goes over every open connection: once a second is fine."""
+        runtime = self.runtime
+        return ServerStatistics(
+            connections=len(runtime.connections),
+            sessions=len(self.sessions),
+            away=self.sessions.away,
+            rooms=len(self._rooms),
+            outboxes=runtime.outbox_statistics(),
+            slow_consumers=runtime.slow_consumers,
+            kept_events=len(self._log),
+            kept_bytes=self._log.size,
+            timers=len(runtime.timers),
+        )
+
+    def room_statistics(self, room: str) -> RoomStatistics:
+        """A room in numbers; all are 0 for one that nobody is in."""
+        return self._membership.statistics(room)
+
+    def session_statistics(self, session: Session) -> SessionStatistics:
+        """A session in numbers."""
+        socket = session.socket
+        return SessionStatistics(
+            away=socket is None,
+            rooms=len(self._membership.rooms(session)),
+            outbox=OutboxStatistics() if socket is None else socket.statistics(),
+        )
 
     # Moderation
 

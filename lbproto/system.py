@@ -12,6 +12,7 @@ from lbproto.messages import (
     Authenticate,
     Connected,
     Error,
+    EventsDropped,
     Ping,
     Pong,
     RateLimitError,
@@ -45,7 +46,7 @@ def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
         renew: lets a session go on with a newer token.
     """
     plugin = Plugin("system")
-    plugin.emits(Connected, Recovered, SessionLost, SessionExpiring)
+    plugin.emits(Connected, Recovered, SessionLost, SessionExpiring, EventsDropped)
     plugin.emits(UserJoinedRoom, UserLeftRoom, ServerDraining)
     plugin.emits(RateLimitError, ValidationError, Error)
 

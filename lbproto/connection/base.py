@@ -74,6 +74,7 @@ class Connection(ABC):
         "_finished",
         "_inbox",
         "_room",
+        "_told_dropped",
         "_working",
         "closed",
         "outbox",
@@ -102,6 +103,7 @@ class Connection(ABC):
         self._working = False
         self._room: anyio.Event | None = None  # set when a full inbox has room again
         self._finished: anyio.Event | None = None  # set when the connection is over
+        self._told_dropped = 0  # of the frames dropped so far, those that the client was told of
         self._drained: anyio.Event | None = None  # set when the outbox has run dry
         self._close_after_flush: tuple[CloseCode, str] | None = None
         self._close_when_idle: tuple[CloseCode, str] | None = None
@@ -194,6 +196,8 @@ class Connection(ABC):
         """Send what is queued, and close if that is due. Called by the writer only."""
         try:
             while frames := self.outbox.take():
+                if self.outbox.dropped > self._told_dropped:
+                    self._tell_dropped()
                 await self.transport.send(frames)
         except OSError:
             self.lost("transport close")
@@ -221,6 +225,13 @@ class Connection(ABC):
             self._drained.set()
             self._drained = None
 
+    def _tell_dropped(self) -> None:
+        """Tell the client, which takes what is sent again, that something of it is missing."""
+        count = self.outbox.dropped - self._told_dropped
+        self._told_dropped = self.outbox.dropped
+        for socket in self.sockets:
+            self.runtime.dropped(socket, count)
+
     def _mark(self) -> None:
         self.runtime.writer.mark(self)
 
@@ -230,6 +241,7 @@ class Connection(ABC):
 
     async def _end_slow_consumer(self) -> None:
         logger.info("closing a slow consumer: its outbox is full")
+        self.runtime.slow_consumers += 1
         await self._finish(*TOO_SLOW)
 
     # The end
@@ -266,6 +278,7 @@ class Connection(ABC):
             return
         self.closed = True
         self.outbox.close()
+        self.runtime.past += self.outbox.statistics()
         self._empty_inbox()
         self._tell_drained()
         self.runtime.connections.discard(self)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lbproto.connection.base import Connection, tell_closed
 from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.messages import Error, ValidationError
+from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
 from lbproto.wire.arguments import Arguments, ObjectArguments
@@ -175,3 +176,6 @@ class _PlainSocket(Socket):
 
     async def wait_drained(self) -> None:
         await self._connection.wait_drained()
+
+    def statistics(self) -> OutboxStatistics:
+        return self._connection.outbox.statistics()

@@ -16,6 +16,7 @@ from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
 from lbproto.drain import batches
 from lbproto.errors import UsageError
+from lbproto.statistics import OutboxStatistics
 from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode
@@ -33,7 +34,11 @@ _FLUSH_SECONDS = 2.0
 _RESTART = (CloseCode.SERVICE_RESTART, "the server is stopping")
 
 Tell = Callable[[Socket, int], None]
-"""Tells a socket's client in how many seconds its connection will have been closed."""
+"""Tells a socket's client a number."""
+
+
+def _tell_nobody(socket: Socket, number: int) -> None:
+    """For programs whose clients have no word for it."""
 
 
 class Runtime:
@@ -47,6 +52,9 @@ class Runtime:
         connections: every open connection.
         engines: the Engine.IO sessions by their ids.
         accepting: whether new connections are let in.
+        dropped: called with a socket that takes frames again after some were dropped, and how many.
+        past: what became of the frames of connections that are over.
+        slow_consumers: connections that were closed because they were too slow.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -56,6 +64,9 @@ class Runtime:
         self.connections: set[Connection] = set()
         self.engines: dict[str, EngineConnection] = {}
         self.accepting = False
+        self.dropped: Tell = _tell_nobody
+        self.past = OutboxStatistics()
+        self.slow_consumers = 0
         self._tasks: TaskGroup | None = None
         self._writer: Writer | None = None
 
@@ -84,6 +95,10 @@ class Runtime:
         """Raises `UsageError`, saying how to mend it, unless the server runs."""
         if self._tasks is None:
             raise UsageError(_NOT_RUNNING)
+
+    def outbox_statistics(self) -> OutboxStatistics:
+        """Every outbox, those of connections that are over too."""
+        return sum((each.outbox.statistics() for each in self.connections), self.past)
 
     @staticmethod
     def new_id() -> str:
@@ -122,7 +137,8 @@ class Runtime:
         again, it waits too; if its own time is up first, it is the end for all.
 
         Args:
-            tell: called at once for every socket there is.
+            tell: called at once for every socket there is, with the seconds until it will have
+                been closed.
         """
         start = self.clock.monotonic()
         if self.accepting:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbproto.connection.base import tell_closed
 from lbproto.connection.engine import EngineConnection
+from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
@@ -214,6 +215,9 @@ class _NamespaceSocket(Socket):
 
     async def wait_drained(self) -> None:
         await self._packets.connection.wait_drained()
+
+    def statistics(self) -> OutboxStatistics:
+        return self._packets.connection.outbox.statistics()
 
 
 _MSGPACK = MsgpackDecoder()  # keeps nothing between packets: one serves all

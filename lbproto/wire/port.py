@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from lbproto.statistics import OutboxStatistics
 from lbproto.transport import CloseCode, Frame, Message, Peer
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.formats import RequestId, WireFormat
@@ -119,6 +120,10 @@ class Socket(ABC):
     @abstractmethod
     async def wait_drained(self) -> None:
         """Wait until the transport has taken everything that is queued, or is gone."""
+
+    @abstractmethod
+    def statistics(self) -> OutboxStatistics:
+        """What waits to be sent over its connection, and what was lost there."""
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Send an event: structs, plain values, and bytes as binary attachments."""

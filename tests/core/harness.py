@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from lbproto import Context, Event, Identity, Plugin, Server, Unauthorized
 from lbproto.outbox import Outbox
+from lbproto.statistics import OutboxStatistics
 from lbproto.transport import Transport
 from lbproto.wire import (
     CLIENT_LEFT,
@@ -101,6 +102,9 @@ class MemorySocket(Socket):
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed_with.append((code, reason))
+
+    def statistics(self) -> OutboxStatistics:
+        return self.outbox.statistics()
 
     async def wait_drained(self) -> None:
         """What was sent is taken by the test, whenever it likes."""

@@ -78,7 +78,9 @@ def test_stock_clients(counting: ServerProcess) -> None:
         own = [line for line in lines if line["client"] == number]
         first, *later = [line for line in own if line["happened"] == "connect"]
         assert first["recovered"] is False
-        assert [line for line in later if (line["recovered"], line["id"]) != (True, first["id"])] == []
+        assert [
+            line for line in later if (line["recovered"], line["id"]) != (True, first["id"])
+        ] == []
         assert not [line for line in own if line["happened"] == "session_lost"]
         (finished,) = [line for line in own if line["happened"] == "finished"]
         check(finished["log"], first["id"])
@@ -269,7 +271,5 @@ class _PlainProgram:
         self.recovered += event == "recovered"
 
 
-async def _send(
-    websocket: ClientConnection, event: str, data: Any, id_: str | None = None
-) -> None:
+async def _send(websocket: ClientConnection, event: str, data: Any, id_: str | None = None) -> None:
     await websocket.send(json.dumps({"event": event, "data": data, "id": id_}))

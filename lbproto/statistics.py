@@ -1,0 +1,98 @@
+"""How it is, in numbers: what `statistics()` of a server, a room and a session return.
+
+What is called queued, or is a number of things, is as of now. What is called dropped, conflated or
+closed is counted since the server was made, and never goes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "OutboxStatistics",
+    "RoomStatistics",
+    "ServerStatistics",
+    "SessionStatistics",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatistics:
+    """One outbox, or several together.
+
+    Attributes:
+        queued_frames: frames that wait to be sent.
+        queued_bytes: bytes of these.
+        dropped: frames lost to a full outbox.
+        conflated: frames that a newer one of the same key has replaced.
+    """
+
+    queued_frames: int = 0
+    queued_bytes: int = 0
+    dropped: int = 0
+    conflated: int = 0
+
+    def __add__(self, other: OutboxStatistics) -> OutboxStatistics:
+        return OutboxStatistics(
+            self.queued_frames + other.queued_frames,
+            self.queued_bytes + other.queued_bytes,
+            self.dropped + other.dropped,
+            self.conflated + other.conflated,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """A server, on this node.
+
+    Attributes:
+        connections: open connections.
+        sessions: sessions, those away too.
+        away: sessions that wait for clients that have lost their connection.
+        rooms: rooms that somebody is in.
+        outboxes: those of all connections together, counting on for those that are closed.
+        slow_consumers: connections closed because their outbox was full.
+        kept_events: events in the log, for those who resume.
+        kept_bytes: bytes that these take.
+        timers: deadlines that are kept.
+    """
+
+    connections: int
+    sessions: int
+    away: int
+    rooms: int
+    outboxes: OutboxStatistics
+    slow_consumers: int
+    kept_events: int
+    kept_bytes: int
+    timers: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStatistics:
+    """A room, on this node.
+
+    Attributes:
+        sessions: sessions that count; those that have lost their connection do so for the grace.
+        away: sessions in it that have lost their connection.
+        kept_events: events in its lane of the log.
+    """
+
+    sessions: int
+    away: int
+    kept_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """A session.
+
+    Attributes:
+        away: whether its client has lost the connection.
+        rooms: rooms it is in.
+        outbox: that of its connection, which it may share; nothing while it is away.
+    """
+
+    away: bool
+    rooms: int
+    outbox: OutboxStatistics
