@@ -3,9 +3,9 @@
     python benchmarks/fanout_server.py --port 8095
 
 Full sessions over Socket.IO's wire: authentication (any token `demo-<name>`), rooms, bounded
-outboxes, receipts. Each published event is about 190 bytes long on the wire and starts with the
-moment it was built (`t`, monotonic nanoseconds), so that a load generator can tell the delay of a
-delivery.
+outboxes, receipts, recovery. Each published event is about 190 bytes long on the wire and starts
+with the moment it was built (`t`, monotonic nanoseconds), so that a load generator can tell the
+delay of a delivery.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import count
 
 import uvicorn
 
-from lbproto import Context, Event, Identity, Model, Plugin, Server, Unauthorized
+from lbproto import Admission, Context, Event, Identity, Model, Plugin, Server, Unauthorized
 from lbproto.wire import Peer
 
 
@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8095)
     parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
     options = parser.parse_args()
-    server = Server([bench()], auth=DemoTokens())
+    # A load generator is one user with as many clients as it likes.
+    admission = Admission(max_sessions_per_user=1_000_000)
+    server = Server([bench()], auth=DemoTokens(), admission=admission)
     uvicorn.run(
         server.asgi(),
         port=options.port,

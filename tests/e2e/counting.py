@@ -1,7 +1,7 @@
 """Servers that count without end, so that a client can tell whether it has missed something.
 
-Every stream of events is numbered without a gap: each `count:` room, what a `spared:` room's members
-are not spared, a user's personal room, and the answers to one session.
+Every stream of events is numbered without a gap: each `count:` room, a `spared:` room (each member
+is spared some, by a rule that it knows), a user's personal room, the answers to one session.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from random import Random
@@ -15,6 +15,7 @@ __all__ = ["Dropping", "Loss"]
 
 _Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
+_SECONDS = 60
 _CHUNK = 65_536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: nothing is sent any more, not even a FIN
 
@@ -82,7 +83,7 @@ class Dropping:
         self.ports: list[int] = []
         self._port = port
         self._pairs: list[set[_Pair]] = [set() for _ in range(lines)]
-        self._random = [Random(f"{seed}-{line}") for line in range(lines)]
+        self._random = [Random(f"{seed}-{line}") for line in range(lines)]  # noqa: S311
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -90,17 +91,14 @@ class Dropping:
         """The server's address, through a line."""
         return f"{scheme}://127.0.0.1:{self.ports[line]}"
 
-    def lose(self, line: int, loss: Loss) -> int:
-        """Lose a line's connections.
+    def lose(self, line: int, loss: Loss) -> None:
+        """Lose a line's connections; waits for one where there is none, as between two polls."""
 
-        Returns:
-            How many there were.
-        """
+        async def lose() -> None:
+            while not self._lose(line, loss):  # noqa: ASYNC110 - a test's
+                await asyncio.sleep(0.01)
 
-        async def lose() -> int:
-            return self._lose(line, loss)
-
-        return asyncio.run_coroutine_threadsafe(lose(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(lose(), self._loop).result(_SECONDS)
 
     def _lose(self, line: int, loss: Loss) -> int:
         pairs = [pair for pair in self._pairs[line] if pair.loss is None]
@@ -109,14 +107,16 @@ class Dropping:
         return len(pairs)
 
     @contextmanager
-    def random_losses(self, least: float, most: float) -> Iterator[None]:
+    def random_losses(
+        self, least: float, most: float, losses: Sequence[Loss] = tuple(Loss)
+    ) -> Iterator[None]:
         """Lose each line again and again while the body runs, so many seconds apart."""
 
         async def lose_again(line: int) -> None:
             random = self._random[line]
             while True:
                 await asyncio.sleep(random.uniform(least, most))
-                self._lose(line, random.choice(list(Loss)))
+                self._lose(line, random.choice(losses))
 
         futures = [
             asyncio.run_coroutine_threadsafe(lose_again(line), self._loop)

@@ -1,23 +1,25 @@
-"""Connections are lost at random moments and in every way; nobody misses an event, or gets one twice."""
+"""Connections are lost at random, in every way; nobody misses an event or gets one twice."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import anyio
 import pytest
 import socketio
+from engineio.payload import Payload
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.e2e.conftest import Serve
 from tests.e2e.counting import ROOMS, SPARED, is_spared
-from tests.e2e.dropping import Dropping
+from tests.e2e.dropping import Dropping, Loss
 from tests.e2e.node import Line, NodeClient
 from tests.serving import ServerProcess
 
@@ -88,19 +90,29 @@ def test_stock_clients(counting: ServerProcess) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("transports", MODES, ids="-".join)
-async def test_python_socketio(counting: ServerProcess, transports: list[str]) -> None:
+async def test_python_socketio(
+    counting: ServerProcess, transports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """python-socketio's client has no recovery of its own: it never sends `pid` and `offset`.
 
     With its public API alone a program recovers: the last argument of each event is the offset,
     `connected` brings the `pid`, and `auth=` may be a function, asked anew at each connection.
+
+    When it polls, only what it sends is cut off. A response cut off ends its reading with an
+    exception that nobody handles (python-engineio 4.15), and a lost response has been seen to go
+    unnoticed: aiohttp sends an idempotent request again by itself on a connection that was reset,
+    which here asks for what comes after it. By default it also gives up a response of more than 16
+    packets; its documentation says how to raise that.
     """
+    monkeypatch.setattr(Payload, "max_decode_packets", 10_000)
     losses = 6
+    ways = [Loss.HALFWAY_UP] if transports == ["polling"] else list(Loss)
     print(f"seed {SEED}")
     with Dropping.before(counting.port, 1, SEED) as proxy:
         async with _recovering(proxy.url(0), transports) as program:
             with anyio.fail_after(60):
                 await program.subscribed.wait()
-                with proxy.random_losses(0.3, 2.0):
+                with proxy.random_losses(0.3, 2.0, ways):
                     while program.recovered < losses:
                         await anyio.sleep(0.05)
                         await program.ask()
@@ -113,7 +125,7 @@ async def test_python_socketio(counting: ServerProcess, transports: list[str]) -
 class _Program:
     """What a program on python-socketio does to recover."""
 
-    def __init__(self) -> None:
+    def __init__(self, http: aiohttp.ClientSession) -> None:
         self.log: Log = []
         self.sids: set[str] = set()
         self.recovered = 0
@@ -122,7 +134,10 @@ class _Program:
         self._answered = anyio.Event()
         self._auth: dict[str, str] = {"token": "token-30"}
         self.client = socketio.AsyncClient(
-            reconnection_delay=0.02, reconnection_delay_max=0.1, request_timeout=2
+            reconnection_delay=0.02,
+            reconnection_delay_max=0.1,
+            request_timeout=2,
+            http_session=http,
         )
         self.client.on("*", self._take)
 
@@ -153,10 +168,8 @@ class _Program:
         self.lost += event == "session_lost"
 
     async def ask(self) -> None:
-        try:
+        with suppress(socketio.exceptions.SocketIOError):  # not connected just now
             await self.client.emit("next")
-        except socketio.exceptions.SocketIOError:
-            pass  # not connected just now
 
     async def finish(self) -> None:
         """Wait for what is under way: until a request made from now on is answered."""
@@ -169,19 +182,20 @@ class _Program:
 
 @asynccontextmanager
 async def _recovering(url: str, transports: list[str]) -> AsyncIterator[_Program]:
-    program = _Program()
-    await program.client.connect(url, auth=program.auth, transports=transports)
-    try:
-        yield program
-    finally:
-        await program.client.disconnect()
+    async with aiohttp.ClientSession() as http:
+        program = _Program(http)
+        await program.client.connect(url, auth=program.auth, transports=transports)
+        try:
+            yield program
+        finally:
+            await program.client.disconnect()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("first_event", [True, False], ids=["authenticate", "query"])
 async def test_plain_websocket(counting: ServerProcess, *, first_event: bool) -> None:
     """A program resumes by its first event, or by the query where the handshake has its token."""
-    losses, clients = 8, 4
+    losses, clients = 4, 2
     print(f"seed {SEED}")
     with Dropping.before(counting.port, clients, SEED) as proxy, anyio.fail_after(60):
         programs = [
@@ -194,7 +208,7 @@ async def test_plain_websocket(counting: ServerProcess, *, first_event: bool) ->
             for program in programs:
                 await program.subscribed.wait()
             with proxy.random_losses(0.2, 1.5):
-                while min(program.recovered for program in programs) < losses:
+                while min(program.recovered for program in programs) < losses:  # noqa: ASYNC110
                     await anyio.sleep(0.05)
             for program in programs:
                 program.finishing = True

@@ -36,7 +36,7 @@ socket.io.on("open", () => {
   print({ happened: "open", transport: engine.transport.name });
   engine.on("upgrade", (transport) => print({ happened: "upgrade", transport: transport.name }));
 });
-socket.on("connect", () => print({ happened: "connect", id: socket.id }));
+socket.on("connect", () => print({ happened: "connect", id: socket.id, recovered: socket.recovered }));
 socket.on("disconnect", (reason) => print({ happened: "disconnect", reason, active: socket.active }));
 socket.on("connect_error", ({ message, data }) =>
   print({ happened: "connect_error", message, data, active: socket.active }),
