@@ -13,6 +13,7 @@ from lbproto.clock import Clock
 from lbproto.errors import Unauthorized
 from lbproto.events import ErrorEvent, Event
 from lbproto.hub import Hub, Receipt
+from lbproto.outcomes import Outcome
 from lbproto.rooms import Hold
 from lbproto.wire.port import Inbound, Socket
 
@@ -73,7 +74,7 @@ class Context:
     """
 
     __slots__ = (
-        "_recorded",
+        "_outcome",
         "_services",
         "_socket",
         "answered",
@@ -96,7 +97,7 @@ class Context:
         self.refused: type[ErrorEvent] | None = route.refused if route is not None else None
         self.request: Event | None = None
         self.answered = False
-        self._recorded: list[Event] | None = None
+        self._outcome: Outcome | None = None
         self.hold: Hold | None = None
 
     @property
@@ -121,19 +122,20 @@ class Context:
             UsageError: no plugin declared the event.
         """
         receipt = self._services.hub.send(self.session, event, self.inbound.id)
-        if self._recorded is not None:
-            self._recorded.append(event)
+        if self._outcome is not None:
+            self._outcome.answer(event)
         self._acknowledge({"ok": True, "event": event.event_name, "data": event})
         return receipt
 
-    def record(self) -> list[Event]:
-        """Keep the events that answer the client from now on, in the list that this returns."""
-        self._recorded = []
-        return self._recorded
+    def record(self, outcome: Outcome) -> None:
+        """Add the events that answer the client from now on to an outcome."""
+        self._outcome = outcome
 
     def refuse(self, event: ErrorEvent) -> None:
         """Tell the client that its request failed, by an event and in the acknowledgement."""
         self._services.hub.send(self.session, event, self.inbound.id)
+        if self._outcome is not None:
+            self._outcome.refuse(event)
         envelope = {"code": event.code, "message": event.message}
         if event.retry_after is not None:
             envelope["retryAfter"] = event.retry_after  # type: ignore[assignment]

@@ -3,22 +3,43 @@
 Theory of operation. A request is known by its user, its event and the `requestId` that the client
 gave it. While the first is served its outcome is open, and repeats wait for it; then it is kept
 for a while. Only an outcome that is final is kept: after a failure that may be retried, the next
-one is a first again. What is kept is bounded in time, in count and in bytes; the oldest goes first.
+one is a first again. What is kept is bounded in time, in count and in bytes, for each user and for
+all of them: a user who asks for much loses their own oldest outcomes first. Open ones are as many
+as requests are being served, which a user's sessions bound, since each serves one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 import anyio
+import msgspec
 
-from lbproto.errors import RequestError
-from lbproto.events import Event
+from lbproto.errors import InvalidRequest, RequestError
+from lbproto.events import ErrorEvent, Event
 
-__all__ = ["Key", "Outcome", "Outcomes"]
+__all__ = ["Answer", "Key", "Outcome", "Outcomes", "digest_of"]
 
-_OVERHEAD = 500  # bytes that an outcome takes beside its answers, about
+_OVERHEAD = 2_000  # bytes that an outcome takes beside its answers, about
+_DIGEST_BYTES = 16
+
+# JSON, because it has integers of any size; in one order, because clients may differ in theirs.
+_encoder = msgspec.json.Encoder(order="deterministic")
+_UNFIT = (TypeError, ValueError, OverflowError)
+
+
+def digest_of(request: Event) -> bytes:
+    """What tells a request from another one, in few bytes, whichever wire it came by.
+
+    Raises:
+        InvalidRequest: JSON has nothing for something in it.
+    """
+    try:
+        encoded = _encoder.encode(request)
+    except _UNFIT:
+        raise InvalidRequest("What JSON cannot say cannot have a `requestId`") from None
+    return blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
 
 
 class Key(NamedTuple):
@@ -29,29 +50,82 @@ class Key(NamedTuple):
     request_id: str
 
 
+class Answer(NamedTuple):
+    """One event that answered, and whether it said that the request had failed."""
+
+    event: Event
+    is_refusal: bool
+
+
 class Outcome:
     """What became of a request, or will.
 
     Args:
-        request: the first request; a repeat is the same, or a mistake.
+        digest: of the first request; a repeat's is the same, or it is a mistake.
+        max_bytes: what its answers may take.
 
     Attributes:
         settled: set once it is known.
-        answers: the events that answered; None where they were too large to be kept.
-        error: how it failed; None for success.
+        answers: what answered, in order; None where it was too large to be kept.
+        error: what the handler failed with; None for success.
+        final: whether trying again would be of no use, or of harm.
         expires: monotonic time, in seconds.
         size: bytes.
     """
 
-    __slots__ = ("answers", "error", "expires", "request", "settled", "size")
+    __slots__ = ("_max_bytes", "answers", "digest", "error", "expires", "final", "settled", "size")
 
-    def __init__(self, request: Event) -> None:
-        self.request = request
+    def __init__(self, digest: bytes, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.digest = digest
         self.settled = anyio.Event()
-        self.answers: Sequence[Event] | None = ()
+        self.answers: list[Answer] | None = []
         self.error: RequestError | None = None
+        self.final = True
         self.expires = 0.0
         self.size = 0
+
+    def answer(self, event: Event) -> None:
+        """Another event has answered; without effect once the outcome is settled."""
+        self._add(event, is_refusal=False)
+
+    def refuse(self, event: ErrorEvent) -> None:
+        """Another event has answered, and said that the request failed."""
+        self._add(event, is_refusal=True)
+        if event.code.retryable and not self.settled.is_set():
+            self.final = False
+
+    def _add(self, event: Event, *, is_refusal: bool) -> None:
+        if self.answers is None or self.settled.is_set():
+            return
+        try:
+            self.size += len(_encoder.encode(event))
+        except _UNFIT:  # it was sent, by a wire that says more: not to be sent again by any
+            self.size = self._max_bytes + 1
+        if self.size > self._max_bytes:
+            self.answers, self.size = None, 0
+        else:
+            self.answers.append(Answer(event, is_refusal))
+
+
+class _Share:
+    """What is kept of one user's outcomes, or of everybody's: the oldest first."""
+
+    __slots__ = ("kept", "size")
+
+    def __init__(self) -> None:
+        self.kept: dict[Key, Outcome] = {}
+        self.size = 0
+
+    def add(self, key: Key, outcome: Outcome) -> None:
+        self.kept[key] = outcome
+        self.size += outcome.size
+
+    def remove(self, key: Key) -> None:
+        self.size -= self.kept.pop(key).size
+
+    def exceeds(self, max_kept: int, max_bytes: int) -> bool:
+        return len(self.kept) > max_kept or self.size > max_bytes
 
 
 class Outcomes:
@@ -61,6 +135,8 @@ class Outcomes:
         lifetime: seconds that one is kept.
         max_kept: how many are kept.
         max_bytes: bytes that they may take.
+        max_kept_per_user: how many of them may be one user's.
+        max_bytes_per_user: bytes that those may take.
         max_answer_bytes: bytes that the answers to one request may take to be kept.
     """
 
@@ -69,18 +145,20 @@ class Outcomes:
         lifetime: float = 600.0,
         max_kept: int = 100_000,
         max_bytes: int = 64 * 1024 * 1024,
+        max_kept_per_user: int = 1_000,
+        max_bytes_per_user: int = 4 * 1024 * 1024,
         max_answer_bytes: int = 256 * 1024,
     ) -> None:
         self._lifetime = lifetime
-        self._max_kept = max_kept
-        self._max_bytes = max_bytes
+        self._bounds = max_kept, max_bytes
+        self._bounds_per_user = max_kept_per_user, max_bytes_per_user
         self._max_answer_bytes = max_answer_bytes
         self._open: dict[Key, Outcome] = {}
-        self._kept: dict[Key, Outcome] = {}  # the oldest first
-        self._size = 0
+        self._all = _Share()
+        self._own: dict[str, _Share] = {}
 
     def __len__(self) -> int:
-        return len(self._open) + len(self._kept)
+        return len(self._open) + len(self._all.kept)
 
     def find(self, key: Key, now: float) -> Outcome | None:
         """The outcome of a request that was made before, open or kept.
@@ -88,42 +166,52 @@ class Outcomes:
         Args:
             now: monotonic time, in seconds.
         """
-        self._trim(now)
-        return self._open.get(key) or self._kept.get(key)
+        self._expire(now)
+        return self._open.get(key) or self._all.kept.get(key)
 
-    def begin(self, key: Key, request: Event) -> Outcome:
-        """A request is being served for the first time."""
-        outcome = self._open[key] = Outcome(request)
+    def begin(self, key: Key, digest: bytes) -> Outcome:
+        """A request is being served for the first time; its answers are to be added."""
+        outcome = self._open[key] = Outcome(digest, self._max_answer_bytes)
         return outcome
 
-    def settle(
-        self, key: Key, answers: Sequence[Event], size: int, error: RequestError | None, now: float
-    ) -> None:
+    def settle(self, key: Key, error: RequestError | None, now: float) -> None:
         """The request has been served; whoever waits for it is told.
 
         Args:
-            answers: the events that answered.
-            size: bytes they take.
             error: how it failed; one that may be retried is told to those who wait, and not kept.
             now: monotonic time, in seconds.
         """
         outcome = self._open.pop(key)
-        outcome.answers = answers if size <= self._max_answer_bytes else None
         outcome.error = error
+        if error is not None and error.code.retryable:
+            outcome.final = False
         outcome.settled.set()
-        if error is None or not error.code.retryable:
+        self._expire(now)
+        if outcome.final:
             outcome.expires = now + self._lifetime
-            outcome.size = _OVERHEAD + (size if outcome.answers is not None else 0)
-            self._size += outcome.size
-            self._kept[key] = outcome
-            self._trim(now)
+            outcome.size += _OVERHEAD
+            self._keep(key, outcome)
 
-    def _trim(self, now: float) -> None:
-        kept = self._kept
+    def _keep(self, key: Key, outcome: Outcome) -> None:
+        own = self._own.setdefault(key.user_id, _Share())
+        for share in (own, self._all):
+            share.add(key, outcome)
+        while own.exceeds(*self._bounds_per_user):
+            self._drop(next(iter(own.kept)))
+        while self._all.exceeds(*self._bounds):
+            self._drop(next(iter(self._all.kept)))
+
+    def _expire(self, now: float) -> None:
+        kept = self._all.kept
         while kept:
             key, oldest = next(iter(kept.items()))
-            fits = len(kept) <= self._max_kept and self._size <= self._max_bytes
-            if fits and oldest.expires > now:
+            if oldest.expires > now:
                 return
-            del kept[key]
-            self._size -= oldest.size
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        own = self._own[key.user_id]
+        for share in (own, self._all):
+            share.remove(key)
+        if not own.kept:
+            del self._own[key.user_id]

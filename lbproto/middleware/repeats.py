@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from typing import Annotated
 
@@ -9,17 +10,19 @@ import msgspec
 
 from lbproto.context import Context
 from lbproto.errors import Internal, InvalidRequest, LimitExceeded, Overloaded, RequestError
+from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
-from lbproto.outcomes import Key, Outcome, Outcomes
+from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
 
 __all__ = ["Repeats"]
 
-_NAME = b"requestId"
+_NAME = "requestId"
+_MENTION = re.compile(_NAME.encode())
 
 
 class _Tagged(msgspec.Struct):
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = msgspec.field(
-        default=None, name=_NAME.decode()
+        default=None, name=_NAME
     )
 
 
@@ -43,7 +46,7 @@ class Repeats:
         """
         route, arguments = ctx.route, ctx.inbound.arguments
         # Few requests carry an id: the others pay for a look at their bytes, not for a decoder.
-        if route is None or route.repeatable or not arguments.mentions(_NAME):
+        if route is None or route.repeatable or not arguments.mentions(_MENTION):
             await call_next(ctx)
             return
         request_id = arguments.first(_Tagged).request_id
@@ -52,17 +55,17 @@ class Repeats:
             return
         ctx.request = request = arguments.first(route.request)
         key = Key(ctx.user_id, route.request.event_name, request_id)
+        digest = digest_of(request)
         outcome = self._outcomes.find(key, ctx.clock.monotonic())
         if outcome is None:
-            self._outcomes.begin(key, request)
+            ctx.record(self._outcomes.begin(key, digest))
             await self._serve(ctx, call_next, key)
-        elif outcome.request != request:
+        elif outcome.digest != digest:
             raise InvalidRequest("The id was given to another request before - at `$.requestId`")
         else:
             await _join(ctx, outcome)
 
     async def _serve(self, ctx: Context, call_next: Endpoint, key: Key) -> None:
-        answers = ctx.record()
         error: RequestError | None = Overloaded("The first request was cut off: try again")
         try:
             await call_next(ctx)
@@ -74,15 +77,19 @@ class Repeats:
             error = Internal("The first request failed on our side: try again")
             raise
         finally:
-            size = sum(len(msgspec.msgpack.encode(answer)) for answer in answers)
-            self._outcomes.settle(key, answers, size, error, ctx.clock.monotonic())
+            self._outcomes.settle(key, error, ctx.clock.monotonic())
 
 
 async def _join(ctx: Context, outcome: Outcome) -> None:
     await outcome.settled.wait()
-    if outcome.answers is None:
+    error = outcome.error
+    if outcome.answers is None and (error is None or not error.code.retryable):
         raise LimitExceeded("The first answer was too large to be kept: ask with another requestId")
-    for answer in outcome.answers:
-        ctx.emit(answer)
-    if outcome.error is not None:
-        raise copy(outcome.error)
+    for event, is_refusal in outcome.answers or ():
+        if is_refusal:
+            assert isinstance(event, ErrorEvent)  # noqa: S101 - nothing else refuses
+            ctx.refuse(event)
+        else:
+            ctx.emit(event)
+    if error is not None:
+        raise copy(error)

@@ -6,6 +6,7 @@ without looking inside them.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
@@ -48,8 +49,12 @@ class Arguments(ABC):
             raise _refusal(error) from None
 
     @abstractmethod
-    def mentions(self, text: bytes) -> bool:
-        """Whether the first argument has this ASCII text in it anywhere, without decoding it."""
+    def mentions(self, name: re.Pattern[bytes]) -> bool:
+        """Whether the first argument may have a field of this name, without decoding it.
+
+        Args:
+            name: letters only, compiled: that is how bytes are searched without copying them.
+        """
 
     def values(self) -> list[Any]:
         """All arguments as plain Python values.
@@ -77,8 +82,8 @@ class _RawArguments(Arguments):
     def __init__(self, raws: Sequence[Raw]) -> None:
         self._raws = raws
 
-    def mentions(self, text: bytes) -> bool:
-        return bool(self._raws) and text in bytes(self._raws[0])
+    def mentions(self, name: re.Pattern[bytes]) -> bool:
+        return bool(self._raws) and name.search(self._raws[0]) is not None
 
 
 class JSONArguments(_RawArguments):
@@ -120,9 +125,9 @@ class ObjectArguments(Arguments):
     def __init__(self, values: list[Any]) -> None:
         self._decoded = values
 
-    def mentions(self, text: bytes) -> bool:
+    def mentions(self, name: re.Pattern[bytes]) -> bool:
         first = self._decoded[0] if self._decoded else None
-        return isinstance(first, dict) and text.decode() in first
+        return isinstance(first, dict) and name.pattern.decode() in first
 
     def _first(self, into: type[T]) -> T:
         value = self._decoded[0] if self._decoded else None

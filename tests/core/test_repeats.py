@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
+from weakref import ref
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import (
     Context,
+    ErrorCode,
     ErrorEvent,
     Event,
     Internal,
@@ -21,6 +25,8 @@ from lbproto import (
     Server,
 )
 from lbproto.outcomes import Key, Outcomes
+from lbproto.wire import Inbound
+from lbproto.wire.arguments import ObjectArguments
 from tests.clock import FakeClock, settle
 from tests.core.harness import FORMATS, Client, Sent, connected, running
 
@@ -42,6 +48,17 @@ class Bought(Event):
 
 class Priced(Event):
     amount: int
+    text: str = ""
+
+
+class Upload(Event, weakref=True):
+    data: str
+
+
+class Sum(Event):
+    """Of anything that the wire has."""
+
+    of: Any
 
 
 class BuyError(ErrorEvent, kw_only=True):
@@ -56,6 +73,7 @@ class Shop:
         self.failure: Exception | None = None
         self.gate: anyio.Event | None = None
         self.text = ""
+        self.price = ""
 
     def plugin(self) -> Plugin:
         plugin = Plugin("shop")
@@ -65,7 +83,7 @@ class Shop:
         async def buy(ctx: Context, request: Buy) -> Bought:
             self.served += 1
             number = self.served
-            ctx.emit(Priced(amount=7))
+            ctx.emit(Priced(amount=7, text=self.price))
             if self.gate is not None:
                 await self.gate.wait()
             if self.failure is not None:
@@ -87,6 +105,15 @@ def bought(number: int, re: int | None = None) -> list[Sent]:
     ]
 
 
+async def two_asking(server: Server, tasks: TaskGroup) -> Client:
+    """Two clients of one user make the same request; the one returned is the second."""
+    clients = [await connected(server) for _ in range(2)]
+    for client in clients:
+        tasks.start_soon(client.send, "buy", {"item": "hat", "requestId": "r1"})
+        await settle()
+    return clients[1]
+
+
 async def buy(client: Client, request_id: object = "r1", **more: Any) -> list[Sent]:
     payload = {"item": "hat", **more}
     if request_id is not None:
@@ -104,6 +131,15 @@ async def test_a_repeat_is_answered_like_the_first(shop: Shop, first: str, secon
         assert await buy(one) == bought(1)
         assert await buy(other) == bought(1)
         assert shop.served == 1
+
+
+async def test_a_request_that_came_with_attachments(shop: Shop) -> None:
+    async with running(shop.plugin()) as server:
+        client = await connected(server)
+        for _ in range(2):
+            arguments = ObjectArguments([{"item": "hat", "requestId": "r1"}])
+            await server.sessions.event(client.socket, Inbound("buy", arguments, None))
+            assert client.take() == bought(1)
 
 
 async def test_the_acknowledgement_is_the_same_too(shop: Shop) -> None:
@@ -250,6 +286,103 @@ async def test_what_is_too_large_to_keep_is_not_done_twice(shop: Shop) -> None:
         assert shop.served == 1
 
 
+async def test_what_was_too_large_and_may_be_retried_is_told_so(shop: Shop) -> None:
+    shop.failure, shop.gate, shop.price = Overloaded("later"), anyio.Event(), "x" * 300_000
+    async with running(shop.plugin()) as server, anyio.create_task_group() as tasks:
+        waiting = await two_asking(server, tasks)
+        shop.gate.set()
+        await settle()
+        assert [sent.data["code"] for sent in waiting.take()] == ["OVERLOADED"]
+
+
+async def test_a_request_is_not_kept_with_its_outcome() -> None:
+    plugin, served = Plugin("shop"), []
+
+    @plugin.on(Upload)
+    async def upload(ctx: Context, request: Upload) -> None:
+        served.append(ref(request))
+
+    async with running(plugin) as server:
+        client = await connected(server)
+        await client.ask("upload", {"data": "x" * 500_000, "requestId": "r1"})
+        assert len(outcomes_of(server)) == 1
+        gc.collect()
+        assert [request() for request in served] == [None]
+
+
+@pytest.mark.parametrize("number", [2**70, {"deep": [-(2**70)]}])
+async def test_numbers_that_not_every_wire_has(number: object) -> None:
+    plugin, served = Plugin("sums"), []
+
+    @plugin.on(Sum)
+    async def total(ctx: Context, request: Sum) -> Sum:
+        served.append(request)
+        return request
+
+    async with running(plugin) as server:
+        client = await connected(server, format_=FORMATS["plain-json"])
+        for _ in range(2):
+            (answer,) = await client.ask("sum", {"of": number, "requestId": "r1"})
+            assert answer.data == {"of": number}
+        (refusal,) = await client.ask("sum", {"of": 7, "requestId": "r1"})
+        assert refusal.data["code"] == "INVALID_REQUEST"
+    assert len(served) == 1
+
+
+async def test_an_answer_that_json_does_not_have_is_not_given_twice() -> None:
+    plugin, served = Plugin("sums"), []
+
+    @plugin.on(Sum)
+    async def total(ctx: Context, request: Sum) -> Sum:
+        served.append(request)
+        return Sum(of={None: 1})
+
+    async with running(plugin) as server:
+        client = await connected(server, format_=FORMATS["plain-msgpack"])
+        (answer,) = await client.ask("sum", {"of": 1, "requestId": "r1"})
+        assert answer.data == {"of": {None: 1}}
+        (refusal,) = await client.ask("sum", {"of": 1, "requestId": "r1"})
+        assert refusal.data["code"] == "LIMIT_EXCEEDED"
+        (refusal,) = await client.ask("sum", {"of": {None: 1}, "requestId": "r2"})
+        assert refusal.data["code"] == "INVALID_REQUEST"
+    assert len(served) == 1
+
+
+@pytest.mark.parametrize(("code", "times"), [("NOT_FOUND", 1), ("OVERLOADED", 2)])
+async def test_a_refusal_that_the_handler_tells_itself(code: ErrorCode, times: int) -> None:
+    plugin, served = Plugin("sums"), []
+    plugin.emits(BuyError)
+
+    @plugin.on(Sum)
+    async def total(ctx: Context, request: Sum) -> None:
+        served.append(request)
+        ctx.refuse(BuyError(code=ErrorCode(code), message="none", item="hat"))
+
+    async with running(plugin) as server:
+        client = await connected(server)
+        first = await client.ask("sum", {"of": 1, "requestId": "r1"}, ack=1)
+        repeat = await client.ask("sum", {"of": 1, "requestId": "r1"}, ack=1)
+        assert repeat == first
+        assert [sent.name for sent in first] == ["buy_error", "ack"]
+    assert len(served) == times
+
+
+async def test_what_comes_after_the_request_is_no_part_of_its_outcome() -> None:
+    plugin, contexts = Plugin("sums"), []
+
+    @plugin.on(Sum)
+    async def total(ctx: Context, request: Sum) -> Sum:
+        contexts.append(ctx)
+        return request
+
+    async with running(plugin) as server:
+        client = await connected(server)
+        first = await client.ask("sum", {"of": 1, "requestId": "r1"})
+        contexts[0].emit(Sum(of="late"))
+        assert [sent.data for sent in client.take()] == [{"of": "late"}]
+        assert await client.ask("sum", {"of": 1, "requestId": "r1"}) == first
+
+
 async def test_a_session_subscribes_for_itself() -> None:
     plugin = Plugin("lobby")
 
@@ -284,6 +417,21 @@ def outcomes_of(server: Server) -> Outcomes:
 # The store
 
 
+def keep(
+    outcomes: Outcomes,
+    key: Key,
+    answer: Event,
+    *,
+    error: RequestError | None = None,
+    now: float = 0.0,
+) -> None:
+    """Serve a request."""
+    outcome = outcomes.begin(key, b"digest")
+    assert outcomes.find(key, now) is outcome
+    outcome.answer(answer)
+    outcomes.settle(key, error, now)
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from(["ok", "final", "retry"]), st.floats(0, 400)),
@@ -302,23 +450,38 @@ def test_the_store_agrees_with_a_model(ops: list[tuple[int, str, float]]) -> Non
             assert found is None
         else:
             assert found is not None
-            assert found.answers == [Bought(number=known[1])]
+            assert found.answers == [(Bought(number=known[1]), False)]
             continue
         model.pop(key, None)
-        outcomes.begin(key, Buy(item="hat"))
-        assert outcomes.find(key, now) is not None
         error = {"ok": None, "final": NotFound("no"), "retry": Overloaded("later")}[how]
-        outcomes.settle(key, [Bought(number=number)], 10, error, now)
+        keep(outcomes, key, Bought(number=number), error=error, now=now)
         if how != "retry":
             model[key] = (now + LIFETIME, number)
 
 
-@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 600)])
+@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 2_300)])
 def test_the_store_is_bounded(kept: int, size: int) -> None:
     outcomes = Outcomes(max_kept=kept, max_bytes=size)
     keys = [Key("ada", "buy", str(number)) for number in range(10)]
     for key in keys:
-        outcomes.begin(key, Buy(item="hat"))
-        outcomes.settle(key, [], 100, None, 0.0)
+        keep(outcomes, key, Bought(number=1, text="x" * 200))
     assert len(outcomes) == 3
     assert [key for key in keys if outcomes.find(key, 0.0)] == keys[-3:]
+
+
+@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 2_300)])
+def test_who_asks_for_much_loses_their_own(kept: int, size: int) -> None:
+    outcomes = Outcomes(max_kept_per_user=kept, max_bytes_per_user=size)
+    keys = [Key(user, "buy", str(number)) for user in ("ada", "eve") for number in range(3)]
+    more = [Key("eve", "buy", str(number)) for number in range(3, 10)]
+    for key in keys + more:
+        keep(outcomes, key, Bought(number=1, text="x" * 200))
+    assert [key for key in keys + more if outcomes.find(key, 0.0)] == keys[:3] + more[-3:]
+
+
+def test_nothing_is_left_of_what_has_expired() -> None:
+    outcomes = Outcomes()
+    for user in ("ada", "eve"):
+        keep(outcomes, Key(user, "buy", "1"), Bought(number=1))
+    assert outcomes.find(Key("ada", "buy", "1"), LIFETIME) is None
+    assert (len(outcomes), outcomes._all.size, outcomes._own) == (0, 0, {})
