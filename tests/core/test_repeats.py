@@ -9,8 +9,6 @@ from weakref import ref
 import anyio
 import pytest
 from anyio.abc import TaskGroup
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lbproto import (
     Context,
@@ -24,7 +22,7 @@ from lbproto import (
     RequestError,
     Server,
 )
-from lbproto.outcomes import Key, Outcomes
+from lbproto.outcomes import Outcomes
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import ObjectArguments
 from tests.clock import FakeClock, settle
@@ -32,7 +30,6 @@ from tests.core.harness import FORMATS, Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio
 
-DAY = 86_400.0
 LIFETIME = 600.0
 
 
@@ -91,6 +88,18 @@ class Shop:
             return Bought(number=number, text=self.text)
 
         return plugin
+
+
+def sums(served: list[Context], answer: Sum | None = None) -> Plugin:
+    """Answers a sum by itself, or by `answer`."""
+    plugin = Plugin("sums")
+
+    @plugin.on(Sum)
+    async def total(ctx: Context, request: Sum) -> Sum:
+        served.append(ctx)
+        return answer or request
+
+    return plugin
 
 
 @pytest.fixture
@@ -312,14 +321,8 @@ async def test_a_request_is_not_kept_with_its_outcome() -> None:
 
 @pytest.mark.parametrize("number", [2**70, {"deep": [-(2**70)]}])
 async def test_numbers_that_not_every_wire_has(number: object) -> None:
-    plugin, served = Plugin("sums"), []
-
-    @plugin.on(Sum)
-    async def total(ctx: Context, request: Sum) -> Sum:
-        served.append(request)
-        return request
-
-    async with running(plugin) as server:
+    served: list[Context] = []
+    async with running(sums(served)) as server:
         client = await connected(server, format_=FORMATS["plain-json"])
         for _ in range(2):
             (answer,) = await client.ask("sum", {"of": number, "requestId": "r1"})
@@ -330,14 +333,8 @@ async def test_numbers_that_not_every_wire_has(number: object) -> None:
 
 
 async def test_an_answer_that_json_does_not_have_is_not_given_twice() -> None:
-    plugin, served = Plugin("sums"), []
-
-    @plugin.on(Sum)
-    async def total(ctx: Context, request: Sum) -> Sum:
-        served.append(request)
-        return Sum(of={None: 1})
-
-    async with running(plugin) as server:
+    served: list[Context] = []
+    async with running(sums(served, Sum(of={None: 1}))) as server:
         client = await connected(server, format_=FORMATS["plain-msgpack"])
         (answer,) = await client.ask("sum", {"of": 1, "requestId": "r1"})
         assert answer.data == {"of": {None: 1}}
@@ -368,17 +365,11 @@ async def test_a_refusal_that_the_handler_tells_itself(code: ErrorCode, times: i
 
 
 async def test_what_comes_after_the_request_is_no_part_of_its_outcome() -> None:
-    plugin, contexts = Plugin("sums"), []
-
-    @plugin.on(Sum)
-    async def total(ctx: Context, request: Sum) -> Sum:
-        contexts.append(ctx)
-        return request
-
-    async with running(plugin) as server:
+    served: list[Context] = []
+    async with running(sums(served)) as server:
         client = await connected(server)
         first = await client.ask("sum", {"of": 1, "requestId": "r1"})
-        contexts[0].emit(Sum(of="late"))
+        served[0].emit(Sum(of="late"))
         assert [sent.data for sent in client.take()] == [{"of": "late"}]
         assert await client.ask("sum", {"of": 1, "requestId": "r1"}) == first
 
@@ -412,76 +403,3 @@ async def test_stopping_leaves_nobody_waiting(shop: Shop) -> None:
 
 def outcomes_of(server: Server) -> Outcomes:
     return server.sessions._dispatcher._outcomes
-
-
-# The store
-
-
-def keep(
-    outcomes: Outcomes,
-    key: Key,
-    answer: Event,
-    *,
-    error: RequestError | None = None,
-    now: float = 0.0,
-) -> None:
-    """Serve a request."""
-    outcome = outcomes.begin(key, b"digest")
-    assert outcomes.find(key, now) is outcome
-    outcome.answer(answer)
-    outcomes.settle(key, error, now)
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from(["ok", "final", "retry"]), st.floats(0, 400)),
-        max_size=40,
-    )
-)
-def test_the_store_agrees_with_a_model(ops: list[tuple[int, str, float]]) -> None:
-    outcomes, now = Outcomes(), 0.0
-    model: dict[Key, tuple[float, int]] = {}
-    for number, (which, how, passed) in enumerate(ops):
-        now += passed
-        key = Key("ada", "buy", str(which))
-        known = model.get(key)
-        found = outcomes.find(key, now)
-        if known is None or known[0] <= now:
-            assert found is None
-        else:
-            assert found is not None
-            assert found.answers == [(Bought(number=known[1]), False)]
-            continue
-        model.pop(key, None)
-        error = {"ok": None, "final": NotFound("no"), "retry": Overloaded("later")}[how]
-        keep(outcomes, key, Bought(number=number), error=error, now=now)
-        if how != "retry":
-            model[key] = (now + LIFETIME, number)
-
-
-@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 2_300)])
-def test_the_store_is_bounded(kept: int, size: int) -> None:
-    outcomes = Outcomes(max_kept=kept, max_bytes=size)
-    keys = [Key("ada", "buy", str(number)) for number in range(10)]
-    for key in keys:
-        keep(outcomes, key, Bought(number=1, text="x" * 200))
-    assert len(outcomes) == 3
-    assert [key for key in keys if outcomes.find(key, 0.0)] == keys[-3:]
-
-
-@pytest.mark.parametrize(("kept", "size"), [(3, 10_000_000), (1_000, 3 * 2_300)])
-def test_who_asks_for_much_loses_their_own(kept: int, size: int) -> None:
-    outcomes = Outcomes(max_kept_per_user=kept, max_bytes_per_user=size)
-    keys = [Key(user, "buy", str(number)) for user in ("ada", "eve") for number in range(3)]
-    more = [Key("eve", "buy", str(number)) for number in range(3, 10)]
-    for key in keys + more:
-        keep(outcomes, key, Bought(number=1, text="x" * 200))
-    assert [key for key in keys + more if outcomes.find(key, 0.0)] == keys[:3] + more[-3:]
-
-
-def test_nothing_is_left_of_what_has_expired() -> None:
-    outcomes = Outcomes()
-    for user in ("ada", "eve"):
-        keep(outcomes, Key(user, "buy", "1"), Bought(number=1))
-    assert outcomes.find(Key("ada", "buy", "1"), LIFETIME) is None
-    assert (len(outcomes), outcomes._all.size, outcomes._own) == (0, 0, {})
