@@ -182,7 +182,7 @@ class Hub:
             outcome = member.push(frame)
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        if self._resumable or room.held:
+        if matched and (self._resumable or room.held):
             self._log.append(entry, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes)
 
