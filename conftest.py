@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
+pytest_plugins = ["lbproto.testing.fixtures"]
+
 # In the background of a shell a process ignores SIGINT, and so would the commands that tests start
 # and interrupt: they inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

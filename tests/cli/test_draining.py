@@ -15,11 +15,11 @@ from websockets.sync.client import ClientConnection, connect
 from lbproto import Server, StaticTokens
 from lbproto.cli.draining import drain
 from lbproto.connection.plain import PlainConnection
+from lbproto.testing import VirtualClock, settle
 from lbproto.wire import Peer
 from lbproto.wire.plain import PLAIN_JSON
 from tests.cli.commands import SECONDS, running
 from tests.cli.conftest import Main
-from tests.clock import FakeClock, settle
 from tests.core.harness import MemoryTransport
 
 LONG = str(2 * SECONDS)  # nobody here waits for the end of it
@@ -88,7 +88,7 @@ async def test_a_person_sees_how_many_are_left(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     monkeypatch.setenv("TERM", "xterm")
-    clock = FakeClock()
+    clock = VirtualClock()
     server = Server(auth=StaticTokens({"secret": "alice"}), clock=clock)
     hurried = False
 

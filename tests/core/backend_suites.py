@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from lbproto import Clock
 from lbproto.backends.base import PubSub, Storage
-from tests.clock import FakeClock
+from lbproto.testing import VirtualClock
 
 MakeStorage = Callable[[Clock], AbstractAsyncContextManager[Storage]]
 """Makes a storage that is empty and measures time by the clock it is given."""
@@ -39,17 +39,19 @@ class StorageSuite:
         raise NotImplementedError
 
     @pytest.fixture
-    def clock(self) -> FakeClock:
+    def clock(self) -> VirtualClock:
         """What the storage measures time by."""
-        return FakeClock()
+        return VirtualClock()
 
     @pytest.fixture
-    def elapse(self, clock: FakeClock) -> Callable[[float], Awaitable[None]]:
+    def elapse(self, clock: VirtualClock) -> Callable[[float], Awaitable[None]]:
         """Lets so many seconds pass; override it for a backend that has a clock of its own."""
         return clock.advance
 
     @pytest.fixture
-    async def storage(self, make_storage: MakeStorage, clock: FakeClock) -> AsyncIterator[Storage]:
+    async def storage(
+        self, make_storage: MakeStorage, clock: VirtualClock
+    ) -> AsyncIterator[Storage]:
         async with make_storage(clock) as storage:
             yield storage
 

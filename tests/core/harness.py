@@ -14,6 +14,7 @@ from msgspec import Raw
 from lbproto import Context, Event, Identity, Plugin, Server, Unauthorized
 from lbproto.outbox import Outbox
 from lbproto.statistics import OutboxStatistics
+from lbproto.testing import VirtualClock
 from lbproto.transport import Transport
 from lbproto.wire import (
     CLIENT_LEFT,
@@ -30,7 +31,6 @@ from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments, O
 from lbproto.wire.msgpack import MsgpackFormat, msgpack_format
 from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK
 from lbproto.wire.socketio import json_format
-from tests.clock import FakeClock
 
 FORMATS: dict[str, WireFormat] = {
     "socketio-json": json_format("/"),
@@ -206,7 +206,7 @@ class Client:
 
 def make_server(*plugins: Plugin, **options: Any) -> Server:
     """A server for tests: any token, a clock that stands still."""
-    return Server(plugins, auth=AnyToken(), **{"clock": FakeClock(), **options})
+    return Server(plugins, auth=AnyToken(), **{"clock": VirtualClock(), **options})
 
 
 @asynccontextmanager

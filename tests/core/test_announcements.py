@@ -10,7 +10,7 @@ import pytest
 from lbproto import Context, Plugin, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
 from lbproto.presence import QUIET_ABOVE
-from tests.clock import settle
+from lbproto.testing import settle
 from tests.core.harness import Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import pytest
 
 from lbproto import Identity, Internal, Overloaded, Server, StaticTokens, Unauthorized
 from lbproto.auth import strip_bearer
+from lbproto.testing import VirtualClock
 from lbproto.wire import Peer, Refused, Unavailable
 from lbproto.wire.arguments import ObjectArguments
-from tests.clock import FakeClock
 from tests.core.harness import MemorySocket
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ def test_the_prefix_is_optional(sent: str, token: str) -> None:
 
 
 def server(**tokens: str) -> Server:
-    return Server(auth=StaticTokens(tokens), clock=FakeClock())
+    return Server(auth=StaticTokens(tokens), clock=VirtualClock())
 
 
 @pytest.mark.parametrize("auth", [{"token": "t"}, {"token": "Bearer t"}, {"token": "bEARER t"}])

@@ -39,9 +39,9 @@ from lbproto import (
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
+from lbproto.testing import START, VirtualClock
 from lbproto.wire import CloseCode, Peer
 from lbproto.wire.plain import PLAIN_JSON
-from tests.clock import START, FakeClock
 from tests.core.harness import MemoryTransport
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +90,7 @@ class KnownKeys:
 class Scheme:
     """One way to verify tokens, and how its rightful tokens are made."""
 
-    make: Callable[[FakeClock], Authenticator]
+    make: Callable[[VirtualClock], Authenticator]
     key: PrivateKey
     algorithm: str
     claims: dict[str, Any]
@@ -293,7 +293,7 @@ def other_id(key: str) -> str:
 
 def changed(**changes: Any) -> APIKeys:
     _, record = key_pair()
-    return APIKeys({record.id: replace(record, **changes)}, clock=FakeClock())
+    return APIKeys({record.id: replace(record, **changes)}, clock=VirtualClock())
 
 
 def static() -> StaticTokens:
@@ -353,7 +353,7 @@ async def test_an_attack_on_signed_tokens(
     caplog.set_level(logging.DEBUG)
     token = attack(scheme)
     with pytest.raises(Unauthorized) as refusal:
-        await scheme.make(FakeClock()).authenticate(token, Peer())
+        await scheme.make(VirtualClock()).authenticate(token, Peer())
     assert refusal.value.message
     if len(token) > 20:
         assert token not in refusal.value.message
@@ -379,7 +379,7 @@ async def test_an_attack_on_opaque_tokens(
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 async def test_a_rightful_token(scheme: Scheme) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     authenticator = scheme.make(clock)
     identity = await authenticator.authenticate(scheme.token(), Peer())
     assert (identity.user_id, identity.expires_at) == ("user_1", START + 60)
@@ -403,7 +403,7 @@ async def test_rightful_opaque_tokens() -> None:
     async def look_up(id_: str) -> APIKey | None:
         return record if id_ == record.id else None
 
-    keys = APIKeys(look_up, clock=FakeClock())
+    keys = APIKeys(look_up, clock=VirtualClock())
     assert (await keys.authenticate(key, Peer())).user_id == "machine"
     assert key.rpartition("_")[2] not in repr(record)
     assert record.digest not in repr(record)
@@ -437,7 +437,7 @@ def test_only_asymmetric_algorithms_can_be_configured(algorithms: list[str]) -> 
 
 # End to end: what a refused client sees, on both wires
 
-Door = tuple[Callable[[FakeClock], Authenticator], Callable[[], str]]
+Door = tuple[Callable[[VirtualClock], Authenticator], Callable[[], str]]
 
 DOORS: dict[str, Door] = {
     f"{name}-{title}": (scheme.make, partial(ATTACKS[title], scheme))
@@ -450,12 +450,12 @@ DOORS["key-disabled"] = lambda _: changed(disabled=True), OPAQUE["key-disabled"]
 
 @pytest.mark.parametrize(("make", "attack"), DOORS.values(), ids=DOORS)
 async def test_a_refused_client_is_told_so(
-    make: Callable[[FakeClock], Authenticator],
+    make: Callable[[VirtualClock], Authenticator],
     attack: Callable[[], str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    clock = FakeClock()
+    clock = VirtualClock()
     server = Server(auth=make(clock), clock=clock)
     token = attack()
     async with server.lifespan():

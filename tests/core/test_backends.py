@@ -10,7 +10,7 @@ import pytest
 from lbproto import Overloaded
 from lbproto.backends.base import PubSub
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
-from tests.clock import FakeClock
+from lbproto.testing import VirtualClock
 from tests.core.backend_suites import Inbox, MakeNodes, MakeStorage, PubSubSuite, StorageSuite
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def memory_nodes(count: int, capacity: int = 1_000) -> AsyncIterator[list[
 
 
 async def test_records_that_expire_unread_do_not_pile_up() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     storage = MemoryStorage(clock)
     await storage.put("ever", b"1")
     for number in range(20_000):

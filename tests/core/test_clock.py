@@ -9,13 +9,13 @@ import anyio.lowlevel
 import pytest
 
 from lbproto import SystemClock
-from tests.clock import START, FakeClock, settle
+from lbproto.testing import START, VirtualClock, settle
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_sleepers_wake_in_order_of_their_deadlines() -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     woken: list[tuple[str, float]] = []
 
     async def sleeper(name: str, *times: float) -> None:
@@ -36,7 +36,7 @@ async def test_sleepers_wake_in_order_of_their_deadlines() -> None:
 
 
 async def test_a_cancelled_sleeper_is_forgotten() -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.sleep, 5.0)
         tasks.start_soon(clock.sleep, 2.0)
@@ -47,7 +47,7 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
 
 
 async def test_a_jump_is_noticed_later() -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.sleep, 1.0)
         await settle()
@@ -59,7 +59,7 @@ async def test_a_jump_is_noticed_later() -> None:
 
 
 async def test_no_sleep_is_a_checkpoint() -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     order: list[str] = []
 
     async def other() -> None:

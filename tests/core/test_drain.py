@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from lbproto import Context, Event, Plugin
 from lbproto.connection.plain import PlainConnection
 from lbproto.drain import batches
+from lbproto.testing import VirtualClock, settle
 from lbproto.wire import CloseCode, Peer
 from lbproto.wire.plain import PLAIN_JSON
-from tests.clock import FakeClock, settle
 from tests.core.harness import MemoryTransport, make_server
 
 # Who goes when
@@ -99,7 +99,7 @@ class Desk:
     """A server whose one request takes until it is let go, and its clients on plain WebSocket."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = VirtualClock()
         self.gate = anyio.Event()
         plugin = Plugin("desk")
 

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbproto import Context, Event, Overloaded, Plugin, Receipt, Server, Unauthorized
+from lbproto.testing import settle
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import JSONArguments
-from tests.clock import settle
 from tests.core.harness import Client, Sent, connected, make_server
 
 pytestmark = pytest.mark.anyio

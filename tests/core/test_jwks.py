@@ -18,8 +18,8 @@ from anyio import to_thread
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lbproto import JWKS, JWT, Clerk, Overloaded, Unauthorized, UsageError
+from lbproto.testing import START, VirtualClock
 from lbproto.wire import Peer
-from tests.clock import START, FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -97,8 +97,8 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 def token(kid: str | None = "k1", key: Any = RSA, **claims: Any) -> str:
@@ -107,7 +107,7 @@ def token(kid: str | None = "k1", key: Any = RSA, **claims: Any) -> str:
     return jwt.encode(payload, key, kind, headers=None if kid is None else {"kid": kid})
 
 
-def make(provider: Provider, clock: FakeClock, **options: Any) -> JWT:
+def make(provider: Provider, clock: VirtualClock, **options: Any) -> JWT:
     return JWT(JWKS(provider.url, clock=clock, **options), issuer=ISSUER, clock=clock)
 
 
@@ -120,7 +120,7 @@ async def accepted(authenticator: JWT, shown: str) -> bool:
 
 
 async def test_keys_are_fetched_once_in_their_lifetime(
-    provider: Provider, clock: FakeClock
+    provider: Provider, clock: VirtualClock
 ) -> None:
     authenticator = make(provider, clock)
     assert provider.asked == 0
@@ -135,7 +135,7 @@ async def test_keys_are_fetched_once_in_their_lifetime(
     assert provider.asked == 2
 
 
-async def test_one_fetch_serves_everybody(provider: Provider, clock: FakeClock) -> None:
+async def test_one_fetch_serves_everybody(provider: Provider, clock: VirtualClock) -> None:
     authenticator = make(provider, clock)
     provider.gate.clear()
     let_in = []
@@ -153,7 +153,7 @@ async def test_one_fetch_serves_everybody(provider: Provider, clock: FakeClock) 
 
 
 async def test_whoever_waits_goes_on_when_the_one_that_fetches_is_cancelled(
-    provider: Provider, clock: FakeClock
+    provider: Provider, clock: VirtualClock
 ) -> None:
     authenticator = make(provider, clock)
     provider.gate.clear()
@@ -177,7 +177,7 @@ async def test_whoever_waits_goes_on_when_the_one_that_fetches_is_cancelled(
 
 
 async def test_a_new_key_is_found_and_an_old_one_forgotten(
-    provider: Provider, clock: FakeClock
+    provider: Provider, clock: VirtualClock
 ) -> None:
     authenticator = make(provider, clock)
     assert await accepted(authenticator, token())
@@ -190,7 +190,7 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten(
 
 
 async def test_made_up_keys_do_not_hammer_the_provider(
-    provider: Provider, clock: FakeClock
+    provider: Provider, clock: VirtualClock
 ) -> None:
     authenticator = make(provider, clock)
     for number in range(100):
@@ -239,7 +239,7 @@ async def test_made_up_keys_do_not_hammer_the_provider(
 )
 async def test_old_keys_are_used_while_there_are_no_new_ones(
     provider: Provider,
-    clock: FakeClock,
+    clock: VirtualClock,
     broken: Answer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -264,7 +264,9 @@ async def test_old_keys_are_used_while_there_are_no_new_ones(
     assert await accepted(authenticator, token())
 
 
-async def test_without_any_keys_it_tries_again_soon(provider: Provider, clock: FakeClock) -> None:
+async def test_without_any_keys_it_tries_again_soon(
+    provider: Provider, clock: VirtualClock
+) -> None:
     authenticator = make(provider, clock)
     provider.answer = body(b"", 503)
     for _ in range(3):
@@ -276,13 +278,13 @@ async def test_without_any_keys_it_tries_again_soon(provider: Provider, clock: F
     assert await accepted(authenticator, token())
 
 
-async def test_nobody_there(clock: FakeClock) -> None:
+async def test_nobody_there(clock: VirtualClock) -> None:
     authenticator = JWT(JWKS("http://127.0.0.1:9/keys", clock=clock), issuer=ISSUER, clock=clock)
     with pytest.raises(Overloaded):
         await accepted(authenticator, token())
 
 
-async def test_a_provider_that_drips(provider: Provider, clock: FakeClock) -> None:
+async def test_a_provider_that_drips(provider: Provider, clock: VirtualClock) -> None:
     stop = threading.Event()
 
     def drip(request: BaseHTTPRequestHandler) -> None:
@@ -314,7 +316,7 @@ async def test_a_provider_that_drips(provider: Provider, clock: FakeClock) -> No
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 async def test_keys_that_are_not_for_this(
-    provider: Provider, clock: FakeClock, unfit: dict[str, Any]
+    provider: Provider, clock: VirtualClock, unfit: dict[str, Any]
 ) -> None:
     provider.answer = key_set(unfit, member(NEXT_RSA, "k2"))
     authenticator = make(provider, clock)
@@ -323,7 +325,7 @@ async def test_keys_that_are_not_for_this(
     assert await accepted(authenticator, token("k2", NEXT_RSA))
 
 
-async def test_a_token_that_names_no_key(provider: Provider, clock: FakeClock) -> None:
+async def test_a_token_that_names_no_key(provider: Provider, clock: VirtualClock) -> None:
     provider.answer = key_set(member(NEXT_RSA, "k2"), member(RSA, None), member(EC, "k3"))
     authenticator = make(provider, clock)
     assert await accepted(authenticator, token(None, RSA))

@@ -20,10 +20,10 @@ from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.outbox import Outbox
 from lbproto.session import Session
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import Frame
 from lbproto.wire import CloseCode, Message, Peer, Socket
 from lbproto.wire.plain import PLAIN_JSON
-from tests.clock import FakeClock, settle
 from tests.core.harness import MemoryTransport, make_server
 
 pytestmark = pytest.mark.anyio
@@ -148,7 +148,7 @@ async def test_ten_thousand_clients_leave_nothing_behind(
     cycles = CYCLES // 10 if anyio_backend[1].get("debug") else CYCLES  # debug mode is slow
     warm_up = cycles // 10
     _, before = census()
-    clock, pubsub = FakeClock(), MemoryPubSub()
+    clock, pubsub = VirtualClock(), MemoryPubSub()
     recovery = Recovery(max_away=100)
     server = make_server(lobby(), clock=clock, pubsub=pubsub, recovery=recovery)
     runtime = server.runtime

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from lbproto import Context, ErrorEvent, Event, NotFound, Plugin, Server, Settings, Unauthorized
+from lbproto.testing import settle
 from lbproto.wire import CloseCode, WireFormat
-from tests.clock import settle
 from tests.core.harness import FORMATS, Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio

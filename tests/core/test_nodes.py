@@ -11,7 +11,7 @@ import pytest
 
 from lbproto import Context, Event, Overloaded, Plugin, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from tests.clock import settle
+from lbproto.testing import settle
 from tests.core.harness import Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio

@@ -23,9 +23,9 @@ from lbproto import (
     Server,
 )
 from lbproto.outcomes import Outcomes
+from lbproto.testing import VirtualClock, settle
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import ObjectArguments
-from tests.clock import FakeClock, settle
 from tests.core.harness import FORMATS, Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio
@@ -275,7 +275,7 @@ async def test_what_may_be_retried_is_served_again(shop: Shop, failure: Exceptio
 
 
 async def test_an_outcome_is_kept_for_ten_minutes(shop: Shop) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(shop.plugin(), clock=clock) as server:
         client = await connected(server)
         await buy(client)

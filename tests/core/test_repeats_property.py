@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbproto import Context, Event, NotFound, Overloaded, Plugin
-from tests.clock import FakeClock, settle
+from lbproto.testing import VirtualClock, settle
 from tests.core.harness import FORMATS, Client, connected, running
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ class _Serving:
 class Shop:
     """Serves, and complains when it serves what it should not."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.served = 0
         self.serving: dict[str, _Serving] = {}
@@ -90,7 +90,7 @@ STEPS = st.one_of(
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, max_size=25))
 async def test_any_order(steps: list[tuple[str, Any, Any]]) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     shop = Shop(clock)
     async with running(shop.plugin(), clock=clock) as server, anyio.create_task_group() as tasks:
         formats = [FORMATS[name] for name in ("socketio-json", "socketio-msgpack", "plain-json")]

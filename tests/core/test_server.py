@@ -12,10 +12,10 @@ import pytest
 from lbproto import Context, Event, Plugin, Server, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
 from lbproto.connection.plain import PlainConnection
+from lbproto.testing import VirtualClock, settle
 from lbproto.wire import CloseCode, Peer
 from lbproto.wire.arguments import ObjectArguments
 from lbproto.wire.plain import PLAIN_JSON
-from tests.clock import FakeClock, settle
 from tests.core.harness import (
     FORMATS,
     Client,
@@ -64,7 +64,7 @@ async def test_a_client_is_told_who_it_is(format_: Any) -> None:
 
 
 async def test_ping_is_answered_with_the_servers_time() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as server:
         client = await connected(server)
         await clock.advance(1.2345)
@@ -307,7 +307,7 @@ async def test_a_host_may_close_the_connections_before_it_stops_the_server() -> 
 
 
 async def test_whoever_does_not_read_is_not_waited_for() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     server = make_server(newsroom(), clock=clock)
     stopped = anyio.Event()
     transport = MemoryTransport()

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbproto.testing import VirtualClock, settle
 from lbproto.timers import Timers
-from tests.clock import FakeClock, settle
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def running(clock: FakeClock) -> AsyncIterator[Timers]:
+async def running(clock: VirtualClock) -> AsyncIterator[Timers]:
     timers = Timers(clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(timers.run)
@@ -32,7 +32,7 @@ async def running(clock: FakeClock) -> AsyncIterator[Timers]:
 class Calls(list[tuple[str, float]]):
     """What was called, and when."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
 
     def at(self, name: str) -> None:
@@ -40,7 +40,7 @@ class Calls(list[tuple[str, float]]):
 
 
 async def test_deadlines_are_kept_in_order_each_at_its_time() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     async with running(clock) as timers:
         for name, when in (("c", 3.0), ("a", 1.0), ("b", 2.0), ("b2", 2.0)):
@@ -53,7 +53,7 @@ async def test_deadlines_are_kept_in_order_each_at_its_time() -> None:
 
 
 async def test_an_earlier_deadline_than_the_one_slept_for_is_kept() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     async with running(clock) as timers:
         timers.call_at(10.0, lambda: calls.at("late"))
@@ -70,7 +70,7 @@ async def test_an_earlier_deadline_than_the_one_slept_for_is_kept() -> None:
 
 
 async def test_what_was_set_before_the_start_is_kept() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     timers = Timers(clock)
     timers.call_at(1.0, lambda: calls.at("a"))
@@ -83,7 +83,7 @@ async def test_what_was_set_before_the_start_is_kept() -> None:
 
 
 async def test_a_cancelled_timer_is_never_called() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     async with running(clock) as timers:
         timer = timers.call_at(1.0, lambda: calls.at("cancelled"))
@@ -95,7 +95,7 @@ async def test_a_cancelled_timer_is_never_called() -> None:
 
 
 async def test_a_callback_may_set_and_cancel_timers() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     async with running(clock) as timers:
 
@@ -112,7 +112,7 @@ async def test_a_callback_may_set_and_cancel_timers() -> None:
 
 
 async def test_a_deadline_ends_with_its_block() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     calls = Calls(clock)
     async with running(clock) as timers:
         with timers.deadline(1.0, lambda: calls.at("kept")):
@@ -124,7 +124,7 @@ async def test_a_deadline_ends_with_its_block() -> None:
 
 
 async def test_one_task_sleeps_whatever_the_number_of_deadlines() -> None:
-    clock = FakeClock(0)
+    clock = VirtualClock(0)
     async with running(clock) as timers:
         for number in range(1_000):
             timers.call_at(1_000 - number, lambda: None)
@@ -136,7 +136,7 @@ async def test_one_task_sleeps_whatever_the_number_of_deadlines() -> None:
 
 
 def test_when_the_next_is_due() -> None:
-    timers = Timers(FakeClock(0))
+    timers = Timers(VirtualClock(0))
     assert timers.call_due(0) == inf
     first = timers.call_at(1, lambda: None)
     timers.call_at(2, lambda: None)
@@ -150,7 +150,7 @@ def test_when_the_next_is_due() -> None:
 def test_exactly_what_is_due_and_alive_is_called(
     deadlines: list[tuple[float, bool]], times: list[float]
 ) -> None:
-    timers = Timers(FakeClock(0))
+    timers = Timers(VirtualClock(0))
     called: list[int] = []
     for number, (when, cancelled) in enumerate(deadlines):
         timer = timers.call_at(when, lambda number=number: called.append(number))  # type: ignore[misc]
@@ -168,7 +168,7 @@ def test_exactly_what_is_due_and_alive_is_called(
 
 def test_cancelled_timers_do_not_pile_up() -> None:
     """Every connection sets some that are cancelled long before they are due."""
-    timers = Timers(FakeClock(0))
+    timers = Timers(VirtualClock(0))
     kept = [timers.call_at(1e6 + number, lambda: None) for number in range(100)]
     most = 0
     for number in range(50_000):
@@ -184,7 +184,7 @@ def test_cancelled_timers_do_not_pile_up() -> None:
 
 
 def test_live_timers_are_never_swept() -> None:
-    timers = Timers(FakeClock(0))
+    timers = Timers(VirtualClock(0))
     called: list[int] = []
     for number in range(5_000):
         timers.call_at(5_000 - number, lambda number=number: called.append(number))  # type: ignore[misc]
@@ -196,7 +196,7 @@ def test_a_cancelled_timer_holds_nothing() -> None:
     class Connection:
         def tick(self) -> None: ...
 
-    timers = Timers(FakeClock(0))
+    timers = Timers(VirtualClock(0))
     connection = Connection()
     reference = weakref.ref(connection)
     timer = timers.call_at(25.0, connection.tick)

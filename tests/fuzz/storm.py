@@ -14,10 +14,10 @@ from lbproto.connection.base import Connection
 from lbproto.connection.runtime import Runtime
 from lbproto.errors import InvalidRequest
 from lbproto.tasks import background_tasks
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode, Message
 from lbproto.wire import Arguments, Inbound, Settings, Socket
 from lbproto.wire.plain import PLAIN_MSGPACK
-from tests.clock import FakeClock, settle
 from tests.fuzz.mutate import Mutator
 from tests.wire.asgi import Call, WebSocketCall, get, post, sid_of, websocket
 from tests.wire.kit import Client, Program, engine_client, engine_edge, plain_client
@@ -118,8 +118,8 @@ async def storm(runtime: Runtime, mutator: Mutator, fed: list[Any]) -> str:
     return kind
 
 
-def _clock(runtime: Runtime) -> FakeClock:
-    assert isinstance(runtime.clock, FakeClock)
+def _clock(runtime: Runtime) -> VirtualClock:
+    assert isinstance(runtime.clock, VirtualClock)
     return runtime.clock
 
 

@@ -11,8 +11,8 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from lbproto.asgi.types import ASGIApp
+from lbproto.testing import settle
 from lbproto.transport import Message
-from tests.clock import settle
 
 __all__ = ["Call", "WebSocketCall", "get", "post", "websocket"]
 

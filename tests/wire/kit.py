@@ -13,10 +13,10 @@ from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
 from lbproto.wire import Arguments, Inbound, Refused, Settings, Socket
 from lbproto.wire.plain import PLAIN_JSON, PlainFormat
-from tests.clock import FakeClock, settle
 
 NAMESPACES = frozenset({"/", "/ws", "/third"})
 
@@ -155,10 +155,10 @@ class Program:
 
 @asynccontextmanager
 async def running(
-    settings: Settings | None = None, clock: FakeClock | None = None
+    settings: Settings | None = None, clock: VirtualClock | None = None
 ) -> AsyncIterator[Runtime]:
     """A server's runtime on a fake clock; afterwards nothing is left in it."""
-    runtime = Runtime(settings or Settings(), clock or FakeClock())
+    runtime = Runtime(settings or Settings(), clock or VirtualClock())
     async with runtime.run():
         try:
             yield runtime

@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from lbproto.connection.runtime import Runtime
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Settings
-from tests.clock import FakeClock, settle
 from tests.wire.kit import Client, Program, engine_client, plain_client, running
 
 pytestmark = pytest.mark.anyio
@@ -194,7 +194,7 @@ async def test_the_connections_are_closed_when_the_server_stops(kind: str) -> No
 async def test_a_peer_that_does_not_read_is_not_waited_for_when_the_server_stops(
     kind: str,
 ) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, anyio.create_task_group() as tasks:
         program, client, _ = await opened(kind, runtime)
         client.transport.pause()

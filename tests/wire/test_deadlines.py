@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lbproto.connection.runtime import Runtime
+from lbproto.testing import VirtualClock, settle
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode, Message
 from lbproto.wire import Settings
-from tests.clock import FakeClock, settle
 from tests.wire.kit import (
     Client,
     Program,
@@ -29,8 +29,8 @@ NOBODY = (CloseCode.POLICY_VIOLATION, "nobody connected in time")
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 def pings(messages: list[Message]) -> int:
@@ -48,7 +48,7 @@ async def connected(runtime: Runtime) -> tuple[Program, Client]:
 # Heartbeats
 
 
-async def test_a_silent_peer_is_found_when_promised(clock: FakeClock) -> None:
+async def test_a_silent_peer_is_found_when_promised(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program, client = await connected(runtime)
         await clock.advance(24.9)
@@ -64,7 +64,7 @@ async def test_a_silent_peer_is_found_when_promised(clock: FakeClock) -> None:
         assert not runtime.engines
 
 
-async def test_an_answering_peer_is_asked_every_interval(clock: FakeClock) -> None:
+async def test_an_answering_peer_is_asked_every_interval(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)
         for _ in range(10):
@@ -78,7 +78,7 @@ async def test_an_answering_peer_is_asked_every_interval(clock: FakeClock) -> No
 
 @pytest.mark.parametrize(("interval", "within"), [(25.0, 20.0), (10.0, 60.0), (1.0, 1.0)])
 async def test_a_slow_but_living_peer_is_kept(
-    clock: FakeClock, interval: float, within: float
+    clock: VirtualClock, interval: float, within: float
 ) -> None:
     # Also with a time-out longer than the interval, which many set.
     settings = Settings(ping_interval=interval, ping_timeout=within)
@@ -98,7 +98,7 @@ async def test_a_slow_but_living_peer_is_kept(
         assert client.transport.is_open
 
 
-async def test_a_long_time_out_is_given_in_full(clock: FakeClock) -> None:
+async def test_a_long_time_out_is_given_in_full(clock: VirtualClock) -> None:
     settings = Settings(ping_interval=10.0, ping_timeout=60.0)
     async with running(settings, clock) as runtime:
         _, client = await connected(runtime)
@@ -114,7 +114,7 @@ async def test_a_long_time_out_is_given_in_full(clock: FakeClock) -> None:
         assert client.transport.closed == PING_TIMEOUT
 
 
-async def test_messages_do_not_replace_a_heartbeat(clock: FakeClock) -> None:
+async def test_messages_do_not_replace_a_heartbeat(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)
         for _ in range(9):
@@ -123,7 +123,7 @@ async def test_messages_do_not_replace_a_heartbeat(clock: FakeClock) -> None:
         assert client.transport.closed == PING_TIMEOUT
 
 
-async def test_a_held_up_event_loop_forgives_nothing(clock: FakeClock) -> None:
+async def test_a_held_up_event_loop_forgives_nothing(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)
         clock.jump(44.0)
@@ -133,7 +133,7 @@ async def test_a_held_up_event_loop_forgives_nothing(clock: FakeClock) -> None:
         assert client.transport.closed == PING_TIMEOUT
 
 
-async def test_a_peer_we_did_not_read_from_is_excused(clock: FakeClock) -> None:
+async def test_a_peer_we_did_not_read_from_is_excused(clock: VirtualClock) -> None:
     async with running(Settings(max_pending_requests=1), clock) as runtime:
         program, client = await connected(runtime)
         client.send_nowait('42["slow"]', '42["slow"]')
@@ -151,7 +151,7 @@ async def test_a_peer_we_did_not_read_from_is_excused(clock: FakeClock) -> None:
         assert client.transport.closed == PING_TIMEOUT
 
 
-async def test_a_peer_that_does_not_read_is_found_too(clock: FakeClock) -> None:
+async def test_a_peer_that_does_not_read_is_found_too(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program, client = await connected(runtime)
         client.transport.pause()
@@ -161,7 +161,7 @@ async def test_a_peer_that_does_not_read_is_found_too(clock: FakeClock) -> None:
         client.transport.resume()
 
 
-async def test_a_silent_poller_is_found_too(clock: FakeClock) -> None:
+async def test_a_silent_poller_is_found_too(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         connection = polling_client(runtime, Program())
         connection.receive("40")
@@ -171,7 +171,7 @@ async def test_a_silent_poller_is_found_too(clock: FakeClock) -> None:
         assert connection.engine.sid not in runtime.engines
 
 
-async def test_an_overdue_heartbeat_can_be_noticed_before_its_timer(clock: FakeClock) -> None:
+async def test_an_overdue_heartbeat_can_be_noticed_before_its_timer(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)
         connection = client.connection
@@ -186,7 +186,7 @@ async def test_an_overdue_heartbeat_can_be_noticed_before_its_timer(clock: FakeC
         assert client.transport.closed == PING_TIMEOUT
 
 
-async def test_no_timer_outlives_its_connection(clock: FakeClock) -> None:
+async def test_no_timer_outlives_its_connection(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program, client = await connected(runtime)
         client.connection.lost("transport close")
@@ -199,7 +199,7 @@ async def test_no_timer_outlives_its_connection(clock: FakeClock) -> None:
 # The deadline for a session
 
 
-async def test_a_socketio_client_has_five_seconds_to_connect(clock: FakeClock) -> None:
+async def test_a_socketio_client_has_five_seconds_to_connect(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         client = engine_client(runtime, Program())
         await clock.advance(4.9)
@@ -208,14 +208,14 @@ async def test_a_socketio_client_has_five_seconds_to_connect(clock: FakeClock) -
         assert client.transport.closed == NOBODY
 
 
-async def test_a_connected_client_has_all_the_time(clock: FakeClock) -> None:
+async def test_a_connected_client_has_all_the_time(clock: VirtualClock) -> None:
     async with running(Settings(ping_interval=1_000), clock) as runtime:
         _, client = await connected(runtime)
         await clock.advance(900.0)
         assert client.transport.is_open
 
 
-async def test_polling_has_the_same_deadline(clock: FakeClock) -> None:
+async def test_polling_has_the_same_deadline(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         connection = polling_client(runtime, Program())
         await clock.advance(4.9)
@@ -225,7 +225,7 @@ async def test_polling_has_the_same_deadline(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("auth", ['{"token":"bad"}', '{"token":"slow"}'])
-async def test_neither_refusals_nor_slow_checks_stretch_it(clock: FakeClock, auth: str) -> None:
+async def test_neither_refusals_nor_slow_checks_stretch_it(clock: VirtualClock, auth: str) -> None:
     async with running(clock=clock) as runtime:
         program = Program()
         client = engine_client(runtime, program)
@@ -240,7 +240,7 @@ async def test_neither_refusals_nor_slow_checks_stretch_it(clock: FakeClock, aut
         assert program.log == []
 
 
-async def test_who_leaves_the_last_namespace_has_five_seconds_again(clock: FakeClock) -> None:
+async def test_who_leaves_the_last_namespace_has_five_seconds_again(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)
         await client.send("40/ws", "41")
@@ -257,7 +257,7 @@ async def test_who_leaves_the_last_namespace_has_five_seconds_again(clock: FakeC
         assert client.transport.closed == NOBODY
 
 
-async def test_so_has_who_is_put_out_by_the_server(clock: FakeClock) -> None:
+async def test_so_has_who_is_put_out_by_the_server(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program, client = await connected(runtime)
         program.sockets["/"].disconnect()
@@ -267,7 +267,7 @@ async def test_so_has_who_is_put_out_by_the_server(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("token", ["bad", "slow"])
 async def test_a_namespace_that_is_still_asked_for_keeps_nobody_connected(
-    clock: FakeClock, token: str
+    clock: VirtualClock, token: str
 ) -> None:
     async with running(clock=clock) as runtime:
         program, client = await connected(runtime)
@@ -281,7 +281,7 @@ async def test_a_namespace_that_is_still_asked_for_keeps_nobody_connected(
         assert [entry[0] for entry in program.log] == ["opened", "closed"]
 
 
-async def test_a_plain_client_has_five_seconds_for_its_token(clock: FakeClock) -> None:
+async def test_a_plain_client_has_five_seconds_for_its_token(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program = Program()
         client = plain_client(runtime, program)
@@ -293,7 +293,7 @@ async def test_a_plain_client_has_five_seconds_for_its_token(clock: FakeClock) -
         assert program.log == []
 
 
-async def test_a_slow_check_of_a_plain_token_is_not_waited_for(clock: FakeClock) -> None:
+async def test_a_slow_check_of_a_plain_token_is_not_waited_for(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         program = Program()
         client = plain_client(runtime, program, "slow")
@@ -304,7 +304,7 @@ async def test_a_slow_check_of_a_plain_token_is_not_waited_for(clock: FakeClock)
         assert program.log == []
 
 
-async def test_a_plain_client_with_a_token_has_all_the_time(clock: FakeClock) -> None:
+async def test_a_plain_client_with_a_token_has_all_the_time(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         client = plain_client(runtime, Program(), "t")
         await clock.advance(3_600.0)
@@ -314,7 +314,7 @@ async def test_a_plain_client_with_a_token_has_all_the_time(clock: FakeClock) ->
 # The sleeper below
 
 
-async def test_timers_are_called_in_order_and_cancelled_ones_never(clock: FakeClock) -> None:
+async def test_timers_are_called_in_order_and_cancelled_ones_never(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         called: list[str] = []
         now = clock.monotonic()
@@ -332,7 +332,7 @@ async def test_timers_are_called_in_order_and_cancelled_ones_never(clock: FakeCl
 
 
 def test_a_timer_may_set_timers() -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     timers = Timers(clock)
     called: list[float] = []
 

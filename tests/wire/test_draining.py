@@ -12,9 +12,9 @@ from anyio.abc import TaskGroup
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.connection.runtime import Runtime
 from lbproto.tasks import background_tasks
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Socket
-from tests.clock import FakeClock, settle
 from tests.wire.asgi import get, post, sid_of, websocket
 from tests.wire.kit import Program, engine_client, engine_edge, plain_client, running
 
@@ -81,7 +81,7 @@ async def test_whoever_was_disconnected_is_not_told() -> None:
 
 @pytest.mark.parametrize("kind", ["socketio", "plain"])
 async def test_while_a_request_is_served_the_wire_is_served_too(kind: str) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime:
         program = Program()
         if kind == "plain":
@@ -124,7 +124,7 @@ async def test_a_client_that_is_being_let_in_may_finish() -> None:
 
 
 async def test_a_poll_that_waits_is_told_and_a_later_one_closed() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         edge = engine_edge(runtime, Program())
         sids = []
@@ -168,7 +168,7 @@ async def test_a_request_that_was_posted_is_answered_by_a_poll() -> None:
 
 
 async def test_polling_may_still_give_way_to_a_websocket() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         program = Program()
         edge = engine_edge(runtime, program)
@@ -186,7 +186,7 @@ async def test_polling_may_still_give_way_to_a_websocket() -> None:
 
 
 async def test_a_new_client_is_refused_and_told_to_try_again() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         program = Program()
         clients = [engine_client(runtime, program) for _ in range(2)]

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from lbproto.testing import settle
 from lbproto.transport import CloseCode, Message
 from lbproto.wire.plain import PLAIN_MSGPACK
-from tests.clock import settle
 from tests.wire.kit import Program, plain_client, running
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ from lbproto.asgi.plain import PlainEndpoint
 from lbproto.connection.runtime import Runtime
 from lbproto.errors import UsageError
 from lbproto.tasks import background_tasks
+from lbproto.testing import VirtualClock, settle
 from lbproto.wire import Settings
-from tests.clock import FakeClock, settle
 from tests.wire.asgi import Call, get, post, sid_of, websocket
 from tests.wire.kit import Program, engine_edge, running
 
@@ -108,7 +108,7 @@ async def test_a_server_that_stops_takes_no_new_sessions() -> None:
 
 @pytest.mark.parametrize("app", ["engine", "plain"])
 async def test_a_server_that_does_not_run_says_how_to_mend_it(app: str) -> None:
-    runtime = Runtime(Settings(), FakeClock())
+    runtime = Runtime(Settings(), VirtualClock())
     edge = engine_edge(runtime, Program())
     async with background_tasks() as tasks:
         calls: list[Call] = [

@@ -14,9 +14,9 @@ from lbproto.asgi.plain import PlainEndpoint
 from lbproto.connection.base import Connection
 from lbproto.connection.runtime import Runtime
 from lbproto.tasks import background_tasks
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Settings
-from tests.clock import FakeClock, settle
 from tests.wire.asgi import WebSocketCall, websocket
 from tests.wire.kit import Program, engine_edge, running
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_handler_that_waits_does_not_hold_up_reading() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         program = Program()
         call = await websocket(engine_edge(runtime, program), tasks)
@@ -121,7 +121,7 @@ async def test_two_connections_do_not_wait_for_each_other() -> None:
 
 
 async def test_reading_pauses_when_too_much_waits() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     bounds = Settings(max_pending_requests=8)
     async with running(bounds, clock) as runtime, background_tasks() as tasks:
         program = Program()

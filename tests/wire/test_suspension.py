@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from lbproto.suspension import notify_suspension
-from tests.clock import settle
+from lbproto.testing import settle
 
 pytestmark = pytest.mark.anyio
 

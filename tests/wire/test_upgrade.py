@@ -12,10 +12,10 @@ from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.tasks import background_tasks
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode, Message, Peer
 from lbproto.wire import ProtocolError
 from lbproto.wire.engineio import decode_payload
-from tests.clock import FakeClock, settle
 from tests.wire.asgi import Call, WebSocketCall, get, post, sid_of, websocket
 from tests.wire.kit import MemoryTransport, Program, engine_edge, running
 
@@ -154,7 +154,7 @@ async def test_a_probe_that_fails_leaves_polling_alive(messages: tuple[Message, 
 @pytest.mark.parametrize("probed", [False, True])
 @pytest.mark.parametrize("how", ["hangs up", "is silent", "is ended by the server", "cannot read"])
 async def test_a_websocket_that_goes_leaves_polling_alive(probed: bool, how: str) -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         client = await session(runtime, tasks)
         upgrade = await client.websocket()
@@ -243,7 +243,7 @@ async def test_the_session_may_end_while_it_is_probed() -> None:
 
 
 async def test_heartbeats_go_on_over_the_websocket() -> None:
-    clock = FakeClock()
+    clock = VirtualClock()
     async with running(clock=clock) as runtime, background_tasks() as tasks:
         client = await session(runtime, tasks)
         await clock.advance(24.0)

@@ -13,10 +13,10 @@ from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lbproto.testing import settle
 from lbproto.transport import CloseCode
 from lbproto.wire.formats import frame_of
 from lbproto.writer import Writer
-from tests.clock import settle
 from tests.wire.kit import MemoryTransport, Program, plain_client, running
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,57 @@
+"""Fixtures for pytest: `pytest_plugins = ["lbproto.testing.fixtures"]` in the topmost conftest.py.
+
+Tests marked `anyio` then run on asyncio in debug mode, on uvloop and on trio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, TypeAlias
+
+import pytest
+
+from lbproto.server import Server
+from lbproto.testing.clock import VirtualClock
+from lbproto.testing.serving import serve as serve_plugins
+
+__all__ = ["Serve", "anyio_backend", "clock", "serve"]
+
+Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
+"""`lbproto.testing.serve`."""
+
+
+def _where_installed(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")
+
+
+_BACKENDS = [
+    pytest.param(("asyncio", {"debug": True}), id="asyncio"),
+    pytest.param(
+        ("asyncio", {"debug": False, "use_uvloop": True}),
+        id="uvloop",
+        marks=_where_installed("uvloop"),
+    ),
+    pytest.param(("trio", {}), id="trio", marks=_where_installed("trio")),
+]
+
+
+@pytest.fixture(params=_BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Name and options of the event loop; asked for by tests marked `anyio`."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """The test's clock; `serve` runs servers on it."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def serve(clock: VirtualClock) -> Serve:
+    """Runs a server with plugins, on the test's clock; see `lbproto.testing.serve`."""
+    return partial(serve_plugins, clock=clock)
