@@ -1,18 +1,31 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproto_market import market
+from lbproto import Event
+from lbproto.messages import Subscribe
+from lbproto.testing import VirtualClock, connect, serve
+from lbproto_market import (
+    Candle,
+    MarketChartInitialData,
+    MarketChartLiveUpdate,
+    MarketDataResponse,
+    RequestMarketData,
+    market,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import HandFeed, Serving, VirtualClock
+    from conftest import HandFeed
+
+Charts: TypeAlias = dict[str, dict[str, Candle]]
+"""What a client has put together: candles by resolution and timestamp."""
 
 _ROOMS = {
     "market:ETH-USDT": "1m",
@@ -46,26 +59,23 @@ _STEPS = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(steps=_STEPS)
 def test_a_client_that_joins_at_any_moment_holds_what_is_answered(
-    serving: Serving,
-    new_clock: Callable[[], VirtualClock],
     new_feed: Callable[[], HandFeed],
     backend: str,
     options: dict[str, Any],
     steps: list[tuple[Any, ...]],
 ) -> None:
-    anyio.run(
-        _assemble, serving, new_clock(), new_feed(), steps, backend=backend, backend_options=options
-    )
+    anyio.run(_assemble, new_feed(), steps, backend=backend, backend_options=options)
 
 
-async def _assemble(
-    serving: Serving, clock: VirtualClock, feed: HandFeed, steps: list[tuple[Any, ...]]
-) -> None:
+async def _assemble(feed: HandFeed, steps: list[tuple[Any, ...]]) -> None:
+    clock = VirtualClock()
     event_ms, price = 10_000, 10
-    charts: dict[str, dict[str, Any]] = {}  # by resolution: what the client has put together
-    async with serving(clock, market(feed)) as client:
+    charts: Charts = {}
+    async with (
+        serve(market(feed), clock=clock) as server,
+        connect(server, "ada") as client,
+    ):
         for kind, *values in [*steps, ("ask",)]:
-            frames: list[dict[str, Any]] = []
             if kind == "trade":
                 offset, venue = values
                 event_ms += max(0, offset)
@@ -77,29 +87,23 @@ async def _assemble(
             elif kind == "wait":
                 await clock.advance(values[0])
             elif kind == "join":
-                frames = await client.send("subscribe", room=values[0])
+                client.emit(Subscribe(room=values[0]))
             else:
                 for resolution in _ROOMS.values():
-                    frames += await client.send(
-                        "request_market_data", symbol="ETH-USDT", resolution=resolution
-                    )
-                    _put_together(charts, frames, resolution)
-                    frames = []
-            _put_together(charts, frames, "")
+                    client.emit(RequestMarketData(symbol="ETH-USDT", resolution=resolution))
+                    _put_together(charts, await client.take(), resolution)
+            _put_together(charts, await client.take(), "")
 
 
-def _put_together(
-    charts: dict[str, dict[str, Any]], frames: list[dict[str, Any]], asked: str
-) -> None:
+def _put_together(charts: Charts, events: list[Event], asked: str) -> None:
     """What a client does with what it gets, in the order in which it gets it."""
-    for frame in frames:
-        data = frame["data"]
-        if frame["event"] == "market_chart_initial_data":
-            charts[data["resolution"]] = {c["timestamp"]: c for c in data["series"]}
-        elif frame["event"] == "market_chart_live_update":
-            fields = ("timestamp", "open", "high", "low", "close", "volume")
-            candle = {field: data[field] for field in fields}
-            charts[data["resolution"]][data["timestamp"]] = candle
-        elif frame["event"] == "market_data_response" and asked in charts:
-            assembled = charts[asked]
-            assert [assembled[timestamp] for timestamp in sorted(assembled)] == data["candles"]
+    for event in events:
+        match event:
+            case MarketChartInitialData():
+                charts[event.resolution] = {c.timestamp: c for c in event.series}
+            case MarketChartLiveUpdate():
+                candle = Candle(**{name: getattr(event, name) for name in Candle.__struct_fields__})
+                charts[event.resolution][event.timestamp] = candle
+            case MarketDataResponse() if asked in charts:
+                assembled = charts[asked]
+                assert [assembled[timestamp] for timestamp in sorted(assembled)] == event.candles
