@@ -23,9 +23,9 @@ from lbproto import (
 )
 from lbproto.errors import InvalidRequest
 from lbproto.session import Session
+from lbproto.testing import START, VirtualClock, settle
 from lbproto.wire import CLIENT_LEFT, CloseCode, Inbound, Peer, Refused, Unavailable, WireFormat
 from lbproto.wire.arguments import JSONArguments, ObjectArguments
-from tests.clock import START, FakeClock, settle
 from tests.core.harness import FORMATS, MemorySocket, Sent
 
 pytestmark = pytest.mark.anyio
@@ -153,18 +153,18 @@ def rooms() -> Rooms:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
-def serve(rooms: Rooms, clock: FakeClock, **options: Any) -> Server:
+def serve(rooms: Rooms, clock: VirtualClock, **options: Any) -> Server:
     return Server([rooms.plugin()], auth=Tokens(), clock=clock, **options)
 
 
 # Lost, and back
 
 
-async def test_the_same_session_goes_on(rooms: Rooms, clock: FakeClock) -> None:
+async def test_the_same_session_goes_on(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -183,7 +183,7 @@ async def test_the_same_session_goes_on(rooms: Rooms, clock: FakeClock) -> None:
 
 
 async def test_one_that_has_got_nothing_goes_on_from_its_start(
-    rooms: Rooms, clock: FakeClock
+    rooms: Rooms, clock: VirtualClock
 ) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
@@ -194,7 +194,7 @@ async def test_one_that_has_got_nothing_goes_on_from_its_start(
         assert again.names == ["connected", "subscribed", "recovered"]
 
 
-async def test_a_loss_in_the_middle_of_what_was_missed(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_loss_in_the_middle_of_what_was_missed(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -210,7 +210,7 @@ async def test_a_loss_in_the_middle_of_what_was_missed(rooms: Rooms, clock: Fake
 
 
 @pytest.mark.parametrize("offset", ["x", "", 7, None, {}, "epoch.1", "A" * 9 + ".99"], ids=repr)
-async def test_an_offset_that_is_none(rooms: Rooms, clock: FakeClock, offset: object) -> None:
+async def test_an_offset_that_is_none(rooms: Rooms, clock: VirtualClock, offset: object) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -224,7 +224,7 @@ async def test_an_offset_that_is_none(rooms: Rooms, clock: FakeClock, offset: ob
             assert len(server.sessions) == 1  # nobody else will come back to the former
 
 
-async def test_an_offset_of_the_future(rooms: Rooms, clock: FakeClock) -> None:
+async def test_an_offset_of_the_future(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -237,14 +237,14 @@ async def test_an_offset_of_the_future(rooms: Rooms, clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     "pid", ["x", 7, {}, [], True, "p" * 100_000], ids=["x", "7", "{}", "[]", "true", "long"]
 )
-async def test_a_pid_that_is_none(rooms: Rooms, clock: FakeClock, pid: object) -> None:
+async def test_a_pid_that_is_none(rooms: Rooms, clock: VirtualClock, pid: object) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server, pid=pid, offset="x")
         assert client.names == ["connected", "session_lost"]
 
 
-async def test_another_users_session_is_not_ones_own(rooms: Rooms, clock: FakeClock) -> None:
+async def test_another_users_session_is_not_ones_own(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -254,7 +254,7 @@ async def test_another_users_session_is_not_ones_own(rooms: Rooms, clock: FakeCl
         assert (await come(server, **client.resume)).names == ["connected", "recovered"]
 
 
-async def test_whoever_resumes_takes_over(rooms: Rooms, clock: FakeClock) -> None:
+async def test_whoever_resumes_takes_over(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -270,7 +270,7 @@ async def test_whoever_resumes_takes_over(rooms: Rooms, clock: FakeClock) -> Non
         assert server._membership.count("room:a") == 1
 
 
-async def test_grace_and_window(rooms: Rooms, clock: FakeClock) -> None:
+async def test_grace_and_window(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         watcher, client = await come(server, "bob"), await come(server)
@@ -296,7 +296,7 @@ async def test_grace_and_window(rooms: Rooms, clock: FakeClock) -> None:
         assert late.names == ["connected", "session_lost"]
 
 
-async def test_a_clean_leave_is_the_end(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_clean_leave_is_the_end(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -306,7 +306,7 @@ async def test_a_clean_leave_is_the_end(rooms: Rooms, clock: FakeClock) -> None:
         assert again.names == ["connected", "session_lost"]
 
 
-async def test_without_recovery_a_loss_is_the_end(rooms: Rooms, clock: FakeClock) -> None:
+async def test_without_recovery_a_loss_is_the_end(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock, recovery=None)
     async with server.lifespan():
         client = await come(server)
@@ -321,7 +321,7 @@ async def test_without_recovery_a_loss_is_the_end(rooms: Rooms, clock: FakeClock
         assert len(server._log) == 0
 
 
-async def test_rights_are_asked_for_again(rooms: Rooms, clock: FakeClock) -> None:
+async def test_rights_are_asked_for_again(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -338,7 +338,7 @@ async def test_rights_are_asked_for_again(rooms: Rooms, clock: FakeClock) -> Non
 
 
 async def test_what_is_missed_comes_no_faster_than_it_is_taken(
-    rooms: Rooms, clock: FakeClock
+    rooms: Rooms, clock: VirtualClock
 ) -> None:
     server = serve(rooms, clock)
     async with server.lifespan(), anyio.create_task_group() as tasks:
@@ -379,7 +379,7 @@ class Slow(MemorySocket):
 
 
 async def test_a_client_that_is_slower_than_the_log_loses_its_session(
-    rooms: Rooms, clock: FakeClock
+    rooms: Rooms, clock: VirtualClock
 ) -> None:
     server = serve(rooms, clock, recovery=Recovery(max_events=2_000))
     async with server.lifespan(), anyio.create_task_group() as tasks:
@@ -403,7 +403,7 @@ async def test_a_client_that_is_slower_than_the_log_loses_its_session(
         assert again.names == ["connected", "session_lost"]
 
 
-async def test_as_many_wait_as_may(rooms: Rooms, clock: FakeClock) -> None:
+async def test_as_many_wait_as_may(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock, recovery=Recovery(max_away=2))
     async with server.lifespan():
         clients = [await come(server, f"user-{number}") for number in range(3)]
@@ -417,7 +417,7 @@ async def test_as_many_wait_as_may(rooms: Rooms, clock: FakeClock) -> None:
         assert back == ["session_lost", "recovered", "recovered"]
 
 
-async def test_as_many_sessions_as_a_user_may_have(rooms: Rooms, clock: FakeClock) -> None:
+async def test_as_many_sessions_as_a_user_may_have(rooms: Rooms, clock: VirtualClock) -> None:
     admission = Admission(max_sessions_per_user=2)
     server = serve(rooms, clock, admission=admission)
     async with server.lifespan():
@@ -448,7 +448,7 @@ def test_a_grace_longer_than_the_window_makes_no_sense() -> None:
 # Expiry
 
 
-async def test_a_tokens_end_means_nothing_by_default(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_tokens_end_means_nothing_by_default(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server, "ada/60")
@@ -458,7 +458,9 @@ async def test_a_tokens_end_means_nothing_by_default(rooms: Rooms, clock: FakeCl
 
 
 @pytest.mark.parametrize(("life", "warned"), [(600.0, 540.0), (60.0, 30.0), (1.0, 0.5)])
-async def test_an_enforced_end(rooms: Rooms, clock: FakeClock, life: float, warned: float) -> None:
+async def test_an_enforced_end(
+    rooms: Rooms, clock: VirtualClock, life: float, warned: float
+) -> None:
     server = serve(rooms, clock, admission=Admission(expiry="enforce"))
     async with server.lifespan():
         client = await come(server, f"ada/{life}")
@@ -478,7 +480,7 @@ async def test_an_enforced_end(rooms: Rooms, clock: FakeClock, life: float, warn
         assert again.names[-1] == "recovered"
 
 
-async def test_renewal(rooms: Rooms, clock: FakeClock) -> None:
+async def test_renewal(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock, admission=Admission(expiry="enforce"))
     async with server.lifespan():
         client = await come(server, "ada/100")
@@ -496,7 +498,7 @@ async def test_renewal(rooms: Rooms, clock: FakeClock) -> None:
         assert client.socket.closed_with
 
 
-async def test_the_highest_age(rooms: Rooms, clock: FakeClock) -> None:
+async def test_the_highest_age(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock, admission=Admission(max_session_age=3_600.0))
     async with server.lifespan():
         client = await come(server)
@@ -512,7 +514,7 @@ async def test_the_highest_age(rooms: Rooms, clock: FakeClock) -> None:
         assert len(server.sessions) == 0
 
 
-async def test_revoked_tokens(rooms: Rooms, clock: FakeClock) -> None:
+async def test_revoked_tokens(rooms: Rooms, clock: VirtualClock) -> None:
     revoked: set[str] = set()
 
     async def is_revoked(identity: Identity) -> bool:
@@ -529,7 +531,7 @@ async def test_revoked_tokens(rooms: Rooms, clock: FakeClock) -> None:
             await come(server, **client.resume)
 
 
-async def test_applications(rooms: Rooms, clock: FakeClock) -> None:
+async def test_applications(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         ada, bob = await come(server, "ada"), await come(server, "bob")
@@ -547,7 +549,7 @@ async def test_applications(rooms: Rooms, clock: FakeClock) -> None:
 # Moderation
 
 
-async def test_members_kick_and_disconnect(rooms: Rooms, clock: FakeClock) -> None:
+async def test_members_kick_and_disconnect(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         ada, away, bob = await come(server), await come(server), await come(server, "bob")
@@ -570,7 +572,7 @@ async def test_members_kick_and_disconnect(rooms: Rooms, clock: FakeClock) -> No
         assert (await come(server, **back.resume)).names[-1] == "session_lost"
 
 
-async def test_bans(rooms: Rooms, clock: FakeClock) -> None:
+async def test_bans(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -594,7 +596,7 @@ async def test_bans(rooms: Rooms, clock: FakeClock) -> None:
         assert (await come(server)).names == ["connected"]
 
 
-async def test_a_ban_while_away(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_ban_while_away(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -609,7 +611,7 @@ async def test_a_ban_while_away(rooms: Rooms, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("wire", FORMATS)
-async def test_a_client_is_asked_and_answers(rooms: Rooms, clock: FakeClock, wire: str) -> None:
+async def test_a_client_is_asked_and_answers(rooms: Rooms, clock: VirtualClock, wire: str) -> None:
     server = serve(rooms, clock)
     async with server.lifespan(), anyio.create_task_group() as tasks:
         client = await come(server, format_=FORMATS[wire])
@@ -645,7 +647,7 @@ def asked(client: Connected) -> int:
     return id_
 
 
-async def test_a_client_that_does_not_answer(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_client_that_does_not_answer(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan(), anyio.create_task_group() as tasks:
         client = await come(server)
@@ -658,7 +660,7 @@ async def test_a_client_that_does_not_answer(rooms: Rooms, clock: FakeClock) -> 
         server.sessions.acknowledged(client.socket, 1, ObjectArguments([]))  # too late
 
 
-async def test_a_client_that_is_lost_while_it_is_asked(rooms: Rooms, clock: FakeClock) -> None:
+async def test_a_client_that_is_lost_while_it_is_asked(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client = await come(server)
@@ -683,7 +685,7 @@ async def test_a_client_that_is_lost_while_it_is_asked(rooms: Rooms, clock: Fake
         assert again.names == ["connected", "recovered"]  # it is not asked again
 
 
-async def test_an_answer_that_does_not_fit(rooms: Rooms, clock: FakeClock) -> None:
+async def test_an_answer_that_does_not_fit(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan(), anyio.create_task_group() as tasks:
         client = await come(server)
@@ -706,7 +708,7 @@ async def test_an_answer_that_does_not_fit(rooms: Rooms, clock: FakeClock) -> No
 # In numbers
 
 
-async def test_statistics(rooms: Rooms, clock: FakeClock) -> None:
+async def test_statistics(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():
         client, other = await come(server), await come(server, "bob")
