@@ -9,7 +9,7 @@ from lbproto.testing.client import Client, connect
 from lbproto.testing.clock import START, VirtualClock, settle
 from lbproto.testing.codecs import Wire
 from lbproto.testing.line import Closed, Outgoing
-from lbproto.testing.serving import AnyToken, serve
+from lbproto.testing.serving import AnyToken, Serve, serve
 from lbproto.testing.transcript import Entry, Transcript
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ContractViolation",
     "Entry",
     "Outgoing",
+    "Serve",
     "Transcript",
     "VirtualClock",
     "Wire",

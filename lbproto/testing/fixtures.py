@@ -5,22 +5,17 @@ Tests marked `anyio` then run on asyncio in debug mode, on uvloop and on trio.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from lbproto.server import Server
 from lbproto.testing.clock import VirtualClock
+from lbproto.testing.serving import Serve
 from lbproto.testing.serving import serve as serve_plugins
 
-__all__ = ["Serve", "anyio_backend", "clock", "serve"]
-
-Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
-"""`lbproto.testing.serve`."""
+__all__ = ["anyio_backend", "clock", "serve"]
 
 
 def _where_installed(package: str) -> pytest.MarkDecorator:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,8 @@ Outgoing = Event | Mapping[str, Any]
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError)
 
 
-class Closed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Closed:
     """How a connection ended.
 
     Attributes:
@@ -260,7 +262,7 @@ class Line:
 
     def _end(self, direction: Direction, code: int, reason: str) -> None:
         self.closed = Closed(int(code), reason)
-        self._record(direction, "(closed)", self.closed._asdict())
+        self._record(direction, "(closed)", asdict(self.closed))
 
     # The record
 

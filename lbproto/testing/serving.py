@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 
 from lbproto.auth import Identity
 from lbproto.errors import Unauthorized
@@ -13,7 +13,7 @@ from lbproto.server import Server
 from lbproto.testing.clock import VirtualClock
 from lbproto.transport import Peer
 
-__all__ = ["AnyToken", "serve"]
+__all__ = ["AnyToken", "Serve", "serve"]
 
 
 class AnyToken:
@@ -35,3 +35,11 @@ async def serve(*plugins: Plugin, **options: Any) -> AsyncIterator[Server]:
     server = Server(plugins, **{"auth": AnyToken(), "clock": VirtualClock(), **options})
     async with server.lifespan():
         yield server
+
+
+class Serve(Protocol):
+    """What the fixture `serve` is: `serve`, on the test's clock."""
+
+    def __call__(self, *plugins: Plugin, **options: Any) -> AbstractAsyncContextManager[Server]:
+        """Run a server with these plugins; `options` are those of `Server`."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,20 @@ def test_ticker_shows_the_price_and_goes_on() -> None:
         assert {tick["event"] for tick in ticks} == {"tick"}
         first = ticks[0]["data"]["price"]
         assert [tick["data"]["price"] for tick in ticks] == [first, first + 1, first + 2]
+
+
+def test_the_ticker_passes_its_own_tests(tmp_path: Path) -> None:
+    for name in ("ticker.py", "test_ticker.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert "9 passed" in run.stdout, run.stdout + run.stderr
 
 
 def test_visits_are_counted_by_user_and_place() -> None:

@@ -16,8 +16,7 @@ from lbproto.messages import (
     UserLeftRoom,
     ValidationError,
 )
-from lbproto.testing import AnyToken, Client, Closed, VirtualClock, Wire, connect, settle
-from lbproto.testing.fixtures import Serve
+from lbproto.testing import AnyToken, Client, Closed, Serve, VirtualClock, Wire, connect, settle
 from lbproto.wire import Refused
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,7 @@ import pytest
 
 from lbproto import Context, Event, Model, Plugin, Server
 from lbproto.messages import Ping, Pong
-from lbproto.testing import ContractViolation, Wire, connect, settle
-from lbproto.testing.fixtures import Serve
+from lbproto.testing import ContractViolation, Serve, Wire, connect, settle
 from lbproto.transport import Frame
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbproto import Context, Event, Plugin
-from lbproto.testing import VirtualClock, Wire, connect
-from lbproto.testing.fixtures import Serve
+from lbproto.testing import Serve, VirtualClock, Wire, connect
 from lbproto.testing.transcript import Entry, Transcript
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,7 @@ from anyio.abc import TaskStatus
 
 import lbproto_market
 from lbproto import Clock
-from lbproto.testing import Client, VirtualClock, connect
-from lbproto.testing.fixtures import Serve
+from lbproto.testing import Client, Serve, VirtualClock, connect
 from lbproto_market import Sink, Trade, market
 
 

@@ -11,8 +11,7 @@ from anyio.abc import TaskStatus
 
 from lbproto import Clock, Event, Overloaded, Server, Target
 from lbproto.messages import Subscribe, Subscribed, ValidationError
-from lbproto.testing import AnyToken, Client, VirtualClock, connect
-from lbproto.testing.fixtures import Serve
+from lbproto.testing import AnyToken, Client, Serve, VirtualClock, connect
 from lbproto_market import (
     Candle,
     MarketChartInitialData,
