@@ -120,8 +120,6 @@ class _SocketIO:
                 return Heard("open", data=msgspec.json.decode(message[1:]))
             if message.startswith("2"):
                 return Heard("ping")
-            if message == "6":
-                return None
         return self._receive(message)
 
     def _packet(self, type_: int, data: Any, id_: int | None = None) -> list[Message]:

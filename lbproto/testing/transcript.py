@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +20,7 @@ _LAST = 20  # rows that a failure shows
 _WIDTH = 160  # characters of a row that it shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Entry:
     """One row.
 
@@ -117,16 +117,7 @@ class _StandIns:
 
     def entry(self, entry: Entry) -> Entry:
         offset = None if entry.offset is None else self._stand_in("offset", entry.offset)
-        return Entry(
-            time=entry.time,
-            direction=entry.direction,
-            event=entry.event,
-            data=self._value(entry.data),
-            offset=offset,
-            id=entry.id,
-            re=entry.re,
-            problem=entry.problem,
-        )
+        return replace(entry, data=self._value(entry.data), offset=offset)
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -11,10 +11,10 @@ import anyio
 import msgspec
 from msgspec import Raw
 
-from lbproto import Context, Event, Identity, Plugin, Server, Unauthorized
+from lbproto import Context, Event, Plugin, Server
 from lbproto.outbox import Outbox
 from lbproto.statistics import OutboxStatistics
-from lbproto.testing import VirtualClock
+from lbproto.testing import AnyToken, VirtualClock
 from lbproto.transport import Transport
 from lbproto.wire import (
     CLIENT_LEFT,
@@ -58,15 +58,6 @@ class Hello(Event):
 async def hello(ctx: Context, request: Hello) -> Hello:
     """A handler that is not defined where it is registered."""
     return request
-
-
-class AnyToken:
-    """Authentication for tests: a token is its user's id."""
-
-    async def authenticate(self, token: str, peer: Peer) -> Identity:
-        if not token:
-            raise Unauthorized("no token")
-        return Identity(token)
 
 
 class MemorySocket(Socket):

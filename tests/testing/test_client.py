@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from lbproto import Context, Event, Model, NotFound, Plugin, Server, UsageError
+from lbproto import (
+    Context,
+    Event,
+    Identity,
+    Model,
+    NotFound,
+    Overloaded,
+    Plugin,
+    Server,
+    UsageError,
+)
 from lbproto.messages import (
     Error,
     Subscribe,
@@ -17,7 +27,7 @@ from lbproto.messages import (
     ValidationError,
 )
 from lbproto.testing import AnyToken, Client, Closed, Serve, VirtualClock, Wire, connect, settle
-from lbproto.wire import Refused
+from lbproto.wire import Peer, Refused
 
 pytestmark = pytest.mark.anyio
 
@@ -281,6 +291,40 @@ async def test_without_recovery_every_connection_is_a_session(serve: Serve, wire
         await client.reconnect()
         assert not client.recovered
         assert client.sid != sid
+
+
+class Busy:
+    """An authenticator that has no time now."""
+
+    async def authenticate(self, token: str, peer: Peer) -> Identity:
+        raise Overloaded("not now")
+
+
+@wires
+async def test_a_server_that_has_no_time_lets_nobody_in(serve: Serve, wire: Wire) -> None:
+    async with serve(auth=Busy()) as server:
+        with pytest.raises(Refused, match="not now"):
+            async with connect(server, "ada", wire=wire):
+                pass
+
+
+@wires
+async def test_a_server_that_stops_takes_nobody(serve: Serve, wire: Wire) -> None:
+    async with serve() as server:
+        await server.close()
+        with pytest.raises(Overloaded, match="takes no new connections"):
+            async with connect(server, "ada", wire=wire):
+                pass
+
+
+async def test_a_client_that_is_far_ahead_is_read_from_in_order(
+    client: Client, server: Server
+) -> None:
+    count = server.settings.max_pending_requests * 2
+    for number in range(count):
+        client.emit(Greet(name=str(number), after=1))
+    answers = [await client.expect(Greeting, timeout=1) for _ in range(count)]
+    assert [answer.text for answer in answers] == [f"Hello {number}" for number in range(count)]
 
 
 async def test_a_server_that_does_not_run_says_so() -> None:
