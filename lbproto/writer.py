@@ -20,7 +20,7 @@ __all__ = ["Sink", "Writer"]
 
 logger = logging.getLogger(__name__)
 
-StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 class Sink(Protocol):

@@ -37,6 +37,8 @@ class WebSocketTransport(Transport):
         self.receiving: anyio.CancelScope | None = None
 
     async def send(self, frames: Sequence[Frame]) -> None:
+        # For a peer that is gone a server raises OSError where it keeps to ASGI, Granian a
+        # RuntimeError, hypercorn on trio a BusyResourceError if it closes while it sends.
         send = self._send
         for frame in frames:
             if frame.rendered is None:
@@ -46,7 +48,13 @@ class WebSocketTransport(Transport):
                     raise ConnectionResetError("the websocket has been closed")
                 try:
                     await send(event)
-                except RuntimeError as error:  # Granian's word for a peer that is gone
+                except RuntimeError as error:
+                    raise ConnectionResetError(str(error)) from error
+                except OSError:
+                    raise
+                except Exception as error:
+                    logger.warning("a websocket failed while sending, and is given up: %r", error)
+                    await self.close(CloseCode.INTERNAL_ERROR, "internal error")
                     raise ConnectionResetError(str(error)) from error
 
     async def close(self, code: CloseCode, reason: str) -> None:
@@ -59,8 +67,8 @@ class WebSocketTransport(Transport):
         told = reason.encode()[:_MAX_REASON].decode(errors="ignore")
         try:
             await self._send({"type": "websocket.close", "code": int(code), "reason": told})
-        except (OSError, RuntimeError) as error:
-            logger.debug("the peer was gone before it could be told: %s", error)
+        except Exception as error:  # noqa: BLE001 - every server has words of its own
+            logger.debug("the peer could not be told of the end: %r", error)
         finally:
             self._closing.set()
 

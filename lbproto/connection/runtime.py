@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -25,6 +26,8 @@ from lbproto.wire.settings import Settings
 from lbproto.writer import Writer
 
 __all__ = ["Runtime"]
+
+logger = logging.getLogger(__name__)
 
 _NOT_RUNNING = (
     "this lbproto server is not running. A mounted app's lifespan is never run by its host: "
@@ -82,14 +85,14 @@ class Runtime:
         return self._writer
 
     def start_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task that lives no longer than the server.
+        """Start a task that lives no longer than the server; if it fails, only that is logged.
 
         Raises:
             UsageError: the server does not run.
         """
         if self._tasks is None:
             raise UsageError(_NOT_RUNNING)
-        self._tasks.start_soon(work)
+        self._tasks.start_soon(_guarded, work)
 
     def check_running(self) -> None:
         """Raises `UsageError`, saying how to mend it, unless the server runs."""
@@ -116,7 +119,7 @@ class Runtime:
             raise UsageError("this lbproto server runs already: start it once per process")
         async with background_tasks() as tasks:
             self._tasks = tasks
-            self._writer = Writer(self.start_soon)
+            self._writer = Writer(tasks.start_soon)  # its end would be the end of everything
             tasks.start_soon(self._writer.run)
             tasks.start_soon(self.timers.run)
             self.accepting = True
@@ -163,6 +166,14 @@ class Runtime:
     def _lose_all(self) -> None:
         for connection in list(self.connections):
             connection.lost("server shutting down")
+
+
+async def _guarded(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """One connection's fault is not the server's end."""
+    try:
+        await work()
+    except Exception:
+        logger.exception("a task of a connection failed")
 
 
 def _close_when_idle(connections: Sequence[Connection]) -> None:

@@ -64,6 +64,23 @@ async def test_a_silent_peer_is_found_when_promised(clock: VirtualClock) -> None
         assert not runtime.engines
 
 
+async def test_a_transport_that_cannot_be_closed_ends_no_server(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(code: CloseCode, reason: str) -> None:
+        raise ExceptionGroup(f"cannot say {reason}", [ValueError(code)])
+
+    async with running(clock=clock) as runtime:
+        program, silent = await connected(runtime)
+        silent.transport.close = fail  # type: ignore[method-assign]
+        await clock.advance(45.0)
+        assert program.log[-1] == ("closed", "/", "ping timeout")
+        assert "a task of a connection failed" in caplog.text
+        _, client = await connected(runtime)
+        await clock.advance(25.0)
+        assert client.transport.take() == ["2"]
+
+
 async def test_an_answering_peer_is_asked_every_interval(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         _, client = await connected(runtime)

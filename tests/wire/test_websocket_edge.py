@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.asgi.websocket import WebSocketTransport
@@ -220,11 +221,40 @@ async def test_nobody_is_left_to_close_towards() -> None:
     assert wire.sent == []
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("closed already")])
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), RuntimeError("closed already"), trio.BusyResourceError("sending")]
+)
 async def test_a_close_towards_a_peer_that_is_gone_is_no_error(error: Exception) -> None:
     wire = Wire()
     wire.failure = error
     await WebSocketTransport(wire.send).close(CloseCode.NORMAL, "")
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("closed already")])
+async def test_a_peer_that_is_gone_is_no_fault(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire()
+    wire.failure = error
+    with pytest.raises(OSError, match=str(error)):
+        await WebSocketTransport(wire.send).send([frame_of(b"x")])
+    assert not caplog.records
+
+
+async def test_a_websocket_that_fails_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    # To go on would be a gap in what the client gets that nobody is told of.
+    async with running() as runtime, background_tasks() as tasks:
+        program = Program()
+        call = await websocket(engine_edge(runtime, program), tasks)
+        await call.say("40")
+        call.failure = trio.BusyResourceError("closing")
+        program.sockets["/"].emit("lost")
+        await settle()
+        assert call.done
+        assert call.error is None
+        assert program.log[-1] == ("closed", "/", "transport close")
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "BusyResourceError('closing')" in caplog.text
 
 
 @pytest.mark.parametrize("reason", ["x" * 200, "é" * 100, "x" + "😀" * 50])
