@@ -41,4 +41,5 @@ def test_a_page_shows_live_prices(serve: Serve, kind: str, chromium: str) -> Non
     protocol, greeting, echoed = seen["plain"]
     assert protocol == {"protocol": "lbproto.v1.json"}
     assert greeting["event"] == "connected"
+    assert echoed.pop("offset")
     assert echoed == {"event": "echoed", "data": {"text": "from a page", "times": 1}, "re": 1}

@@ -88,6 +88,8 @@ def test_stock_clients(counting: ServerProcess) -> None:
         check(finished["log"], first["id"])
 
 
+# python-engineio 4.15 does not close a websocket whose first packet never came.
+@pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
 @pytest.mark.anyio
 @pytest.mark.parametrize("transports", MODES, ids="-".join)
 async def test_python_socketio(
