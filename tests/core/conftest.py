@@ -1,0 +1,18 @@
+"""What tests of sessions are given."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproto.testing import VirtualClock
+from tests.core.sessions import Rooms
+
+
+@pytest.fixture
+def rooms() -> Rooms:
+    return Rooms()
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
