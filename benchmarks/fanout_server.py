@@ -17,6 +17,7 @@ from itertools import count
 import uvicorn
 
 from lbproto import Admission, Context, Event, Identity, Model, Plugin, Server, Unauthorized
+from lbproto.asgi.uvicorn import WebSocketProtocol
 from lbproto.wire import Peer
 
 
@@ -103,7 +104,7 @@ def main() -> None:
         server.asgi(),
         port=options.port,
         loop=options.loop,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         log_level="warning",
         backlog=4096,

@@ -49,10 +49,11 @@ class Frame:
         size: what it counts in a bounded queue, in bytes.
         overflow: what a full outbox does with it.
         key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
-        rendered: a place for the transport to keep its own form of it; made once, then shared.
+        rendered: its ASGI events, kept by the first transport that needs them for the others.
+        prepared: its WebSocket frames, likewise.
     """
 
-    __slots__ = ("key", "messages", "overflow", "rendered", "size")
+    __slots__ = ("key", "messages", "overflow", "prepared", "rendered", "size")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Frame:
         self.overflow = overflow
         self.key = key
         self.rendered: Any = None
+        self.prepared: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,12 @@ class Transport(Protocol):
 
     `send` is called by one task at a time, in the order of the frames. Where the peer reads slower
     than we write, `send` waits; the frames behind wait in the connection's bounded outbox.
+
+    Attributes:
+        ready: whether `write` may be called now.
     """
+
+    ready: bool = False
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send the frames in order; return when the transport has taken them.
@@ -97,6 +104,13 @@ class Transport(Protocol):
             OSError: the peer is gone; the connection is then closed without a further word.
         """
         ...
+
+    def write(self, data: bytes) -> None:
+        """Write whole WebSocket frames without waiting, where the transport is `ready` for that.
+
+        It stays ready until the peer turns out to be slow; what has been written is sent anyway.
+        """
+        raise RuntimeError(f"no way to write {len(data)} bytes without waiting")
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """Close towards the peer; idempotent; never raises for a peer that is gone already.

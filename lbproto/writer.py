@@ -29,6 +29,10 @@ class Sink(Protocol):
     writing: bool
     """Whether a task is sending for it now; kept by the writer."""
 
+    def flush_nowait(self) -> bool:
+        """Send everything that is queued, if that takes no waiting; else return False."""
+        ...
+
     async def flush(self) -> None:
         """Send everything that is queued, also what is queued meanwhile."""
         ...
@@ -70,6 +74,8 @@ class Writer:
         for sink in self._sinks:
             if sink.writing:
                 continue  # whoever is at it takes what came since
+            if sink.flush_nowait():
+                continue
             sink.writing = True
             try:
                 await sink.flush()

@@ -26,6 +26,10 @@ STOP_SECONDS = 60
 _COMMANDS = {
     "uvicorn-uvloop": ("uvicorn", "{app}", "--port", "{port}", "--loop", "uvloop"),
     "uvicorn-asyncio": ("uvicorn", "{app}", "--port", "{port}", "--loop", "asyncio"),
+    "uvicorn-direct": (
+        *("uvicorn", "{app}", "--port", "{port}", "--loop", "uvloop"),
+        *("--ws", "lbproto.asgi.uvicorn:WebSocketProtocol"),
+    ),
     "hypercorn-asyncio": ("hypercorn", "{app}", "-b", "127.0.0.1:{port}"),
     "hypercorn-trio": ("hypercorn", "{app}", "-b", "127.0.0.1:{port}", "-k", "trio"),
     "granian": ("granian", "{app}", "--port", "{port}", "--interface", "asgi"),

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.polling import is_over, poll, post
 from lbproto.asgi.scope import deny, peer_of, refusal_headers
 from lbproto.asgi.types import Receive, Scope, Send
@@ -121,7 +122,7 @@ class EngineEndpoint:
             return
         await receive()
         await send({"type": "websocket.accept"})
-        transport = WebSocketTransport(send)
+        transport, receive = open_websocket(scope, receive, send)
         if polling is None:
             connection = EngineConnection(self._runtime, peer, self._open_handler, transport)
         elif polling.polls is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.scope import deny, peer_of
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport
+from lbproto.asgi.websocket import WebSocketReader
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.transport import Peer
@@ -46,7 +47,7 @@ class PlainEndpoint:
         agreed = next((name for name in offered if name in SUBPROTOCOLS), None)
         await receive()
         await send({"type": "websocket.accept", "subprotocol": agreed})
-        transport = WebSocketTransport(send)
+        transport, receive = open_websocket(scope, receive, send)
         connection = PlainConnection(
             self._runtime,
             peer,

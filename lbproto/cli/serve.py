@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from lbproto import Server
+from lbproto.asgi.uvicorn import WebSocketProtocol
 from lbproto.cli.draining import drain
 from lbproto.cli.failure import Failure
 from lbproto.cli.loading import Target
@@ -122,6 +123,7 @@ def serve(
         lifespan="off",
         log_config=None,
         access_log=False,
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
     )
     if target.server is not None:

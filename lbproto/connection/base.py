@@ -23,6 +23,7 @@ from lbproto.outbox import Outbox
 from lbproto.transport import TOO_SLOW, CloseCode, Frame, Message, Peer, Transport
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import ProtocolError
+from lbproto.wire.websocket import joined
 
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 Work = Callable[[], Awaitable[None]]
 
 
+_AT_ONCE = 65_536  # bytes sent without looking whether the peer takes them
 _MAX_UTF8 = 4  # bytes a character takes
 
 
@@ -191,6 +193,25 @@ class Connection(ABC):
     def push(self, frame: Frame) -> int:
         """Queue a frame; see `Outbox.push`."""
         return self.outbox.push(frame)
+
+    def flush_nowait(self) -> bool:
+        """Send what is queued, if that takes no waiting and nothing else is due.
+
+        Returns:
+            False where it has to be `flush`ed.
+        """
+        outbox, transport = self.outbox, self.transport
+        if (
+            not transport.ready
+            or outbox.queued_bytes > _AT_ONCE
+            or outbox.dropped > self._told_dropped
+            or self._close_after_flush is not None
+        ):
+            return False
+        transport.write(joined(outbox.take()))
+        if self._drained is not None:
+            self._tell_drained()
+        return True
 
     async def flush(self) -> None:
         """Send what is queued, and close if that is due. Called by the writer only."""

@@ -60,13 +60,13 @@ def server(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     return serve(APP, request.param)
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 def main_server(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     """The test app on asyncio and on trio."""
     return serve(APP, request.param)
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 def brisk_server(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     """The same with quick heartbeats."""
     return serve("tests.e2e.app:brisk", request.param)

@@ -20,7 +20,7 @@ def chromium(node: None) -> str:
     return found
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 def test_a_page_shows_live_prices(serve: Serve, kind: str, chromium: str) -> None:
     server = serve(APP, kind)
     seen: dict[str, list[Any]] = {}

@@ -33,7 +33,7 @@ MAX_PAYLOAD = 1_000_000
 POLLING = {"EIO": "4", "transport": "polling"}
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 async def server(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[ServerProcess]:
     """A server that has to be all the same after each of these tests."""
     attacked = serve(APP, request.param)

@@ -34,14 +34,14 @@ async def _guarded(server: ServerProcess) -> AsyncIterator[ServerProcess]:
     await still_serving(server, pid)
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 async def server(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[ServerProcess]:
     """A server that has to be all the same after each of these tests."""
     async for guarded in _guarded(serve(APP, request.param)):
         yield guarded
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 async def strict(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[ServerProcess]:
     """The same, with deadlines of a second."""
     async for guarded in _guarded(serve("tests.e2e.app:strict", request.param)):
@@ -211,7 +211,7 @@ async def test_a_client_that_never_polls(server: ServerProcess) -> None:
         await http.post("/socket.io/", params=params, content=body)
         await until_state(server, lambda state: state["rooms"] > before["rooms"])
         await _flood_the_room(server, "flood:polls")
-        after = await until_state(server, lambda state: state["engines"] == before["engines"])
+        after = await until_state(server, lambda state: state["engines"] <= before["engines"])
         assert after["rss"] - before["rss"] < 48 * MEGABYTE
         gone = await http.get("/socket.io/", params=params)
         assert (gone.status_code, gone.json()["code"]) == (400, 1)

@@ -63,7 +63,7 @@ async def _upgraded(server: ServerProcess, number: int, http: httpx.AsyncClient)
         await client.until('42["subscribed"')
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 async def test_hundreds_of_clients_come_and_go(serve: Serve, kind: str) -> None:
     server = serve("tests.e2e.app:strict", kind)
 

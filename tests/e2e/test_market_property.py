@@ -79,7 +79,7 @@ async def _halt(server: ServerProcess, halted: bool) -> None:
         assert (await client.call("halt", {"halted": halted}))["event"] == "halted"
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 @given(
     st.lists(
         st.tuples(

@@ -85,7 +85,7 @@ async def test_events_before_the_token(main_server: ServerProcess) -> None:
         assert "authenticate first" in (await _refused(client))["data"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio", "granian"])
+@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio", "granian"])
 async def test_no_token_in_time(serve: Serve, kind: str) -> None:
     server = serve("tests.e2e.app:strict", kind)
     async with PlainClient.connecting(server, None) as client:

@@ -31,7 +31,7 @@ SUBSCRIBED = [*ROOMS, SPARED]
 Log = list[tuple[str, int]]
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 def counting(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     return serve(APP, request.param)
 

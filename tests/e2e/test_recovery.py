@@ -22,7 +22,7 @@ node = pytest.mark.usefixtures("node")
 each_transport = pytest.mark.parametrize("transport", ["websocket", "polling"])
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 def still(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     """A server whose clock stands still, as far as hours are concerned, until a client moves it."""
     return serve("tests.e2e.counting:still", request.param)

@@ -19,7 +19,7 @@ HASTY = {"reconnectionDelay": 20, "reconnectionDelayMax": 100}
 TOKEN = {"auth": {"token": "Bearer token-0"}}
 
 
-@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 @pytest.mark.parametrize("parser", [{}, {"parser": "msgpack"}], ids=["json", "msgpack"])
 @pytest.mark.parametrize(
     ("with_id", "served"),

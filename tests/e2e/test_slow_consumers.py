@@ -29,7 +29,7 @@ ENOUGH = 400  # events of that size: more than the kernel, the web server and th
 NOT_READING: dict[str, Any] = {"max_queue": 1, "compression": None}
 
 
-@pytest.fixture(params=["uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(params=["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 def server(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
     return serve("tests.e2e.slow:app", request.param)
 

@@ -13,7 +13,10 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is no fa
 settings.load_profile("unhurried")
 
 
-@pytest.fixture(scope="session", params=["uvicorn-asyncio", "uvicorn-uvloop", "hypercorn-trio"])
+@pytest.fixture(
+    scope="session",
+    params=["uvicorn-asyncio", "uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"],
+)
 def server_address(request: pytest.FixtureRequest) -> Iterator[str]:
     """Host and port of a server of `tests.wire.apps`."""
     with serving("tests.wire.apps:app", request.param) as server:

@@ -36,6 +36,9 @@ class Line:
         self._queue.extend(texts)
         self._writer.mark(self)
 
+    def flush_nowait(self) -> bool:
+        return False
+
     async def flush(self) -> None:
         self.flushes += 1
         while self._queue:

@@ -1,0 +1,165 @@
+"""Websockets by a server that offers more than ASGI: frames written as they are, no task switches.
+
+A server's frames are not masked, so an event for a thousand clients is one byte string; ASGI has
+each of them framed anew. And ASGI hands over one message per wake-up of a task, where the server
+could call us with each. `lbproto.asgi.uvicorn` offers both, as an extension of the scope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Protocol
+
+from lbproto.asgi.types import Receive, Scope, Send
+from lbproto.asgi.websocket import WebSocketTransport
+from lbproto.transport import CloseCode, Frame, Message
+from lbproto.wire.websocket import prepared
+
+__all__ = [
+    "EXTENSION",
+    "Direct",
+    "DirectTransport",
+    "Listener",
+    "open_websocket",
+]
+
+EXTENSION = "lbproto.direct"
+
+_MAX_UNREAD = 32  # messages told and not received yet, before reading pauses
+
+
+class Listener(Protocol):
+    """Who is told what happens to a websocket, in place of ASGI's `receive`."""
+
+    def message(self, message: Message) -> None:
+        """The peer has sent a message."""
+        ...
+
+    def closed(self, code: int) -> None:
+        """It is over: the peer has closed it with this code, or is gone (1006)."""
+        ...
+
+    def paused(self) -> None:
+        """The peer reads slower than we write: write nothing until `resumed`."""
+        ...
+
+    def resumed(self) -> None:
+        """Write again."""
+        ...
+
+
+class Direct(Protocol):
+    """A server's own way to one websocket; the extension's value in the scope."""
+
+    def write(self, data: bytes) -> None:
+        """Write frames; never waits."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """From here on tell `listener` everything, beginning with what nobody has received yet."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Read nothing more for now; what has been read already may still be told."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        ...
+
+
+def open_websocket(
+    scope: Scope, receive: Receive, send: Send
+) -> tuple[WebSocketTransport, Receive]:
+    """The best ways out of and into a websocket that its server offers, once it is accepted."""
+    direct: Direct | None = scope.get("extensions", {}).get(EXTENSION)
+    if direct is None:
+        return WebSocketTransport(send), receive
+    transport = DirectTransport(send, direct)
+    return transport, transport.receive
+
+
+class DirectTransport(WebSocketTransport):
+    """Writes frames that were encoded once; is told messages, and hands them out by `receive`."""
+
+    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "_write", "ready")
+
+    def __init__(self, send: Send, direct: Direct) -> None:
+        super().__init__(send)
+        self._direct = direct
+        self._write = direct.write
+        self._events: deque[MutableMapping[str, Any]] = deque()
+        self._reads = True
+        self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
+        self._resumed: asyncio.Future[None] | None = None  # what `send` waits by
+        self.ready = True
+        direct.listen(self)
+
+    # Outbound
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._write(data)
+        except RuntimeError:
+            self.lost()  # uvloop's word for a peer that is gone; `closed` follows
+
+    async def send(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            while self._open and not self.ready:
+                if self._resumed is None or self._resumed.done():
+                    self._resumed = asyncio.get_running_loop().create_future()
+                await asyncio.shield(self._resumed)
+            if not self._open:
+                raise ConnectionResetError("the websocket has been closed")
+            self.write(prepared(frame))
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        self._end()
+        await super().close(code, reason)
+
+    def lost(self) -> None:
+        super().lost()
+        self._end()
+
+    def _end(self) -> None:
+        self.ready = False
+        _settle(self._resumed)
+
+    def paused(self) -> None:
+        self.ready = False
+
+    def resumed(self) -> None:
+        self.ready = self._open
+        _settle(self._resumed)
+
+    # Inbound
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next of ASGI's events."""
+        while not self._events:
+            if not self._reads:
+                self._reads = True
+                self._direct.resume_reading()
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        return self._events.popleft()
+
+    def message(self, message: Message) -> None:
+        kind = "text" if isinstance(message, str) else "bytes"
+        self._events.append({"type": "websocket.receive", kind: message})
+        _settle(self._wake)
+        if self._reads and len(self._events) >= _MAX_UNREAD:
+            self._reads = False
+            self._direct.pause_reading()
+
+    def closed(self, code: int) -> None:
+        self._events.append({"type": "websocket.disconnect", "code": code})
+        _settle(self._wake)
+        self._end()
+
+
+def _settle(future: asyncio.Future[Any] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

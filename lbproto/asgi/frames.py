@@ -1,0 +1,113 @@
+"""The WebSocket frames that nearly all traffic consists of, RFC 6455 section 5.2. Pure.
+
+Theory of operation. A stream of client frames is cut into whole frames. Those that carry a whole
+text or binary message are unmasked here; every other one (a control frame, a part of a fragmented
+message, one with an extension's bits) is handed out as it came, for a complete parser that sees
+those only. A frame is whole in itself, so the complete parser never misses the others; but once
+one breaks the rules, or announces more than a message may have, it is given everything from there,
+and refuses it in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from lbproto.wire.websocket import message_frame
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - where there is no wheel for the platform
+    from websockets.utils import apply_mask
+
+__all__ = ["BINARY", "COMPLETE", "TEXT", "FrameSplitter", "frame_again"]
+
+COMPLETE, TEXT, BINARY = 0, 1, 2  # the latter two are opcodes
+
+_FIN = 0x80
+_MASKED = 0x80
+_LENGTH = 0x7F
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+_OPCODE = 0x0F
+_CONTROL = 0x08
+_MAX_CONTROL = 125  # bytes that a control frame may carry
+_SHORTEST = 6  # bytes: the header of a masked frame with up to 125 bytes
+_WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
+# Those of a client without extensions: a control frame is never a fragment.
+_FIRST_BYTES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
+
+
+class FrameSplitter:
+    """Cuts what a client sends into messages, and frames for a complete parser.
+
+    Args:
+        max_size: bytes that a message may have.
+    """
+
+    __slots__ = ("_broken", "_fragmented", "_max_size", "_missing", "_rest")
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._rest = bytearray()
+        self._missing = 0  # bytes that the frame begun in `_rest` needs at least
+        self._fragmented = False  # a message has begun whose end is in a later frame
+        self._broken = False  # everything goes to the complete parser
+
+    def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """The frames that this completes.
+
+        Yields:
+            `TEXT` or `BINARY` and the payload of a message, which may not be UTF-8 even in a text;
+            `COMPLETE` and bytes for the complete parser.
+        """
+        buffer: bytes | bytearray = data
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._missing:
+                return  # so that a large frame in many small pieces is not looked at for each
+            buffer, self._rest = self._rest, bytearray()
+        self._missing = 0
+        position = 0 if self._broken else (yield from self._scan(buffer))
+        if position < len(buffer):
+            if self._broken:
+                yield COMPLETE, bytes(buffer[position:])
+            else:
+                self._rest = bytearray(buffer[position:])
+
+    def _scan(self, buffer: bytes | bytearray) -> Generator[tuple[int, bytes], None, int]:
+        """The whole frames in the buffer; returns where the first that is not whole begins."""
+        position, end = 0, len(buffer)
+        while end - position >= 2:
+            first, second = buffer[position], buffer[position + 1]
+            length = second & _LENGTH
+            header = _SHORTEST
+            if length >= _TWO_BYTES:
+                header += 2 if length == _TWO_BYTES else 8
+                if end - position < header:
+                    return position
+                length = int.from_bytes(buffer[position + 2 : position + header - 4])
+            if not second & _MASKED or first not in _FIRST_BYTES or length > self._most(first):
+                self._broken = True
+                return position
+            start = position + header
+            stop = start + length
+            if stop > end:
+                self._missing = stop - position
+                return position
+            if first in _WHOLE and not self._fragmented:
+                yield first & _OPCODE, apply_mask(buffer[start:stop], buffer[start - 4 : start])
+            else:
+                if first & _OPCODE < _CONTROL:
+                    self._fragmented = not first & _FIN
+                yield COMPLETE, bytes(buffer[position:stop])
+            position = stop
+        return position
+
+    def _most(self, first: int) -> int:
+        """Bytes that a frame with this first byte may carry."""
+        return _MAX_CONTROL if first & _CONTROL else self._max_size
+
+
+def frame_again(opcode: int, payload: bytes) -> bytes:
+    """A client's frame of a whole message, masked by zeros: for the complete parser after all."""
+    header = message_frame(payload)[: -len(payload) or None]
+    return bytes((_FIN | opcode, header[1] | _MASKED)) + header[2:] + bytes(4) + payload

@@ -1,0 +1,147 @@
+"""A WebSocket protocol for uvicorn that offers lbproto its own way in and out.
+
+    uvicorn app:app --ws lbproto.asgi.uvicorn:WebSocketProtocol
+
+Everything an ASGI app may do works as with uvicorn's own class, which this one extends; beside it
+lbproto writes frames that were encoded once, and reads without a pause and a wake-up per message
+(`lbproto.asgi.direct`). Whatever this needs of uvicorn's internals is in this file. Where a
+version of uvicorn lacks it, the app is served as ASGI has it, and the log says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from lbproto.asgi.direct import EXTENSION, Listener
+from lbproto.asgi.frames import COMPLETE, TEXT, FrameSplitter, frame_again
+
+__all__ = ["WebSocketProtocol"]
+
+logger = logging.getLogger(__name__)
+
+_NEEDED = frozenset(
+    {
+        "close_sent",
+        "config",
+        "queue",
+        "read_paused",
+        "scope",
+        "send_receive_event_to_app",
+        "transport",
+    }
+)
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One websocket. Arguments and attributes are uvicorn's."""
+
+    _direct: _Direct | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        missing = sorted(name for name in _NEEDED if not hasattr(self, name))
+        if missing == ["scope"] or (not missing and self.close_sent):
+            return  # refused
+        if missing:
+            logger.warning("not the fast lane: uvicorn's websockets have no %s", ", ".join(missing))
+            return
+        self._direct = _Direct(self)
+        extensions: Any = self.scope["extensions"]
+        extensions[EXTENSION] = self._direct  # the app's task has not begun yet
+
+    def data_received(self, data: bytes) -> None:
+        if self._direct is None:
+            super().data_received(data)
+        else:
+            self._direct.data_received(data)
+
+    def parse(self, frame: bytes) -> None:
+        """Have uvicorn's complete parser take a frame, and do what follows from it."""
+        super().data_received(frame)
+
+    def send_receive_event_to_app(self) -> None:
+        super().send_receive_event_to_app()
+        if self._direct is not None and self._direct.listener is not None:
+            self.resume_reading()  # nobody calls `receive`, which would do it
+
+    def resume_reading(self) -> None:
+        """Undo uvicorn's pause after each message."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._direct is not None and self._direct.listener is not None:
+            self._direct.listener.paused()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._direct is not None and self._direct.listener is not None:
+            self._direct.listener.resumed()
+
+
+class _Direct:
+    """What the app is offered: see `lbproto.asgi.direct.Direct`."""
+
+    __slots__ = ("_protocol", "_splitter", "listener", "write")
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        self._protocol = protocol
+        self._splitter = FrameSplitter(protocol.config.ws_max_size)
+        self.write = protocol.transport.write
+        self.listener: Listener | None = None
+
+    def listen(self, listener: Listener) -> None:
+        self.listener = listener
+        waiting = self._protocol.queue
+        told = self._protocol.queue = _Told(listener)
+        while not waiting.empty():
+            told.put_nowait(waiting.get_nowait())
+        self._protocol.resume_reading()
+
+    def pause_reading(self) -> None:
+        if not self._protocol.transport.is_closing():
+            self._protocol.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._protocol.transport.is_closing():
+            self._protocol.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        protocol, listener = self._protocol, self.listener
+        for opcode, payload in self._splitter.split(data):
+            if opcode == COMPLETE:
+                protocol.parse(payload)
+            elif listener is not None and not protocol.close_sent:
+                try:
+                    listener.message(payload.decode() if opcode == TEXT else payload)
+                except UnicodeDecodeError:
+                    protocol.parse(frame_again(opcode, payload))
+            else:
+                protocol.parse(frame_again(opcode, payload))
+
+
+class _Told(asyncio.Queue[Any]):
+    """Takes the place of uvicorn's queue of events: nobody waits for them, the listener is told."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+        self._over = False
+
+    def put_nowait(self, item: Mapping[str, Any]) -> None:
+        if self._over:
+            return
+        if item["type"] == "websocket.disconnect":
+            self._over = True
+            self._listener.closed(item["code"])
+        elif item["type"] == "websocket.receive":
+            message = item.get("text")
+            self._listener.message(item["bytes"] if message is None else message)

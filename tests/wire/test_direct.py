@@ -1,0 +1,190 @@
+"""A server's own way in and out of a websocket: pauses, what is read, and its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproto.asgi.direct import EXTENSION, DirectTransport, Listener, open_websocket
+from lbproto.tasks import background_tasks
+from lbproto.testing import settle
+from lbproto.transport import CloseCode, Message
+from lbproto.wire.formats import frame_of
+from lbproto.wire.websocket import message_frame
+from tests.wire.asgi import websocket
+from tests.wire.kit import Program, engine_edge, running
+
+pytestmark = [
+    pytest.mark.anyio,
+    # No other loop has a server that offers it.
+    pytest.mark.parametrize("anyio_backend", ["asyncio"]),
+]
+
+
+class MemoryDirect:
+    """What a server offers, in memory.
+
+    Attributes:
+        written: what has been written.
+        reading: whether it reads.
+        failure: raised by the next `write`.
+    """
+
+    def __init__(self, *unread: Message) -> None:
+        self.written = b""
+        self.reading = True
+        self.failure: Exception | None = None
+        self.peer: Listener
+        self._unread = unread
+
+    def write(self, data: bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.written += data
+
+    def listen(self, listener: Listener) -> None:
+        self.peer = listener
+        for message in self._unread:
+            listener.message(message)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def take(self) -> bytes:
+        taken, self.written = self.written, b""
+        return taken
+
+
+async def nothing() -> dict[str, object]:
+    raise AssertionError("nobody receives by ASGI")
+
+
+async def swallow(event: object) -> None:
+    """An ASGI `send`."""
+
+
+def opened(direct: MemoryDirect) -> DirectTransport:
+    scope = {"extensions": {EXTENSION: direct}}
+    transport, receive = open_websocket(scope, nothing, swallow)
+    assert isinstance(transport, DirectTransport)
+    assert receive == transport.receive
+    return transport
+
+
+async def test_a_server_without_it_is_served_by_asgi() -> None:
+    transport, receive = open_websocket({}, nothing, swallow)
+    assert not transport.ready
+    assert receive is nothing
+    with pytest.raises(RuntimeError, match="without waiting"):
+        transport.write(b"x")
+
+
+async def test_frames_are_prepared_once_for_all() -> None:
+    first, second = MemoryDirect(), MemoryDirect()
+    frame = frame_of(b"text", (b"attached",))
+    for direct in (first, second):
+        await opened(direct).send([frame])
+        assert direct.take() == message_frame("text") + message_frame(b"attached")
+    prepared = frame.prepared
+    await opened(first).send([frame])
+    assert frame.prepared is prepared
+
+
+async def test_a_slow_peer_is_waited_for() -> None:
+    direct = MemoryDirect()
+    transport = opened(direct)
+    async with background_tasks() as tasks:
+        direct.peer.paused()
+        assert not transport.ready
+        tasks.start_soon(transport.send, [frame_of(b"1"), frame_of(b"2")])
+        await settle()
+        assert direct.take() == b""
+        direct.peer.resumed()
+        await settle()
+        assert direct.take() == message_frame("1") + message_frame("2")
+        assert transport.ready
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_whoever_waits_for_a_slow_peer_learns_of_the_end(*, lost: bool) -> None:
+    direct = MemoryDirect()
+    transport = opened(direct)
+    failures: list[str] = []
+
+    async def send() -> None:
+        with pytest.raises(OSError, match="closed") as caught:
+            await transport.send([frame_of(b"1")])
+        failures.append(str(caught.value))
+
+    async with background_tasks() as tasks:
+        direct.peer.paused()
+        tasks.start_soon(send)
+        await settle()
+        if lost:
+            transport.lost()
+        else:
+            await transport.close(CloseCode.SLOW_CONSUMER, "too slow")
+        await settle()
+        assert failures
+        direct.peer.resumed()
+        assert not transport.ready
+        assert direct.take() == b""
+
+
+async def test_a_peer_that_is_gone_before_the_server_says_so() -> None:
+    direct = MemoryDirect()
+    transport = opened(direct)
+    direct.failure = RuntimeError("the handler is closed")
+    transport.write(b"x")
+    assert not transport.ready
+    with pytest.raises(OSError, match="closed"):
+        await transport.send([frame_of(b"1")])
+
+
+async def test_what_comes_is_received_in_order() -> None:
+    direct = MemoryDirect("early")
+    transport = opened(direct)
+    direct.peer.message("text")
+    direct.peer.message(b"bytes")
+    direct.peer.closed(4000)
+    assert [await transport.receive() for _ in range(4)] == [
+        {"type": "websocket.receive", "text": "early"},
+        {"type": "websocket.receive", "text": "text"},
+        {"type": "websocket.receive", "bytes": b"bytes"},
+        {"type": "websocket.disconnect", "code": 4000},
+    ]
+
+
+async def test_reading_pauses_while_nobody_receives() -> None:
+    direct = MemoryDirect()
+    transport = opened(direct)
+    told = 0
+    while direct.reading:
+        direct.peer.message(str(told))
+        told += 1
+    assert told == 32
+    assert [(await transport.receive())["text"] for _ in range(told)] == [
+        str(number) for number in range(told)
+    ]
+    assert not direct.reading
+    async with background_tasks() as tasks:
+        tasks.start_soon(transport.receive)
+        await settle()
+        assert direct.reading
+
+
+async def test_a_connection_by_it() -> None:
+    async with running() as runtime, background_tasks() as tasks:
+        program, direct = Program(), MemoryDirect()
+        call = await websocket(engine_edge(runtime, program), tasks, extensions={EXTENSION: direct})
+        assert direct.take().startswith(b"\x81k0{")  # the handshake, as a frame
+        direct.peer.message("40")
+        direct.peer.message('42["echo",1]')
+        await settle()
+        assert direct.take().endswith(message_frame('42["echo",1]'))
+        direct.peer.closed(1000)
+        await settle()
+        assert program.log[-1] == ("closed", "/", "transport close")
+        assert call.done
