@@ -8,7 +8,7 @@ kept in the log for those who have lost their connection.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import anyio
@@ -171,10 +171,15 @@ class Hub:
         frames = entry.frames
         outcomes: dict[int, int] = {}
         matched = 0
-        members: Iterable[Member] = room.members
+        room.step_in()
         if except_:
-            members = [member for member in members if member.sid not in except_]
-        for member in members:
+            room.step_out(except_)
+        alone = [member for member in room.alone if member.sid not in except_]
+        for format_, group in room.groups.items():
+            if group.lines:
+                matched += len(group.lines)
+                group.push(self._encode(entry, emission, format_))
+        for member in alone:
             matched += 1
             frame = frames.get(member.format)
             if frame is None:

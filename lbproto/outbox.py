@@ -39,6 +39,7 @@ class Outbox:
 
     Attributes:
         dropped: frames lost to a full outbox so far.
+        filled: whether something was queued since the last `take`.
         conflated: frames that a newer one of the same key has replaced so far.
     """
 
@@ -51,11 +52,11 @@ class Outbox:
         "_max_bytes",
         "_max_frames",
         "_overflowed",
-        "_signalled",
         "_vacant",
         "closed",
         "conflated",
         "dropped",
+        "filled",
     )
 
     def __init__(
@@ -74,7 +75,7 @@ class Outbox:
         self._bytes = 0
         self._latest: dict[Hashable, int] | None = None  # conflation key -> index in _frames
         self._droppable: deque[int] | None = None  # indices in _frames, oldest first
-        self._signalled = False
+        self.filled = False
         self.closed = False
         self.dropped = 0
         self.conflated = 0
@@ -107,15 +108,15 @@ class Outbox:
             return self._push_by_policy(frame)
         self._bytes = size
         self._frames.append(frame)
-        if not self._signalled:
-            self._signalled = True
+        if not self.filled:
+            self.filled = True
             self._filled()
         return 0
 
     def take(self) -> list[Frame]:
         """All queued frames in order; the outbox is empty after it."""
         frames = self._frames
-        self._signalled = False
+        self.filled = False
         if not frames:
             return frames  # type: ignore[return-value]  # an empty list holds no None
         self._frames = []
@@ -211,6 +212,6 @@ class Outbox:
             self._droppable.append(index)
         self._frames.append(frame)
         self._bytes += frame.size
-        if not self._signalled:
-            self._signalled = True
+        if not self.filled:
+            self.filled = True
             self._filled()

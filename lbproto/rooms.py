@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lbproto.log import Entry, Lane, Log
 from lbproto.outbox import Outcome
 from lbproto.transport import Frame
+from lbproto.turn import Group, Line, Turn, in_step, step_out
 from lbproto.wire.formats import WireFormat
 
 __all__ = ["Hold", "Member", "Room", "Rooms"]
 
+_FEW = 4  # members for whom it is not worth to be sent to together
 _MAX_PAST = 256  # stays that a session is remembered to have had
 
 
@@ -36,6 +38,11 @@ class Member(Protocol):
         ...
 
     @property
+    def line(self) -> Line | None:
+        """Its connection, where that may be sent to with others."""
+        ...
+
+    @property
     def lane(self) -> Lane:
         """What is sent to it alone."""
         ...
@@ -49,7 +56,7 @@ class Hold:
     meanwhile is found in the log.
     """
 
-    __slots__ = ("_mark", "_member", "_rooms", "format", "lane", "name", "sid")
+    __slots__ = ("_mark", "_member", "_rooms", "format", "lane", "line", "name", "sid")
 
     def __init__(self, rooms: Rooms, name: str, member: Member) -> None:
         self._rooms = rooms
@@ -59,6 +66,7 @@ class Hold:
         self.sid: str = member.sid
         self.format: WireFormat = member.format
         self.lane: Lane = member.lane
+        self.line: Line | None = None
 
     def push(self, frame: Frame) -> int:  # noqa: ARG002 - the signature of a push
         """Leave the frame to the log."""
@@ -83,20 +91,68 @@ class Hold:
 class Room:
     """One room's sessions on this node.
 
+    Args:
+        turn: what is sent to many at once.
+
     Attributes:
         members: those an event is delivered to, in the order they came; for some it is their hold.
+        alone: those of them that are sent to by themselves.
+        groups: the others, by wire format.
         held: those with a hold; not all of them are in the room yet.
         count: how many sessions are in the room and count there.
         lane: what was sent to it.
     """
 
-    __slots__ = ("count", "held", "lane", "members")
+    __slots__ = ("_turn", "alone", "count", "groups", "held", "lane", "members")
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
         self.members: dict[Member, None] = {}
+        self.alone: dict[Member, None] = {}
+        self.groups: dict[WireFormat, Group] = {}
         self.held: dict[Member, Hold] = {}
         self.count = 0
         self.lane = Lane()
+
+    def enter(self, member: Member) -> None:
+        """Deliver to a member from now on."""
+        self.members[member] = self.alone[member] = None
+
+    def leave(self, member: Member) -> None:
+        """Deliver to it no more; what was sent before still reaches it."""
+        if member not in self.alone and member.line is not None:
+            step_out(member.line)
+        del self.members[member], self.alone[member]
+
+    def step_in(self) -> None:
+        """Have those sent to together that can be: before anything is sent to the groups."""
+        if len(self.members) < _FEW:
+            return
+        if any(group.full for group in self.groups.values()):
+            self._turn.write()
+        for member in list(self.alone):
+            line = member.line
+            if (
+                line is not None
+                and in_step(line)
+                and self._group(member.format).step_in(line, member)
+            ):
+                del self.alone[member]
+
+    def step_out(self, sids: Collection[str]) -> None:
+        """Have the sessions of these ids sent to by themselves."""
+        for group in self.groups.values():
+            for line in [line for line, member in group.lines.items() if member.sid in sids]:
+                step_out(line)
+
+    def _group(self, format_: WireFormat) -> Group:
+        group = self.groups.get(format_)
+        if group is None:
+            group = self.groups[format_] = Group(self._turn, self._stepped_out)
+        return group
+
+    def _stepped_out(self, member: Any) -> None:
+        self.alone[member] = None
 
 
 class _Stay(NamedTuple):
@@ -113,9 +169,11 @@ class Rooms:
     Args:
         log: what is sent to them.
         max_held: how many events a hold may leave to the log.
+        turn: what is sent to many at once.
     """
 
-    def __init__(self, log: Log, max_held: int = 4_096) -> None:
+    def __init__(self, log: Log, max_held: int = 4_096, turn: Turn | None = None) -> None:
+        self._turn = Turn() if turn is None else turn
         self.max_held = max_held
         self._log = log
         self._rooms: dict[str, Room] = {}
@@ -154,7 +212,7 @@ class Rooms:
 
     def hold(self, name: str, member: Member) -> Hold:
         """Be ready to keep the room's events for a session that is in it, or about to be."""
-        room = self._rooms.setdefault(name, Room())
+        room = self._room(name)
         hold = room.held[member] = Hold(self, name, member)
         return hold
 
@@ -166,9 +224,9 @@ class Rooms:
         """
         room = self._rooms[name]
         if member in room.members:
-            del room.members[member]
+            room.leave(member)
             self._end_stay(name, member)
-        room.members[hold] = None
+        room.enter(hold)
         return self.position
 
     def add(self, name: str, member: Member) -> bool:
@@ -181,11 +239,11 @@ class Rooms:
         if name in joined:
             return False
         joined[name] = self.position
-        room = self._rooms.setdefault(name, Room())
+        room = self._room(name)
         if self.is_counted(member):
             room.count += 1
         if member not in room.held:
-            room.members[member] = None
+            room.enter(member)
         return True
 
     def release(self, name: str, member: Member) -> None:
@@ -194,11 +252,11 @@ class Rooms:
         hold = room.held.pop(member)
         joined = self._of.get(member, {})
         if hold in room.members:
-            del room.members[hold]
+            room.leave(hold)
             if name in joined:
                 joined[name] = self.position
         if name in joined:
-            room.members[member] = None
+            room.enter(member)
         self._discard_if_empty(name, room)
 
     def remove(self, name: str, member: Member, *, void: bool = False) -> bool:
@@ -216,7 +274,7 @@ class Rooms:
         if member in room.members:
             if not void:
                 self._end_stay(name, member)
-            del room.members[member]
+            room.leave(member)
         del self._of[member][name]
         if self.is_counted(member):
             room.count -= 1
@@ -228,6 +286,12 @@ class Rooms:
         self._of.pop(member, None)
         self._past.pop(member, None)
         self._uncounted.discard(member)
+
+    def _room(self, name: str) -> Room:
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(self._turn)
+        return room
 
     def _discard_if_empty(self, name: str, room: Room) -> None:
         if not room.members and not room.held:

@@ -108,7 +108,7 @@ class Server:
         admission = admission or Admission()
         kept = recovery or _JOINING
         log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
-        rooms = self._rooms = Rooms(log, self.settings.max_queued_frames)
+        rooms = self._rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
         resumable = recovery is not None
         self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
         self._bans = Bans(self.storage)

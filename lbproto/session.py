@@ -8,6 +8,7 @@ from lbproto.auth import Identity
 from lbproto.log import Lane
 from lbproto.outbox import Outcome
 from lbproto.transport import Frame
+from lbproto.turn import Line, step_out
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Socket
 
@@ -30,6 +31,7 @@ class Session:
         socket: its place on the wire; None while its client has lost the connection.
         format: how the client reads events.
         push: queues a frame for it; returns an `Outcome`.
+        line: its connection, once it has caught up, where that may be sent to with others.
         lane: what was sent to it alone.
         start: the log's position when it began.
         closed: whether it is over.
@@ -40,6 +42,7 @@ class Session:
         "format",
         "identity",
         "lane",
+        "line",
         "pid",
         "push",
         "sid",
@@ -56,6 +59,7 @@ class Session:
         self.socket: Socket | None = None
         self.format: WireFormat = socket.format
         self.push: Callable[[Frame], int] = _away
+        self.line: Line | None = None
         self.lane = Lane(max_kept_bytes)
         self.start = position
         self.closed = False
@@ -69,17 +73,25 @@ class Session:
         """The client has been sent everything up to now: what comes goes to it directly."""
         if self.socket is not None:
             self.push = self.socket.push
+            self.line = self.socket.line
 
     def detach(self) -> None:
         """Its client has lost the connection: what is sent waits until it resumes."""
+        self._step_out()
         self.socket = None
         self.push = _away
 
     def end(self) -> None:
         """It is over: what is still meant for it goes nowhere."""
+        self._step_out()
         self.closed = True
         self.socket = None
         self.push = _dropped
+
+    def _step_out(self) -> None:
+        if self.line is not None:
+            step_out(self.line)
+            self.line = None
 
     @property
     def user_id(self) -> str:

@@ -7,7 +7,7 @@ and shared by everyone who receives it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
@@ -85,6 +85,10 @@ class Peer:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
+def _cannot_write(data: bytes) -> None:
+    raise RuntimeError(f"no way to write {len(data)} bytes without waiting")
+
+
 class Transport(Protocol):
     """One open way to a peer.
 
@@ -92,10 +96,13 @@ class Transport(Protocol):
     than we write, `send` waits; the frames behind wait in the connection's bounded outbox.
 
     Attributes:
-        ready: whether `write` may be called now.
+        ready: whether `write` may be called now: the peer reads as fast as we write.
+        write: writes whole WebSocket frames without waiting. Raises `RuntimeError` where the
+            transport has been closed, or never is `ready`.
     """
 
     ready: bool = False
+    write: Callable[[bytes], None] = staticmethod(_cannot_write)
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send the frames in order; return when the transport has taken them.
@@ -104,13 +111,6 @@ class Transport(Protocol):
             OSError: the peer is gone; the connection is then closed without a further word.
         """
         ...
-
-    def write(self, data: bytes) -> None:
-        """Write whole WebSocket frames without waiting, where the transport is `ready` for that.
-
-        It stays ready until the peer turns out to be slow; what has been written is sent anyway.
-        """
-        raise RuntimeError(f"no way to write {len(data)} bytes without waiting")
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """Close towards the peer; idempotent; never raises for a peer that is gone already.

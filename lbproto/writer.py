@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import anyio
 
 from lbproto.suspension import notify_suspension
+from lbproto.turn import Turn
 
 __all__ = ["Sink", "Writer"]
 
@@ -43,10 +44,13 @@ class Writer:
 
     Args:
         start_soon: starts a task that outlives the caller.
+        turn: what is sent to many at once.
     """
 
-    def __init__(self, start_soon: StartSoon) -> None:
+    def __init__(self, start_soon: StartSoon, turn: Turn) -> None:
         self._start_soon = start_soon
+        self._turn = turn
+        turn.wake = self._wake_up
         self._marked: list[Sink] = []
         self._sinks: Iterator[Sink] = iter(())
         self._wake = anyio.Event()
@@ -58,6 +62,9 @@ class Writer:
             self._wake.set()
         self._marked.append(sink)
 
+    def _wake_up(self) -> None:
+        self._wake.set()
+
     async def run(self) -> None:
         """Write until cancelled, or until a send has to wait and a successor has taken over."""
         shift = self._shift
@@ -65,6 +72,7 @@ class Writer:
             await notify_suspension(self._flush_all(shift), self._hand_over)
             if shift != self._shift:
                 return
+            self._turn.write()  # behind what was queued for one of them before it
             if not self._marked:
                 self._wake = anyio.Event()
                 await self._wake.wait()

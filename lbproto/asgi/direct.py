@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketTransport
+from lbproto.prepared import prepared
 from lbproto.transport import CloseCode, Frame, Message
-from lbproto.wire.websocket import prepared
 
 __all__ = [
     "EXTENSION",
@@ -84,12 +84,12 @@ def open_websocket(
 class DirectTransport(WebSocketTransport):
     """Writes frames that were encoded once; is told messages, and hands them out by `receive`."""
 
-    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "_write", "ready")
+    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "ready", "write")
 
     def __init__(self, send: Send, direct: Direct) -> None:
         super().__init__(send)
         self._direct = direct
-        self._write = direct.write
+        self.write = direct.write
         self._events: deque[MutableMapping[str, Any]] = deque()
         self._reads = True
         self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
@@ -99,12 +99,6 @@ class DirectTransport(WebSocketTransport):
 
     # Outbound
 
-    def write(self, data: bytes) -> None:
-        try:
-            self._write(data)
-        except RuntimeError:
-            self.lost()  # uvloop's word for a peer that is gone; `closed` follows
-
     async def send(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             while self._open and not self.ready:
@@ -113,7 +107,10 @@ class DirectTransport(WebSocketTransport):
                 await asyncio.shield(self._resumed)
             if not self._open:
                 raise ConnectionResetError("the websocket has been closed")
-            self.write(prepared(frame))
+            try:
+                self.write(prepared(frame))
+            except RuntimeError as error:  # uvloop's word for a peer that is gone
+                raise ConnectionResetError(str(error)) from error
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self._end()

@@ -2,8 +2,9 @@
 
     uvicorn app:app --ws lbproto.asgi.uvicorn:WebSocketProtocol
 
-Everything an ASGI app may do works as with uvicorn's own class, which this one extends; beside it
-lbproto writes frames that were encoded once, and reads without a pause and a wake-up per message
+Everything an ASGI app may do works as with uvicorn's own class, which this one extends, but for
+compression, which is never agreed to: it would cost each connection its own encoding, and hundreds
+of kilobytes. Beside ASGI, lbproto writes frames that were encoded once, and reads without a pause and a wake-up per message
 (`lbproto.asgi.direct`). Whatever this needs of uvicorn's internals is in this file. Where a
 version of uvicorn lacks it, the app is served as ASGI has it, and the log says so.
 """
@@ -42,6 +43,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One websocket. Arguments and attributes are uvicorn's."""
 
     _direct: _Direct | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.conn.available_extensions = []
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

@@ -15,15 +15,17 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 import anyio
 
 from lbproto.outbox import Outbox
+from lbproto.prepared import joined
 from lbproto.transport import TOO_SLOW, CloseCode, Frame, Message, Peer, Transport
+from lbproto.turn import Group, step_out
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import ProtocolError
-from lbproto.wire.websocket import joined
 
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
@@ -67,6 +69,8 @@ class Connection(ABC):
         sockets: those that clients are connected by; kept by the wire.
         closed: whether it is over; nothing is sent or handled then.
         writing: whether a task is sending now; kept by the writer.
+        groups: those it is sent to with others in; kept by them.
+        alone_until: the turn from which on it may be; likewise.
     """
 
     __slots__ = (
@@ -78,7 +82,9 @@ class Connection(ABC):
         "_room",
         "_told_dropped",
         "_working",
+        "alone_until",
         "closed",
+        "groups",
         "outbox",
         "peer",
         "runtime",
@@ -98,6 +104,8 @@ class Connection(ABC):
             self._mark,
             self._overflowed,
         )
+        self.groups: dict[Group, None] = {}
+        self.alone_until = 0
         self.sockets: list[Socket] = []
         self.closed = False
         self.writing = False
@@ -191,8 +199,14 @@ class Connection(ABC):
     # Outbound
 
     def push(self, frame: Frame) -> int:
-        """Queue a frame; see `Outbox.push`."""
+        """Queue a frame, behind what it is sent with others; see `Outbox.push`."""
+        if self.groups and self.runtime.turn.dirty:
+            self._keep_order()
         return self.outbox.push(frame)
+
+    def _keep_order(self) -> None:
+        if any(group.pending for group in self.groups):
+            step_out(self)
 
     def flush_nowait(self) -> bool:
         """Send what is queued, if that takes no waiting and nothing else is due.
@@ -208,7 +222,11 @@ class Connection(ABC):
             or self._close_after_flush is not None
         ):
             return False
-        transport.write(joined(outbox.take()))
+        try:
+            transport.write(joined(outbox.take()))
+        except RuntimeError as error:
+            logger.debug("a transport was closed unnoticed: %s", error)
+            self.lost("transport close")
         if self._drained is not None:
             self._tell_drained()
         return True
@@ -236,6 +254,7 @@ class Connection(ABC):
 
         For whoever has more to send than the outbox holds, or no wish to fill it.
         """
+        self._keep_order()
         if not self.closed and (len(self.outbox) or self.writing):
             if self._drained is None:
                 self._drained = anyio.Event()
@@ -271,6 +290,8 @@ class Connection(ABC):
         """Close after what is queued has been sent; nothing more is taken from the peer."""
         if self.closed or self._close_after_flush is not None:
             return
+        step_out(self)
+        self.alone_until = maxsize
         self._close_after_flush = (code, reason)
         self._empty_inbox()
         self._mark()

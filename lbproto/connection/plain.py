@@ -12,6 +12,7 @@ from lbproto.messages import Error, ValidationError
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.turn import Line
 from lbproto.wire.arguments import Arguments, ObjectArguments
 from lbproto.wire.formats import RequestId
 from lbproto.wire.plain import ACKNOWLEDGEMENT, PlainFormat
@@ -161,8 +162,12 @@ class _PlainSocket(Socket):
     def __init__(self, sid: str, format_: PlainFormat, connection: PlainConnection) -> None:
         super().__init__(sid, "", connection.peer, format_)
         self.accepted = False
-        self.push: Callable[[Frame], int] = connection.outbox.push
+        self.push: Callable[[Frame], int] = connection.push
         self._connection = connection
+
+    @property
+    def line(self) -> Line:
+        return self._connection
 
     def disconnect(
         self,

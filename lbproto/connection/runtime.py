@@ -21,6 +21,7 @@ from lbproto.statistics import OutboxStatistics
 from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode
+from lbproto.turn import Turn
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 from lbproto.writer import Writer
@@ -52,6 +53,7 @@ class Runtime:
         clock: where time comes from.
 
     Attributes:
+        turn: what is sent to many at once.
         connections: every open connection.
         engines: the Engine.IO sessions by their ids.
         accepting: whether new connections are let in.
@@ -64,6 +66,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.timers = Timers(self.clock)
+        self.turn = Turn()
         self.connections: set[Connection] = set()
         self.engines: dict[str, EngineConnection] = {}
         self.accepting = False
@@ -119,7 +122,9 @@ class Runtime:
             raise UsageError("this lbproto server runs already: start it once per process")
         async with background_tasks() as tasks:
             self._tasks = tasks
-            self._writer = Writer(tasks.start_soon)  # its end would be the end of everything
+            self._writer = Writer(
+                tasks.start_soon, self.turn
+            )  # its end would be the end of everything
             tasks.start_soon(self._writer.run)
             tasks.start_soon(self.timers.run)
             self.accepting = True

@@ -11,6 +11,7 @@ from lbproto.connection.engine import EngineConnection
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message
+from lbproto.turn import Line
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
 from lbproto.wire.port import (
     CLIENT_LEFT,
@@ -163,7 +164,7 @@ class SocketIO:
 
     def push(self, frame: Frame) -> int:
         """Queue a frame on the connection."""
-        return self._connection.outbox.push(frame)
+        return self._connection.push(frame)
 
     def _remove(self, socket: _NamespaceSocket, reason: str) -> None:
         del self._sockets[socket.namespace]
@@ -199,8 +200,12 @@ class _NamespaceSocket(Socket):
         super().__init__(sid, namespace, packets.connection.peer, format_)
         self.wire = format_
         self.accepted = False
-        self.push: Callable[[Frame], int] = packets.connection.outbox.push
+        self.push: Callable[[Frame], int] = packets.connection.push
         self._packets = packets
+
+    @property
+    def line(self) -> Line:
+        return self._packets.connection
 
     def disconnect(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from lbproto.statistics import OutboxStatistics
 from lbproto.transport import CloseCode, Frame, Message, Peer
+from lbproto.turn import Line
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.formats import RequestId, WireFormat
 
@@ -99,6 +100,11 @@ class Socket(ABC):
     @abstractmethod
     def push(self) -> Callable[[Frame], int]:
         """Queue a frame for this client without waiting; see `Outbox.push` for what it returns."""
+
+    @property
+    def line(self) -> Line | None:
+        """Its connection, where that may be sent to together with others."""
+        return None
 
     @abstractmethod
     def disconnect(

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lbproto.log import Entry, Lane, Log
 from lbproto.rooms import Hold, Member, Rooms
+from lbproto.turn import Line
 from lbproto.wire import Frame, WireFormat
 from tests.core.harness import FORMATS, Hello
 
@@ -25,6 +26,7 @@ class Person:
         self.format: WireFormat = FORMATS["plain-json"]
         self.got: list[Frame] = []
         self.lane = Lane()
+        self.line: Line | None = None
 
     def push(self, frame: Frame) -> int:
         self.got.append(frame)

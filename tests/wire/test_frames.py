@@ -15,7 +15,7 @@ from websockets.protocol import SERVER, State
 from websockets.protocol import Protocol as Reference
 
 from lbproto.asgi.frames import BINARY, COMPLETE, TEXT, FrameSplitter, frame_again
-from lbproto.wire.websocket import message_frame
+from lbproto.prepared import message_frame
 
 MAX_SIZE = 70_000
 LENGTHS = (0, 1, 125, 126, 127, 65_535, 65_536)

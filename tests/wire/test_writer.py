@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lbproto.testing import settle
 from lbproto.transport import CloseCode
+from lbproto.turn import Turn
 from lbproto.wire.formats import frame_of
 from lbproto.writer import Writer
 from tests.wire.kit import MemoryTransport, Program, plain_client, running
@@ -52,7 +53,7 @@ class Team:
     def __init__(self, start_soon: Callable[..., object]) -> None:
         self.started = 0
         self._start_soon = start_soon
-        self.writer = Writer(self.start)
+        self.writer = Writer(self.start, Turn())
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.started += 1

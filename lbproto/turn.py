@@ -1,0 +1,190 @@
+"""What is sent to many in one turn of the event loop: kept once, and written to each at its end.
+
+Theory of operation. A connection is in step while nothing is queued for it and its transport takes
+bytes at once. Those of a room's members that are in step form a group, one for each wire format: an
+event is put down there once, however many they are. When the turn is over, the events of a group
+are joined, and the same bytes are written to each of its lines. Whoever is not in step is sent to
+by itself, through its outbox.
+
+Order. Before anything else is queued for a line that a group has something for (an answer, an event
+of a room where it is by itself), it steps out: what the groups have for it moves to its outbox, in
+the order it was sent. So a line's outbox always comes before what its groups have. A line that at
+the end of a turn is in several groups with something for it steps out too; since it will be again,
+it stays out for a while. Otherwise a line steps in again with the next event of its room.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lbproto.outbox import Outbox
+from lbproto.prepared import joined
+from lbproto.transport import Frame, Transport
+
+__all__ = ["Group", "Line", "Turn", "in_step", "step_out"]
+
+logger = logging.getLogger(__name__)
+
+_FULL = 65_536  # bytes that a group holds at most before more is put down
+_ALONE = 256  # turns for which a line of several busy groups stays out of them
+
+
+class Line(Protocol):
+    """A connection, as groups know it."""
+
+    groups: dict[Group, None]
+    """Those it is in."""
+
+    alone_until: int
+    """The number of the turn in which it may step in again."""
+
+    transport: Transport
+    """The way to its peer."""
+
+    outbox: Outbox
+    """What is queued for it alone."""
+
+    writing: bool
+    """Whether a task is sending to it now."""
+
+
+def in_step(line: Line) -> bool:
+    """Whether nothing is queued for a line, and its transport takes bytes at once."""
+    return line.transport.ready and not line.outbox.filled and not line.writing
+
+
+class Turn:
+    """One server's groups with something to write.
+
+    Attributes:
+        number: counts the turns in which something was written.
+        wake: called when there is something to write, once until `write`.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.wake: Callable[[], None] = _nobody
+        self._sent = 0
+        self._dirty: list[Group] = []
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._dirty)
+
+    def mark(self, group: Group) -> None:
+        """A group has something to write."""
+        if not self._dirty:
+            self.wake()
+        self._dirty.append(group)
+
+    def count(self) -> int:
+        """A number greater than those before: the order in which events were sent."""
+        self._sent += 1
+        return self._sent
+
+    def write(self) -> None:
+        """Write to every line what its group has for it."""
+        dirty, self._dirty = self._dirty, []
+        if not dirty:
+            return
+        self.number += 1
+        if len(dirty) > 1:
+            self._part(dirty)
+        for group in dirty:
+            group.write()
+
+    def _part(self, dirty: list[Group]) -> None:
+        """Have those step out that are in several groups."""
+        seen: set[Line] = set()
+        for group in dirty:
+            several = seen.intersection(group.lines)
+            seen.update(group.lines)
+            for line in several:
+                step_out(line)
+                line.alone_until = self.number + _ALONE
+
+
+class Group:
+    """Lines that are sent the same.
+
+    Args:
+        turn: the server's.
+        leave: called with the member of a line that is in the group no more.
+
+    Attributes:
+        lines: each with whose it is.
+        pending: what is to be written to all of them, each with its number in the order of sending.
+    """
+
+    __slots__ = ("_leave", "_size", "_turn", "lines", "pending")
+
+    def __init__(self, turn: Turn, leave: Callable[[Any], None]) -> None:
+        self._turn = turn
+        self._leave = leave
+        self._size = 0
+        self.lines: dict[Line, Any] = {}
+        self.pending: list[tuple[int, Frame]] = []
+
+    def push(self, frame: Frame) -> None:
+        """Put down an event for every line."""
+        if not self.pending:
+            self._turn.mark(self)
+        self.pending.append((self._turn.count(), frame))
+        self._size += frame.size
+
+    @property
+    def full(self) -> bool:
+        """Whether the turn is to be written before anything more is put down."""
+        return self._size > _FULL
+
+    def step_in(self, line: Line, member: Any) -> bool:
+        """Let a line that is in step be sent to with the others; not in the middle of a turn.
+
+        Returns:
+            Whether it is in.
+        """
+        if self.pending or line.alone_until > self._turn.number:
+            return False
+        self.lines[line] = member
+        line.groups[self] = None
+        return True
+
+    def remove(self, line: Line) -> None:
+        """Send to a line by itself again."""
+        self._leave(self.lines.pop(line))
+        del line.groups[self]
+
+    def write(self) -> None:
+        """Write what is pending; who is not in step any more gets it by the outbox."""
+        for line in [line for line in self.lines if not in_step(line)]:
+            step_out(line)
+        data = joined([frame for _, frame in self.pending])
+        self.pending = []
+        self._size = 0
+        for line in list(self.lines):
+            try:
+                line.transport.write(data)
+            except RuntimeError as error:
+                logger.debug("a transport was closed unnoticed: %s", error)
+
+
+def step_out(line: Line) -> None:
+    """Have a line sent to by itself; what its groups have for it is queued first."""
+    if line.groups:
+        pending = [entry for group in line.groups for entry in group.pending]
+        for group in list(line.groups):
+            group.remove(line)
+        pending.sort(key=_number)
+        for _, frame in pending:
+            line.outbox.push(frame)
+
+
+def _number(entry: tuple[int, Frame]) -> int:
+    return entry[0]
+
+
+def _nobody() -> None:
+    """Nothing is written before the server runs."""

@@ -1,0 +1,181 @@
+"""What is sent to many in one turn: who is in step, who steps out, and in what order it arrives."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproto.outbox import Outbox
+from lbproto.transport import Frame, Transport
+from lbproto.turn import Group, Turn, in_step, step_out
+from lbproto.wire.formats import frame_of
+from tests.wire.kit import MemoryTransport
+from tests.wire.swift import SwiftTransport
+
+
+class Line:
+    """A connection without a server."""
+
+    def __init__(self) -> None:
+        self.groups: dict[Group, None] = {}
+        self.alone_until = 0
+        self.wire = SwiftTransport()
+        self.transport: Transport = self.wire
+        self.outbox = Outbox(1_000, 1_000_000, lambda: None, lambda: None)
+        self.writing = False
+
+    def queued(self) -> list[str]:
+        """What waits in the outbox."""
+        return [str(message) for frame in self.outbox.take() for message in frame.messages]
+
+
+def text(content: str) -> Frame:
+    return frame_of(content.encode())
+
+
+class Choir:
+    """A turn, and groups whose lines are told of when they leave."""
+
+    def __init__(self) -> None:
+        self.turn = Turn()
+        self.woken = 0
+        self.turn.wake = self._woken
+        self.left: list[object] = []
+
+    def _woken(self) -> None:
+        self.woken += 1
+
+    def group(self, *lines: Line) -> Group:
+        group = Group(self.turn, self.left.append)
+        for line in lines:
+            assert group.step_in(line, line)
+        return group
+
+
+def test_a_group_is_written_once_for_each_line_with_the_same_bytes() -> None:
+    choir = Choir()
+    lines = [Line() for _ in range(3)]
+    group = choir.group(*lines)
+    assert not choir.turn.dirty
+    group.push(text("a"))
+    group.push(text("b"))
+    assert choir.woken == 1
+    choir.turn.write()
+    assert not choir.turn.dirty
+    for line in lines:
+        assert line.wire.messages == ["a", "b"]
+        assert line.wire.writes == lines[0].wire.writes
+        assert line.wire.writes[0] is lines[0].wire.writes[0]
+    choir.turn.write()
+    assert len(lines[0].wire.writes) == 1
+    group.push(text("c"))
+    assert choir.woken == 2
+
+
+def test_nobody_steps_in_while_something_is_pending() -> None:
+    choir = Choir()
+    group = choir.group(Line())
+    group.push(text("a"))
+    late = Line()
+    assert not group.step_in(late, late)
+    choir.turn.write()
+    assert group.step_in(late, late)
+    group.push(text("b"))
+    choir.turn.write()
+    assert late.wire.messages == ["b"]
+
+
+def test_who_steps_out_has_what_is_pending_in_its_outbox_in_order() -> None:
+    choir = Choir()
+    line, other = Line(), Line()
+    first, second = choir.group(line, other), choir.group(line)
+    first.push(text("1"))
+    second.push(text("2"))
+    first.push(text("3"))
+    step_out(line)
+    assert line.queued() == ["1", "2", "3"]
+    assert choir.left == [line, line]
+    assert not line.groups
+    choir.turn.write()
+    assert line.wire.writes == []
+    assert other.wire.messages == ["1", "3"]
+
+
+def test_a_line_of_several_busy_groups_is_alone_for_a_while() -> None:
+    choir = Choir()
+    both, first_only, second_only = Line(), Line(), Line()
+    first, second = choir.group(both, first_only), choir.group(both, second_only)
+    second.push(text("1"))
+    first.push(text("2"))
+    second.push(text("3"))
+    choir.turn.write()
+    assert both.queued() == ["1", "2", "3"]
+    assert first_only.wire.messages == ["2"]
+    assert second_only.wire.messages == ["1", "3"]
+    assert not first.step_in(both, both)
+    for _ in range(256):
+        first.push(text("."))
+        choir.turn.write()
+    assert first.step_in(both, both)
+
+
+def test_a_line_of_several_groups_stays_while_only_one_is_busy() -> None:
+    choir = Choir()
+    line = Line()
+    busy, _quiet = choir.group(line), choir.group(line)
+    busy.push(text("1"))
+    choir.turn.write()
+    assert line.wire.messages == ["1"]
+    assert len(line.groups) == 2
+
+
+@pytest.mark.parametrize("how", ["paused", "writing", "queued"])
+def test_who_is_out_of_step_when_the_turn_ends_gets_it_by_the_outbox(how: str) -> None:
+    choir = Choir()
+    line, other = Line(), Line()
+    group = choir.group(line, other)
+    assert in_step(line)
+    if how == "queued":
+        line.outbox.push(text("0"))  # before anything is pending
+    group.push(text("1"))
+    if how == "paused":
+        line.wire.pause()
+    if how == "writing":
+        line.writing = True
+    assert not in_step(line)
+    choir.turn.write()
+    assert line.queued() == (["0", "1"] if how == "queued" else ["1"])
+    assert line.wire.writes == []
+    assert other.wire.messages == ["1"]
+    assert choir.left == [line]
+
+
+def test_a_group_is_full_until_it_is_written() -> None:
+    choir = Choir()
+    line = Line()
+    group = choir.group(line)
+    for _ in range(6):
+        group.push(text("x" * 10_000))
+        assert not group.full
+    group.push(text("x" * 10_000))
+    full = group.full
+    choir.turn.write()
+    assert full
+    assert not group.full
+    assert len(line.wire.messages) == 7
+
+
+def test_a_transport_that_is_closed_unnoticed_keeps_nothing_from_the_others() -> None:
+    choir = Choir()
+    dead, line = Line(), Line()
+    group = choir.group(dead, line)
+    dead.wire.dead = True
+    group.push(text("1"))
+    choir.turn.write()
+    assert line.wire.messages == ["1"]
+
+
+def test_a_transport_that_never_is_ready_cannot_write() -> None:
+    transport = MemoryTransport()
+    assert not transport.ready
+    with pytest.raises(RuntimeError, match="no way to write 1 bytes"):
+        transport.write(b"x")
