@@ -89,6 +89,10 @@ def _cannot_write(data: bytes) -> None:
     raise RuntimeError(f"no way to write {len(data)} bytes without waiting")
 
 
+def _ignore() -> None:
+    """Nobody is writing."""
+
+
 class Transport(Protocol):
     """One open way to a peer.
 
@@ -97,11 +101,13 @@ class Transport(Protocol):
 
     Attributes:
         ready: whether `write` may be called now: the peer reads as fast as we write.
+        unready: to be called when it is `ready` no more; whoever writes sets it.
         write: writes whole WebSocket frames without waiting. Raises `RuntimeError` where the
             transport has been closed, or never is `ready`.
     """
 
     ready: bool = False
+    unready: Callable[[], None] = staticmethod(_ignore)
     write: Callable[[bytes], None] = staticmethod(_cannot_write)
 
     async def send(self, frames: Sequence[Frame]) -> None:

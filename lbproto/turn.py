@@ -6,17 +6,19 @@ event is put down there once, however many they are. When the turn is over, the 
 are joined, and the same bytes are written to each of its lines. Whoever is not in step is sent to
 by itself, through its outbox.
 
-Order. Before anything else is queued for a line that a group has something for (an answer, an event
-of a room where it is by itself), it steps out: what the groups have for it moves to its outbox, in
-the order it was sent. So a line's outbox always comes before what its groups have. A line that at
-the end of a turn is in several groups with something for it steps out too; since it will be again,
-it stays out for a while. Otherwise a line steps in again with the next event of its room.
+Order. Before anything is queued for a line by itself (an answer, an event of a room where it is
+alone), and when its transport takes no more, it steps out: what the groups have for it moves to its
+outbox, in the order it was sent. So the lines of a group are in step always, and nobody looks when
+it is written. A line that at the end of a turn is in several groups with something for it steps
+out too; since it will be again, it stays out for a while. Otherwise a line steps in again with the
+next event of its room.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from lbproto.outbox import Outbox
@@ -119,12 +121,13 @@ class Group:
         pending: what is to be written to all of them, each with its number in the order of sending.
     """
 
-    __slots__ = ("_leave", "_size", "_turn", "lines", "pending")
+    __slots__ = ("_leave", "_size", "_turn", "_writes", "lines", "pending")
 
     def __init__(self, turn: Turn, leave: Callable[[Any], None]) -> None:
         self._turn = turn
         self._leave = leave
         self._size = 0
+        self._writes: dict[Line, Callable[[bytes], None]] = {}
         self.lines: dict[Line, Any] = {}
         self.pending: list[tuple[int, Frame]] = []
 
@@ -148,6 +151,9 @@ class Group:
         """
         if self.pending or line.alone_until > self._turn.number:
             return False
+        transport = line.transport
+        transport.unready = partial(step_out, line)
+        self._writes[line] = transport.write
         self.lines[line] = member
         line.groups[self] = None
         return True
@@ -155,18 +161,16 @@ class Group:
     def remove(self, line: Line) -> None:
         """Send to a line by itself again."""
         self._leave(self.lines.pop(line))
-        del line.groups[self]
+        del self._writes[line], line.groups[self]
 
     def write(self) -> None:
-        """Write what is pending; who is not in step any more gets it by the outbox."""
-        for line in [line for line in self.lines if not in_step(line)]:
-            step_out(line)
+        """Write what is pending."""
         data = joined([frame for _, frame in self.pending])
         self.pending = []
         self._size = 0
-        for line in list(self.lines):
+        for write in list(self._writes.values()):  # one of them may step out meanwhile
             try:
-                line.transport.write(data)
+                write(data)
             except RuntimeError as error:
                 logger.debug("a transport was closed unnoticed: %s", error)
 

@@ -84,7 +84,7 @@ def open_websocket(
 class DirectTransport(WebSocketTransport):
     """Writes frames that were encoded once; is told messages, and hands them out by `receive`."""
 
-    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "ready", "write")
+    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "ready", "unready", "write")
 
     def __init__(self, send: Send, direct: Direct) -> None:
         super().__init__(send)
@@ -95,6 +95,7 @@ class DirectTransport(WebSocketTransport):
         self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
         self._resumed: asyncio.Future[None] | None = None  # what `send` waits by
         self.ready = True
+        self.unready = super().unready
         direct.listen(self)
 
     # Outbound
@@ -121,11 +122,12 @@ class DirectTransport(WebSocketTransport):
         self._end()
 
     def _end(self) -> None:
-        self.ready = False
+        self.paused()
         _settle(self._resumed)
 
     def paused(self) -> None:
         self.ready = False
+        self.unready()
 
     def resumed(self) -> None:
         self.ready = self._open

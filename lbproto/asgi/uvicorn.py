@@ -4,9 +4,10 @@
 
 Everything an ASGI app may do works as with uvicorn's own class, which this one extends, but for
 compression, which is never agreed to: it would cost each connection its own encoding, and hundreds
-of kilobytes. Beside ASGI, lbproto writes frames that were encoded once, and reads without a pause and a wake-up per message
-(`lbproto.asgi.direct`). Whatever this needs of uvicorn's internals is in this file. Where a
-version of uvicorn lacks it, the app is served as ASGI has it, and the log says so.
+of kilobytes. Beside ASGI, lbproto writes frames that were encoded once, and reads without a pause
+and a wake-up per message (`lbproto.asgi.direct`). Whatever this needs of uvicorn's internals is in
+this file. Where a version of uvicorn lacks it, the app is served as ASGI has it, and the log says
+so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from websockets.http11 import Request
 
 from lbproto.asgi.direct import EXTENSION, Listener
 from lbproto.asgi.frames import COMPLETE, TEXT, FrameSplitter, frame_again
+from lbproto.transport import Message
 
 __all__ = ["WebSocketProtocol"]
 
@@ -124,13 +126,20 @@ class _Direct:
         for opcode, payload in self._splitter.split(data):
             if opcode == COMPLETE:
                 protocol.parse(payload)
-            elif listener is not None and not protocol.close_sent:
-                try:
-                    listener.message(payload.decode() if opcode == TEXT else payload)
-                except UnicodeDecodeError:
-                    protocol.parse(frame_again(opcode, payload))
-            else:
+            elif listener is None or protocol.close_sent:
                 protocol.parse(frame_again(opcode, payload))
+            elif (message := _message(opcode, payload)) is None:
+                protocol.parse(frame_again(opcode, payload))  # refuses it, and says so
+            else:
+                listener.message(message)
+
+
+def _message(opcode: int, payload: bytes) -> Message | None:
+    """What the payload says; None where a text is not UTF-8."""
+    try:
+        return payload.decode() if opcode == TEXT else payload
+    except UnicodeDecodeError:
+        return None
 
 
 class _Told(asyncio.Queue[Any]):

@@ -200,13 +200,9 @@ class Connection(ABC):
 
     def push(self, frame: Frame) -> int:
         """Queue a frame, behind what it is sent with others; see `Outbox.push`."""
-        if self.groups and self.runtime.turn.dirty:
-            self._keep_order()
-        return self.outbox.push(frame)
-
-    def _keep_order(self) -> None:
-        if any(group.pending for group in self.groups):
+        if self.groups:
             step_out(self)
+        return self.outbox.push(frame)
 
     def flush_nowait(self) -> bool:
         """Send what is queued, if that takes no waiting and nothing else is due.
@@ -254,7 +250,7 @@ class Connection(ABC):
 
         For whoever has more to send than the outbox holds, or no wish to fill it.
         """
-        self._keep_order()
+        step_out(self)
         if not self.closed and (len(self.outbox) or self.writing):
             if self._drained is None:
                 self._drained = anyio.Event()

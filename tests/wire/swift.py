@@ -31,7 +31,7 @@ class SwiftTransport(MemoryTransport):
     def pause(self) -> None:
         if self.ready:
             super().pause()
-            self.ready = False
+            self._stop()
 
     def resume(self) -> None:
         if self._paused is not None:
@@ -42,7 +42,7 @@ class SwiftTransport(MemoryTransport):
         """The peer is gone without a word."""
         self.failure = ConnectionResetError()
         self.resume()
-        self.ready = False
+        self._stop()
 
     async def send(self, frames: Sequence[Frame]) -> None:
         assert self.is_open
@@ -50,7 +50,11 @@ class SwiftTransport(MemoryTransport):
 
     async def close(self, code: CloseCode, reason: str) -> None:
         await super().close(code, reason)
+        self._stop()
+
+    def _stop(self) -> None:
         self.ready = False
+        self.unready()
 
     def _take_bytes(self, data: bytes) -> None:
         assert self.ready

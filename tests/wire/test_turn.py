@@ -128,25 +128,49 @@ def test_a_line_of_several_groups_stays_while_only_one_is_busy() -> None:
     assert len(line.groups) == 2
 
 
-@pytest.mark.parametrize("how", ["paused", "writing", "queued"])
-def test_who_is_out_of_step_when_the_turn_ends_gets_it_by_the_outbox(how: str) -> None:
+def test_whose_transport_takes_no_more_gets_it_by_the_outbox() -> None:
     choir = Choir()
     line, other = Line(), Line()
     group = choir.group(line, other)
-    assert in_step(line)
-    if how == "queued":
-        line.outbox.push(text("0"))  # before anything is pending
     group.push(text("1"))
-    if how == "paused":
-        line.wire.pause()
-    if how == "writing":
-        line.writing = True
-    assert not in_step(line)
+    line.wire.pause()
+    assert choir.left == [line]
     choir.turn.write()
-    assert line.queued() == (["0", "1"] if how == "queued" else ["1"])
+    assert line.queued() == ["1"]
     assert line.wire.writes == []
     assert other.wire.messages == ["1"]
+
+
+def test_a_transport_that_takes_no_more_while_it_is_written_to_has_got_it() -> None:
+    choir = Choir()
+    lines = [Line(), Line(), Line()]
+    line = lines[1]
+
+    def write(data: bytes) -> None:  # as a server's high-water mark may be reached within
+        line.wire.writes.append(data)
+        line.wire.pause()
+
+    line.wire.write = write
+    group = choir.group(*lines)
+    group.push(text("1"))
+    choir.turn.write()
+    assert len(line.wire.writes) == 1
+    assert line.queued() == []
     assert choir.left == [line]
+    assert [other.wire.messages for other in (lines[0], lines[2])] == [["1"], ["1"]]
+
+
+def test_who_is_in_step() -> None:
+    line = Line()
+    assert in_step(line)
+    line.outbox.push(text("1"))
+    assert not in_step(line)
+    line.outbox.take()
+    line.writing = True
+    assert [in_step(line)] == [False]
+    line.writing = False
+    line.wire.pause()
+    assert [in_step(line)] == [False]
 
 
 def test_a_group_is_full_until_it_is_written() -> None:

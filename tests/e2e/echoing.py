@@ -1,0 +1,32 @@
+"""An ASGI app that sends every websocket message back, by the fastest way that its server has."""
+
+from __future__ import annotations
+
+from lbproto.asgi.direct import open_websocket
+from lbproto.asgi.types import Receive, Scope, Send
+from lbproto.asgi.websocket import message_of
+from lbproto.transport import Frame
+
+__all__ = ["app"]
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "websocket":
+        await _answer(receive, send)
+        return
+    assert (await receive())["type"] == "websocket.connect"
+    await send({"type": "websocket.accept"})
+    transport, receive = open_websocket(scope, receive, send)
+    while (message := message_of(await receive())) is not None:
+        await transport.send([Frame((message,), len(message))])
+
+
+async def _answer(receive: Receive, send: Send) -> None:
+    event = await receive()
+    if event["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"websockets only"})
