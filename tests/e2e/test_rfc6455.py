@@ -28,9 +28,9 @@ _ACCEPT = base64.b64encode(
 ).decode()
 
 
-@pytest.fixture
-def echo(serve: Serve) -> ServerProcess:
-    return serve("tests.e2e.echoing:app", "uvicorn-direct", "--ws-max-size", str(16 << 20))
+@pytest.fixture(params=["uvicorn-direct"])
+def echo(request: pytest.FixtureRequest, serve: Serve) -> ServerProcess:
+    return serve("tests.e2e.echoing:app", request.param)
 
 
 @asynccontextmanager

@@ -107,6 +107,19 @@ async def test_a_slow_peer_is_waited_for() -> None:
         assert transport.ready
 
 
+async def test_whoever_writes_is_told_when_it_is_ready_no_more() -> None:
+    direct = MemoryDirect()
+    transport = opened(direct)
+    told: list[bool] = []
+    transport.unready = lambda: told.append(transport.ready)
+    direct.peer.paused()
+    assert told == [False]
+    direct.peer.resumed()
+    assert told == [False]
+    direct.peer.closed(1001)
+    assert told == [False, False]
+
+
 @pytest.mark.parametrize("lost", [True, False])
 async def test_whoever_waits_for_a_slow_peer_learns_of_the_end(*, lost: bool) -> None:
     direct = MemoryDirect()
