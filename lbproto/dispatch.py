@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
@@ -46,10 +46,10 @@ class Dispatcher:
         ctx.request = request
         return ctx
 
-    async def dispatch(self, session: Session, inbound: Inbound) -> None:
+    def dispatch(self, session: Session, inbound: Inbound) -> Awaitable[None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
-        await self._endpoint(Context(self._services, session, inbound, route))
+        return self._endpoint(Context(self._services, session, inbound, route))
 
 
 async def _handle(ctx: Context) -> None:

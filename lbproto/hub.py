@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import anyio
 import msgspec
@@ -34,8 +33,7 @@ logger = logging.getLogger(__name__)
 _TRIM_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What became of one emit, on this node.
 
     Attributes:
@@ -104,10 +102,12 @@ class Hub:
         """
         emission = self._registry.emission(event)
         entry = self._log.entry(event, answers=answers)
-        outcome = member.push(self._encode(entry, emission, member.format))
+        frame = self._encode(entry, emission, member.format)
+        entry.size += frame.size  # nearly no answer is sent again: it would be encoded then
+        outcome = member.push(frame)
         if self._resumable:
             self._log.append(entry, member.lane, self._clock.monotonic())
-        return _receipt(1, {outcome: 1})
+        return _QUEUED if outcome == Outcome.QUEUED else _receipt(1, {outcome: 1})
 
     def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
         """Tell one client something about its connection: not kept, since the next has its own.
@@ -131,7 +131,8 @@ class Hub:
         """An event that was sent before, to be sent again."""
         frame = entry.frames.get(format_)
         if frame is None:
-            frame = self._encode(entry, self._registry.emission(entry.event), format_)
+            emission = self._registry.emission(entry.event)
+            frame = entry.frames[format_] = self._encode(entry, emission, format_)
         return frame
 
     def publish(self, room: str, event: Event, except_: Collection[str] = ()) -> Receipt:
@@ -178,16 +179,18 @@ class Hub:
         for format_, group in room.groups.items():
             if group.lines:
                 matched += len(group.lines)
-                group.push(self._encode(entry, emission, format_))
+                shared = frames[format_] = self._encode(entry, emission, format_)
+                group.push(shared)
         for member in alone:
             matched += 1
             frame = frames.get(member.format)
             if frame is None:
-                frame = self._encode(entry, emission, member.format)
+                frame = frames[member.format] = self._encode(entry, emission, member.format)
             outcome = member.push(frame)
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if matched and (self._resumable or room.held):
+            entry.size += sum([frame.size for frame in frames.values()])
             self._log.append(entry, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes)
 
@@ -197,7 +200,6 @@ class Hub:
         frame = format_.event(event.event_name, (event,), answers=entry.answers, offset=offset)
         frame.overflow = policy.overflow
         frame.key = policy.key(event) if policy.key else None
-        entry.frames[format_] = frame
         return frame
 
     def _offset(self, position: int) -> str | None:
@@ -262,6 +264,9 @@ class Hub:
         finally:
             self._leaving = None
             done.set()
+
+
+_QUEUED = Receipt(1, 1, 0, 0)
 
 
 def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:

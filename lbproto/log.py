@@ -37,7 +37,8 @@ class Entry:
         event: what was sent.
         except_: ids of the sessions in the room that it was not meant for.
         answers: the request it answers.
-        frames: its encodings so far, shared with those that it was sent to at once.
+        frames: encodings to send it by again, shared with those that it was sent to at once.
+        size: bytes that it counts for: its encodings, and what goes with them.
     """
 
     __slots__ = ("answers", "event", "except_", "frames", "lane", "position", "size", "time")
@@ -51,7 +52,7 @@ class Entry:
         self.answers = answers
         self.frames: dict[WireFormat, Frame] = {}
         self.lane: Lane | None = None
-        self.size = 0
+        self.size = _ENTRY_BYTES
         self.time = 0.0
 
 
@@ -177,7 +178,6 @@ class Log:
         """
         entry.time = now
         entry.lane = lane
-        entry.size = _ENTRY_BYTES + sum(frame.size for frame in entry.frames.values())
         self._entries.append(entry)
         self._kept += 1
         self._size += entry.size

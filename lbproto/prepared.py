@@ -14,10 +14,10 @@ _TWO_BYTES, _EIGHT_BYTES = 126, 127  # the length is in so many bytes that follo
 
 def message_frame(message: Message) -> bytes:
     """The frame of a whole message."""
-    if isinstance(message, str):
-        opcode, payload = _TEXT, message.encode()
-    else:
-        opcode, payload = _BINARY, message
+    return _frame(_TEXT, message.encode()) if isinstance(message, str) else _frame(_BINARY, message)
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < _TWO_BYTES:
         return bytes((opcode, length)) + payload
@@ -29,7 +29,10 @@ def message_frame(message: Message) -> bytes:
 def prepared(frame: Frame) -> bytes:
     """An event's WebSocket frames, made by whoever asks first."""
     if frame.prepared is None:
-        frame.prepared = b"".join(map(message_frame, frame.messages))
+        if frame.text is not None:
+            frame.prepared = _frame(_TEXT, frame.text)
+        else:
+            frame.prepared = b"".join(map(message_frame, frame.messages))
     return frame.prepared
 
 

@@ -21,7 +21,7 @@ connection still seems to be there takes it over; the former connection is ended
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from secrets import token_urlsafe
 from typing import Any
@@ -83,6 +83,10 @@ class _Entrant:
         self.identity = identity
         self.position = position
         self.lost = lost
+
+
+async def _nothing() -> None:
+    """Nobody stands there any more."""
 
 
 class Sessions(Handler):
@@ -185,9 +189,10 @@ class Sessions(Handler):
         else:
             await self._begin(socket, entrant)
 
-    async def event(self, socket: Socket, inbound: Inbound) -> None:
-        if socket.state is not None:
-            await self._dispatcher.dispatch(socket.state, inbound)
+    def event(self, socket: Socket, inbound: Inbound) -> Awaitable[None]:
+        if socket.state is None:
+            return _nothing()
+        return self._dispatcher.dispatch(socket.state, inbound)
 
     def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
         self._acknowledgements.settle(socket, request, arguments)

@@ -45,7 +45,7 @@ class Frame:
     """One event in one wire format, encoded once and shared by all its recipients.
 
     Attributes:
-        messages: the WebSocket messages to send, in order; more than one for binary attachments.
+        text: the only message, as UTF-8; None where there are several, or it is binary.
         size: what it counts in a bounded queue, in bytes.
         overflow: what a full outbox does with it.
         key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
@@ -53,7 +53,7 @@ class Frame:
         prepared: its WebSocket frames, likewise.
     """
 
-    __slots__ = ("key", "messages", "overflow", "prepared", "rendered", "size")
+    __slots__ = ("_messages", "key", "overflow", "prepared", "rendered", "size", "text")
 
     def __init__(
         self,
@@ -61,13 +61,23 @@ class Frame:
         size: int,
         overflow: Overflow = Overflow.DISCONNECT,
         key: Hashable = None,
+        *,
+        text: bytes | None = None,
     ) -> None:
-        self.messages = messages
+        self._messages = messages
+        self.text = text
         self.size = size
         self.overflow = overflow
         self.key = key
         self.rendered: Any = None
         self.prepared: bytes | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The WebSocket messages to send, in order; more than one for binary attachments."""
+        if self.text is not None and not self._messages:
+            self._messages = (self.text.decode(),)  # where it is not sent as the bytes that it is
+        return self._messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from lbproto.asgi.types import Receive, Scope, Send
@@ -62,35 +62,32 @@ class Direct(Protocol):
         ...
 
     def pause_reading(self) -> None:
-        """Read nothing more for now; what has been read already may still be told."""
+        """Read and tell nothing more for now."""
         ...
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Read again; what has been read already is told at once."""
         ...
 
 
-def open_websocket(
-    scope: Scope, receive: Receive, send: Send
-) -> tuple[WebSocketTransport, Receive]:
-    """The best ways out of and into a websocket that its server offers, once it is accepted."""
+def open_websocket(scope: Scope, receive: Receive, send: Send) -> WebSocketTransport:
+    """The best way to a websocket that its server offers, once it is accepted."""
     direct: Direct | None = scope.get("extensions", {}).get(EXTENSION)
     if direct is None:
-        return WebSocketTransport(send), receive
-    transport = DirectTransport(send, direct)
-    return transport, transport.receive
+        return WebSocketTransport(receive, send)
+    return DirectTransport(receive, send, direct)
 
 
 class DirectTransport(WebSocketTransport):
     """Writes frames that were encoded once; is told messages, and hands them out by `receive`."""
 
-    __slots__ = ("_direct", "_events", "_reads", "_resumed", "_wake", "ready", "unready", "write")
+    __slots__ = ("_direct", "_reads", "_resumed", "_unread", "_wake", "ready", "unready", "write")
 
-    def __init__(self, send: Send, direct: Direct) -> None:
-        super().__init__(send)
+    def __init__(self, receive: Receive, send: Send, direct: Direct) -> None:
+        super().__init__(receive, send)
         self._direct = direct
         self.write = direct.write
-        self._events: deque[MutableMapping[str, Any]] = deque()
+        self._unread: deque[Message | int] = deque()
         self._reads = True
         self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
         self._resumed: asyncio.Future[None] | None = None  # what `send` waits by
@@ -135,26 +132,25 @@ class DirectTransport(WebSocketTransport):
 
     # Inbound
 
-    async def receive(self) -> MutableMapping[str, Any]:
-        """The next of ASGI's events."""
-        while not self._events:
+    async def receive(self) -> Message | int:
+        while not self._unread:
             if not self._reads:
                 self._reads = True
-                self._direct.resume_reading()
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
-        return self._events.popleft()
+                self._direct.resume_reading()  # may tell at once what has been read already
+            else:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+        return self._unread.popleft()
 
     def message(self, message: Message) -> None:
-        kind = "text" if isinstance(message, str) else "bytes"
-        self._events.append({"type": "websocket.receive", kind: message})
+        self._unread.append(message)
         _settle(self._wake)
-        if self._reads and len(self._events) >= _MAX_UNREAD:
+        if self._reads and len(self._unread) >= _MAX_UNREAD:
             self._reads = False
             self._direct.pause_reading()
 
     def closed(self, code: int) -> None:
-        self._events.append({"type": "websocket.disconnect", "code": code})
+        self._unread.append(code)
         _settle(self._wake)
         self._end()
 

@@ -14,7 +14,7 @@ from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.polling import is_over, poll, post
 from lbproto.asgi.scope import deny, peer_of, refusal_headers
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport, message_of
+from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport
 from lbproto.connection.engine import EngineConnection, OpenHandler
 from lbproto.connection.runtime import Runtime
 from lbproto.transport import CloseCode, Peer
@@ -122,21 +122,19 @@ class EngineEndpoint:
             return
         await receive()
         await send({"type": "websocket.accept"})
-        transport, receive = open_websocket(scope, receive, send)
+        transport = open_websocket(scope, receive, send)
         if polling is None:
             connection = EngineConnection(self._runtime, peer, self._open_handler, transport)
         elif polling.polls is None:
             await transport.close(CloseCode.POLICY_VIOLATION, "the session has a websocket")
             return
-        elif await self._upgrade(polling, transport, receive):
+        elif await self._upgrade(polling, transport):
             connection = polling
         else:
             return
-        await WebSocketReader(connection, transport, receive).serve()
+        await WebSocketReader(connection, transport).serve()
 
-    async def _upgrade(
-        self, connection: EngineConnection, transport: WebSocketTransport, receive: Receive
-    ) -> bool:
+    async def _upgrade(self, connection: EngineConnection, transport: WebSocketTransport) -> bool:
         """Let a websocket take over from polling.
 
         Returns:
@@ -147,7 +145,7 @@ class EngineEndpoint:
         deadline = runtime.clock.monotonic() + runtime.settings.upgrade_timeout
         try:
             with anyio.CancelScope() as scope, runtime.timers.deadline(deadline, scope.cancel):
-                while (packet := message_of(await receive())) is not None:
+                while not isinstance(packet := await transport.receive(), int):
                     if packet == UPGRADE and not probed:
                         break  # the probe under way is another websocket's
                     try:

@@ -52,6 +52,24 @@ class FrameSplitter:
         self._fragmented = False  # a message has begun whose end is in a later frame
         self._broken = False  # everything goes to the complete parser
 
+    def whole_text(self, data: bytes) -> bytes | None:
+        """The payload where this is just one frame with a whole text; what most reads consist of.
+
+        Returns:
+            None for everything else: `split` it.
+        """
+        if self._rest or self._fragmented or self._broken or len(data) < _SHORTEST:
+            return None
+        length, start = data[1] - _MASKED, _SHORTEST
+        if length == _TWO_BYTES:
+            length, start = int.from_bytes(data[2:4]), _SHORTEST + 2
+        elif length == _EIGHT_BYTES:
+            return None
+        whole = data[0] == _FIN | TEXT and len(data) == start + length
+        if not whole or not 0 <= length <= self._max_size:
+            return None
+        return apply_mask(data[start:], data[start - 4 : start])
+
     def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """The frames that this completes.
 

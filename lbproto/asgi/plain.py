@@ -47,7 +47,7 @@ class PlainEndpoint:
         agreed = next((name for name in offered if name in SUBPROTOCOLS), None)
         await receive()
         await send({"type": "websocket.accept", "subprotocol": agreed})
-        transport, receive = open_websocket(scope, receive, send)
+        transport = open_websocket(scope, receive, send)
         connection = PlainConnection(
             self._runtime,
             peer,
@@ -56,7 +56,7 @@ class PlainEndpoint:
             PLAIN_JSON if agreed is None else SUBPROTOCOLS[agreed],
             _token(peer, offered),
         )
-        await WebSocketReader(connection, transport, receive).serve()
+        await WebSocketReader(connection, transport).serve()
 
 
 def _token(peer: Peer, offered: Sequence[str]) -> str | None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -75,13 +76,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         super().send_receive_event_to_app()
         if self._direct is not None and self._direct.listener is not None:
-            self.resume_reading()  # nobody calls `receive`, which would do it
+            self.keep_reading()  # nobody calls `receive`, which would do it
 
-    def resume_reading(self) -> None:
-        """Undo uvicorn's pause after each message."""
-        if self.read_paused:
-            self.read_paused = False
+    def keep_reading(self) -> None:
+        """Undo uvicorn's pause after each message, where the app has not paused."""
+        if self.read_paused and self._direct is not None and not self._direct.paused:
             self.transport.resume_reading()
+        self.read_paused = False
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -97,11 +98,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class _Direct:
     """What the app is offered: see `lbproto.asgi.direct.Direct`."""
 
-    __slots__ = ("_protocol", "_splitter", "listener", "write")
+    __slots__ = ("_parts", "_protocol", "_splitter", "listener", "paused", "write")
 
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self._protocol = protocol
         self._splitter = FrameSplitter(protocol.config.ws_max_size)
+        self._parts: Iterator[tuple[int, bytes]] | None = None  # of what is read and not told yet
+        self.paused = False
         self.write = protocol.transport.write
         self.listener: Listener | None = None
 
@@ -111,27 +114,48 @@ class _Direct:
         told = self._protocol.queue = _Told(listener)
         while not waiting.empty():
             told.put_nowait(waiting.get_nowait())
-        self._protocol.resume_reading()
+        self._protocol.keep_reading()
 
     def pause_reading(self) -> None:
+        self.paused = True
         if not self._protocol.transport.is_closing():
             self._protocol.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._protocol.transport.is_closing():
+        self.paused = False
+        self._tell()
+        if not self.paused and not self._protocol.transport.is_closing():
             self._protocol.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        protocol, listener = self._protocol, self.listener
-        for opcode, payload in self._splitter.split(data):
+        parts = self._parts
+        if parts is None and (payload := self._splitter.whole_text(data)) is not None:
+            self._take(TEXT, payload)
+            return
+        new = self._splitter.split(data)
+        self._parts = new if parts is None else chain(parts, new)
+        if not self.paused:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Hand over what has been read, until the listener has enough."""
+        for opcode, payload in self._parts or ():
             if opcode == COMPLETE:
-                protocol.parse(payload)
-            elif listener is None or protocol.close_sent:
-                protocol.parse(frame_again(opcode, payload))
-            elif (message := _message(opcode, payload)) is None:
-                protocol.parse(frame_again(opcode, payload))  # refuses it, and says so
+                self._protocol.parse(payload)
             else:
-                listener.message(message)
+                self._take(opcode, payload)
+            if self.paused:
+                return
+        self._parts = None
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        protocol, listener = self._protocol, self.listener
+        if listener is None or protocol.close_sent:
+            protocol.parse(frame_again(opcode, payload))
+        elif (message := _message(opcode, payload)) is None:
+            protocol.parse(frame_again(opcode, payload))  # refuses it, and says so
+        else:
+            listener.message(message)
 
 
 def _message(opcode: int, payload: bytes) -> Message | None:

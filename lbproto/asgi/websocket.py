@@ -13,24 +13,27 @@ from lbproto.connection.base import Connection
 from lbproto.suspension import notify_suspension
 from lbproto.transport import CloseCode, Frame, Message, Transport
 
-__all__ = ["WebSocketReader", "WebSocketTransport", "message_of"]
+__all__ = ["ABNORMAL", "WebSocketReader", "WebSocketTransport"]
 
 logger = logging.getLogger(__name__)
 
-_ABNORMAL = 1006  # what a websocket's end is called that the peer did not announce
+ABNORMAL = 1006
+"""What a websocket's end is called that the peer did not announce."""
+
 _MAX_REASON = 123  # bytes in a close frame, RFC 6455 section 5.5
 
 
 class WebSocketTransport(Transport):
-    """Sends by an ASGI `send`.
+    """An accepted websocket, by ASGI's `receive` and `send`.
 
     Attributes:
         receiving: the scope of whoever waits for a message, while they do; closing ends it.
     """
 
-    __slots__ = ("_closing", "_open", "_send", "receiving")
+    __slots__ = ("_closing", "_open", "_receive", "_send", "receiving")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
         self._send = send
         self._open = True
         self._closing: anyio.Event | None = None  # set when the close has been sent
@@ -56,6 +59,16 @@ class WebSocketTransport(Transport):
                     logger.warning("a websocket failed while sending, and is given up: %r", error)
                     await self.close(CloseCode.INTERNAL_ERROR, "internal error")
                     raise ConnectionResetError(str(error)) from error
+
+    async def receive(self) -> Message | int:
+        """The next message, or the code that the peer has closed with."""
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            code: int | None = event.get("code")
+            return code or ABNORMAL
+        text: str | None = event.get("text")
+        message: Message = event["bytes"] if text is None else text
+        return message
 
     async def close(self, code: CloseCode, reason: str) -> None:
         if not self._open:
@@ -88,15 +101,6 @@ def _render(message: Message) -> MutableMapping[str, Any]:
     return {"type": "websocket.send", kind: message}
 
 
-def message_of(event: MutableMapping[str, Any]) -> Message | None:
-    """The message in an ASGI event; None where the websocket is gone."""
-    if event["type"] == "websocket.disconnect":
-        return None
-    text: str | None = event.get("text")
-    message: Message = event["bytes"] if text is None else text
-    return message
-
-
 class WebSocketReader:
     """Reads from a connection's websocket and handles what comes, in one task where that will do.
 
@@ -105,14 +109,11 @@ class WebSocketReader:
     meanwhile wait in the inbox for the first task, which keeps them in order.
     """
 
-    __slots__ = ("_connection", "_receive", "_succeeded", "_transport")
+    __slots__ = ("_connection", "_succeeded", "_transport")
 
-    def __init__(
-        self, connection: Connection, transport: WebSocketTransport, receive: Receive
-    ) -> None:
+    def __init__(self, connection: Connection, transport: WebSocketTransport) -> None:
         self._connection = connection
         self._transport = transport
-        self._receive = receive
 
     async def serve(self) -> None:
         """Serve the connection until it is over."""
@@ -143,18 +144,17 @@ class WebSocketReader:
             if connection.congested:
                 await connection.wait_ready()
             transport.receiving = scope
-            event = await self._receive()
+            received = await transport.receive()
             transport.receiving = None
-            message = message_of(event)
-            if message is None:
+            if isinstance(received, int):
                 transport.lost()
-                connection.left(event.get("code") or _ABNORMAL)
+                connection.left(received)
                 return
-            connection.receive(message)
+            connection.receive(received)
 
     def _succeed(self) -> None:
         self._succeeded = True
-        successor = WebSocketReader(self._connection, self._transport, self._receive)
+        successor = WebSocketReader(self._connection, self._transport)
         self._connection.runtime.start_soon(successor._take_over)
 
     async def _take_over(self) -> None:

@@ -34,7 +34,7 @@ __all__ = ["Connection", "tell_closed"]
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[None] | None]
 
 
 _AT_ONCE = 65_536  # bytes sent without looking whether the peer takes them
@@ -181,7 +181,8 @@ class Connection(ABC):
                     self._room.set()
                     self._room = None
                 try:
-                    await work()
+                    if (rest := work()) is not None:
+                        await rest
                 except Exception:
                     logger.exception("a handler below the error middleware failed")
                     self.fail(CloseCode.INTERNAL_ERROR, "internal error")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -99,9 +99,8 @@ class PlainConnection(Connection):
         if self._socket.accepted:
             self._socket.emit(ValidationError.event_name, ValidationError.of(error))
 
-    async def _event(self, inbound: Inbound) -> None:
-        if self._socket.accepted:
-            await self._handler.event(self._socket, inbound)
+    def _event(self, inbound: Inbound) -> Awaitable[None] | None:
+        return self._handler.event(self._socket, inbound) if self._socket.accepted else None
 
     async def _authenticate(self, auth: Arguments, id_: RequestId | None) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -89,9 +89,8 @@ class SocketIO:
         elif packet.type is PacketType.DISCONNECT:
             self._remove(socket, CLIENT_LEFT)
 
-    async def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> None:
-        if socket.accepted:
-            await self._handler.event(socket, inbound)
+    def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> Awaitable[None] | None:
+        return self._handler.event(socket, inbound) if socket.accepted else None
 
     # Connecting
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from copy import copy
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from lbproto.errors import Internal, InvalidRequest, LimitExceeded, Overloaded, 
 from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
 from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
+from lbproto.registry import Route
+from lbproto.wire.arguments import Arguments
 
 __all__ = ["Repeats"]
 
@@ -36,7 +39,7 @@ class Repeats:
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
 
-    async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
+    def __call__(self, ctx: Context, call_next: Endpoint) -> Awaitable[None]:
         """Serve a request, or answer it as its first was answered.
 
         Raises:
@@ -47,8 +50,12 @@ class Repeats:
         route, arguments = ctx.route, ctx.inbound.arguments
         # Few requests carry an id: the others pay for a look at their bytes, not for a decoder.
         if route is None or route.repeatable or not arguments.mentions(_MENTION):
-            await call_next(ctx)
-            return
+            return call_next(ctx)
+        return self._tagged(ctx, call_next, route, arguments)
+
+    async def _tagged(
+        self, ctx: Context, call_next: Endpoint, route: Route, arguments: Arguments
+    ) -> None:
         request_id = arguments.first(_Tagged).request_id
         if request_id is None:
             await call_next(ctx)

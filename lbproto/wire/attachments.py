@@ -5,7 +5,7 @@ Source: socketio/socket.io, docs/socket.io-protocol/v5-current.md, "Packets with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,17 +16,32 @@ from lbproto.wire.settings import ProtocolError
 __all__ = ["extract", "restore"]
 
 _BYTES = (bytes, bytearray, memoryview)
+_never: set[type] = {str, int, float, bool, type(None)}  # those that hold no bytes, so far as known
 
 
-def extract(values: Sequence[Any]) -> tuple[list[Any], list[bytes]]:
+def extract(values: Sequence[Any]) -> tuple[Sequence[Any], list[bytes]]:
     """Take the bytes out of arguments.
 
     Returns:
         The arguments with a placeholder wherever there were bytes, and the bytes in that order.
-        Structs whose type cannot hold bytes are passed through untouched.
+        Where there are none, the arguments themselves.
     """
     buffers: list[bytes] = []
-    return [_extract(value, buffers) for value in values], buffers
+    if _may_hold(values):
+        return [_extract(value, buffers) for value in values], buffers
+    return values, buffers
+
+
+def _may_hold(values: Iterable[Any]) -> bool:
+    """Whether values have to be searched for bytes; for most, their type tells."""
+    for value in values:
+        if type(value) in _never:
+            continue
+        if isinstance(value, msgspec.Struct) and not _may_hold_bytes(type(value)):
+            _never.add(type(value))
+        elif not isinstance(value, dict) or _may_hold(value.values()):
+            return True
+    return False
 
 
 def _extract(value: Any, buffers: list[bytes]) -> Any:

@@ -57,6 +57,8 @@ class WireFormat(ABC):
 
 def frame_of(text: bytes, attachments: Sequence[bytes] = ()) -> Frame:
     """A frame of one text message, given as UTF-8, and the binary ones that follow it."""
+    if not attachments:
+        return Frame((), len(text), text=text)
     messages: tuple[Message, ...] = (text.decode(), *attachments)
     return Frame(messages, len(text) + sum(map(len, attachments)))
 

@@ -8,7 +8,7 @@ and any arguments, can too: give a `Handler` to `lbproto.asgi.SocketIOApp`, or a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from lbproto.statistics import OutboxStatistics
@@ -159,8 +159,8 @@ class Handler(Protocol):
         """The client has been told that it is connected."""
         ...
 
-    async def event(self, socket: Socket, inbound: Inbound) -> None:
-        """The client sent an event. What this raises closes the transport and is logged."""
+    def event(self, socket: Socket, inbound: Inbound) -> Awaitable[None]:
+        """The client sent an event (`async def` will do). What it raises closes the transport."""
         ...
 
     def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "json_format",
 ]
 
+_EVENT = "2"
 _BINARY = 3  # from EVENT to BINARY_EVENT, from ACK to BINARY_ACK
 _MAX_ID_DIGITS = 15  # an acknowledgement id stays an exact number in JavaScript
 _MAX_COUNT_DIGITS = 4
@@ -107,6 +108,11 @@ class JSONDecoder:
         return self._receive_text(message)
 
     def _receive_text(self, text: str) -> Packet | None:
+        start = text.find("[")
+        digits = text[1:start]
+        if start > 0 and text[0] == _EVENT and (not digits or _is_id(digits)):  # nearly all
+            number = int(digits) if digits else None
+            return _message(PacketType.EVENT, "/", number, text[start:])
         if not text or text[0] not in "0123456":
             raise ProtocolError("unknown packet type")
         type_ = PacketType(int(text[0]))
@@ -158,6 +164,10 @@ class JSONDecoder:
         if not values or not isinstance(values[0], str):
             raise ProtocolError("an event has no name")
         return Packet(type_, namespace, id_, values[0], ObjectArguments(values[1:]))
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= _MAX_ID_DIGITS and text.isascii() and text.isdigit()
 
 
 def _digits(text: str, at: int, most: int) -> tuple[int | None, int]:
@@ -221,10 +231,11 @@ def _required(id_: int | None) -> int:
 class JSONFormat(WireFormat):
     """Socket.IO's default form, in one namespace; each text carries its Engine.IO prefix."""
 
-    __slots__ = ("_address",)
+    __slots__ = ("_address", "_event")
 
     def __init__(self, namespace: str) -> None:
         self._address = b"" if namespace == "/" else namespace.encode() + b","
+        self._event = self._head(PacketType.EVENT)
 
     def event(
         self,
@@ -235,11 +246,14 @@ class JSONFormat(WireFormat):
         asks: int | None = None,
         offset: str | None = None,
     ) -> Frame:
-        id_ = b"" if asks is None else b"%d" % asks
-        return self._frame(PacketType.EVENT, id_, event_values(name, arguments, offset))
+        values, attachments = extract(event_values(name, arguments, offset))
+        if attachments or asks is not None:
+            id_ = b"" if asks is None else b"%d" % asks
+            return self._frame(PacketType.EVENT, id_, values, attachments)
+        return frame_of(self._event + json_encoder.encode(values))
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
-        return self._frame(PacketType.ACK, str(request).encode(), arguments)
+        return self._frame(PacketType.ACK, str(request).encode(), *extract(arguments))
 
     def connect(self, sid: str, pid: str | None = None) -> Frame:
         """The server's word that the socket is connected; see `connect_body`."""
@@ -251,20 +265,22 @@ class JSONFormat(WireFormat):
 
     def disconnect(self) -> Frame:
         """The server's final word to this socket: a stock client does not come back by itself."""
-        return frame_of(MESSAGE.encode() + b"%d%b" % (PacketType.DISCONNECT, self._address))
+        return frame_of(self._head(PacketType.DISCONNECT))
 
     def _control(self, type_: PacketType, body: dict[str, Any]) -> Frame:
-        head = b"%b%d%b" % (MESSAGE.encode(), type_, self._address)
-        return frame_of(head + json_encoder.encode(body))
+        return frame_of(self._head(type_) + json_encoder.encode(body))
 
-    def _frame(self, type_: PacketType, id_: bytes, values: Sequence[Any]) -> Frame:
-        values, attachments = extract(values)
+    def _frame(
+        self, type_: PacketType, id_: bytes, values: Sequence[Any], attachments: Sequence[bytes]
+    ) -> Frame:
         if attachments:
-            count = b"%d-" % len(attachments)
-            head = b"%b%d%b%b%b" % (MESSAGE.encode(), type_ + _BINARY, count, self._address, id_)
+            head = self._head(type_ + _BINARY, b"%d-" % len(attachments))
         else:
-            head = b"%b%d%b%b" % (MESSAGE.encode(), type_, self._address, id_)
-        return frame_of(head + json_encoder.encode(values), attachments)
+            head = self._head(type_)
+        return frame_of(head + id_ + json_encoder.encode(values), attachments)
+
+    def _head(self, type_: int, count: bytes = b"") -> bytes:
+        return b"%b%d%b%b" % (MESSAGE.encode(), type_, count, self._address)
 
 
 def event_values(name: str, arguments: Sequence[Any], offset: str | None) -> tuple[Any, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.asgi.websocket import message_of
 from lbproto.transport import Frame
 
 __all__ = ["app"]
@@ -16,8 +15,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         return
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
-    transport, receive = open_websocket(scope, receive, send)
-    while (message := message_of(await receive())) is not None:
+    transport = open_websocket(scope, receive, send)
+    while not isinstance(message := await transport.receive(), int):
         await transport.send([Frame((message,), len(message))])
 
 

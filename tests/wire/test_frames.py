@@ -29,8 +29,13 @@ def masked(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
 
 
 def split(pieces: Iterable[bytes], max_size: int = MAX_SIZE) -> list[Part]:
+    """As the protocol does it: a read that is one whole text is not searched for more."""
     splitter = FrameSplitter(max_size)
-    return [part for piece in pieces for part in splitter.split(piece)]
+    parts: list[Part] = []
+    for piece in pieces:
+        text = splitter.whole_text(piece)
+        parts += splitter.split(piece) if text is None else [(TEXT, text)]
+    return parts
 
 
 def byte_by_byte(data: bytes) -> Iterator[bytes]:
@@ -81,6 +86,29 @@ def test_from_a_breach_of_the_rules_on_everything_is_for_the_complete_parser(wro
     assert first == (TEXT, b"good")
     assert {opcode for opcode, _ in others} == {COMPLETE}
     assert b"".join(data for _, data in others) == wrong + good + b"x"
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_read_of_one_text_is_seen_at_once(length: int) -> None:
+    data = masked(Opcode.TEXT, b"x" * length)
+    splitter = FrameSplitter(MAX_SIZE)
+    assert splitter.whole_text(data) == (b"x" * length if length < 65_536 else None)
+    for other in (data[:-1], data + b"x", data + data, masked(Opcode.BINARY, b"x" * length)):
+        assert splitter.whole_text(other) is None
+    if length < 126:
+        assert FrameSplitter(length - 1).whole_text(data) is None  # too long: not this way
+
+
+def test_a_text_is_not_whole_in_the_middle_of_something() -> None:
+    text = masked(Opcode.TEXT, b"whole")
+    wrong = b"\x81\x00"
+    for before in (masked(Opcode.TEXT, b"a", fin=False), text[:3], wrong):
+        splitter = FrameSplitter(MAX_SIZE)
+        list(splitter.split(before))
+        assert splitter.whole_text(text) is None
+    splitter = FrameSplitter(MAX_SIZE)
+    list(splitter.split(text + masked(Opcode.PING, b"")))
+    assert splitter.whole_text(text) == b"whole"
 
 
 def test_in_the_middle_of_a_message_another_is_not_taken_for_whole() -> None:

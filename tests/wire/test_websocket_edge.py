@@ -160,23 +160,28 @@ async def test_a_plain_client_that_leaves_is_gone() -> None:
 
 
 class Wire:
-    """An ASGI `send` that keeps what it is given."""
+    """The two calls of ASGI: what is sent is kept, what `coming` holds is received."""
 
     def __init__(self) -> None:
         self.sent: list[MutableMapping[str, Any]] = []
         self.failure: Exception | None = None
+        self.coming: list[MutableMapping[str, Any]] = []
+        self.transport = WebSocketTransport(self.receive, self.send)
 
     async def send(self, event: MutableMapping[str, Any]) -> None:
         if self.failure is not None:
             raise self.failure
         self.sent.append(event)
 
+    async def receive(self) -> MutableMapping[str, Any]:
+        return self.coming.pop(0)
+
 
 async def test_a_frame_is_rendered_once_for_all() -> None:
     first, second = Wire(), Wire()
     frame = json_format("/").event("a", (b"x",))
-    await WebSocketTransport(first.send).send([frame, frame_of(b"2")])
-    await WebSocketTransport(second.send).send([frame])
+    await first.transport.send([frame, frame_of(b"2")])
+    await second.transport.send([frame])
     assert [list(event) for event in first.sent] == [
         ["type", "text"],
         ["type", "bytes"],
@@ -185,10 +190,24 @@ async def test_a_frame_is_rendered_once_for_all() -> None:
     assert all(a is b for a, b in zip(first.sent, second.sent, strict=False))
 
 
+async def test_what_asgi_says_is_received_as_messages_and_the_code_of_the_end() -> None:
+    wire = Wire()
+    wire.coming = [
+        {"type": "websocket.receive", "text": "a"},
+        {"type": "websocket.receive", "bytes": b"b", "text": None},
+        {"type": "websocket.receive", "text": ""},
+        {"type": "websocket.disconnect", "code": 4000},
+        {"type": "websocket.disconnect", "code": None},
+        {"type": "websocket.disconnect"},
+    ]
+    received = [await wire.transport.receive() for _ in range(6)]
+    assert received == ["a", b"b", "", 4000, 1006, 1006]
+
+
 async def test_nothing_is_sent_behind_a_close() -> None:
     # What it would raise is the server's own word; the log is not the place for it.
     wire = Wire()
-    transport = WebSocketTransport(wire.send)
+    transport = wire.transport
     await transport.close(CloseCode.SLOW_CONSUMER, "too slow")
     await transport.close(CloseCode.NORMAL, "twice")
     assert wire.sent == [{"type": "websocket.close", "code": 4408, "reason": "too slow"}]
@@ -199,7 +218,7 @@ async def test_nothing_is_sent_behind_a_close() -> None:
 
 async def test_a_close_in_the_middle_of_frames_stops_them() -> None:
     wire = Wire()
-    transport = WebSocketTransport(wire.send)
+    transport = wire.transport
 
     class Closing(Wire):
         async def send(self, event: MutableMapping[str, Any]) -> None:
@@ -215,7 +234,7 @@ async def test_a_close_in_the_middle_of_frames_stops_them() -> None:
 
 async def test_nobody_is_left_to_close_towards() -> None:
     wire = Wire()
-    transport = WebSocketTransport(wire.send)
+    transport = wire.transport
     transport.lost()
     await transport.close(CloseCode.NORMAL, "")
     assert wire.sent == []
@@ -227,7 +246,7 @@ async def test_nobody_is_left_to_close_towards() -> None:
 async def test_a_close_towards_a_peer_that_is_gone_is_no_error(error: Exception) -> None:
     wire = Wire()
     wire.failure = error
-    await WebSocketTransport(wire.send).close(CloseCode.NORMAL, "")
+    await wire.transport.close(CloseCode.NORMAL, "")
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("closed already")])
@@ -237,7 +256,7 @@ async def test_a_peer_that_is_gone_is_no_fault(
     wire = Wire()
     wire.failure = error
     with pytest.raises(OSError, match=str(error)):
-        await WebSocketTransport(wire.send).send([frame_of(b"x")])
+        await wire.transport.send([frame_of(b"x")])
     assert not caplog.records
 
 
@@ -260,7 +279,7 @@ async def test_a_websocket_that_fails_is_given_up(caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize("reason", ["x" * 200, "é" * 100, "x" + "😀" * 50])
 async def test_a_reason_fits_its_frame(reason: str) -> None:
     wire = Wire()
-    await WebSocketTransport(wire.send).close(CloseCode.NORMAL, reason)
+    await wire.transport.close(CloseCode.NORMAL, reason)
     told = wire.sent[0]["reason"]
     assert reason.startswith(told)
     assert 120 <= len(told.encode()) <= 123
