@@ -121,10 +121,14 @@ class Context:
         Raises:
             UsageError: no plugin declared the event.
         """
-        receipt = self._services.hub.send(self.session, event, self.inbound.id)
+        hub, session, request = self._services.hub, self.session, self.inbound.id
+        if self.answered or request is None or self._waiting is None:
+            receipt = hub.send(session, event, request)
+        else:
+            receipt = hub.answer(session, event, request)
+        self.answered = True
         if self._outcome is not None:
             self._outcome.answer(event)
-        self._acknowledge({"ok": True, "event": event.event_name, "data": event})
         return receipt
 
     def record(self, outcome: Outcome) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
@@ -46,7 +47,7 @@ class Dispatcher:
         ctx.request = request
         return ctx
 
-    def dispatch(self, session: Session, inbound: Inbound) -> Awaitable[None]:
+    def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
         return self._endpoint(Context(self._services, session, inbound, route))

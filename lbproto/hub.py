@@ -20,6 +20,7 @@ from lbproto.errors import Overloaded
 from lbproto.events import Event
 from lbproto.log import Entry, Log
 from lbproto.outbox import Outcome
+from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Rooms
 from lbproto.transport import Frame
@@ -102,7 +103,26 @@ class Hub:
         """
         emission = self._registry.emission(event)
         entry = self._log.entry(event, answers=answers)
-        frame = self._encode(entry, emission, member.format)
+        return self._push(member, entry, self._encode(entry, emission, member.format))
+
+    def answer(self, member: Member, event: Event, request: RequestId) -> Receipt:
+        """Send to one session the first event that answers its request, and acknowledge that.
+
+        Raises:
+            UsageError: nobody declared the event.
+        """
+        format_, entry = member.format, self._log.entry(event, answers=request)
+        emission = self._registry.emission(event)
+        if emission.policy is disconnect:
+            frame = format_.answer(event, request, self._offset(entry.position))
+            return self._push(member, entry, frame)
+        receipt = self._push(member, entry, self._encode(entry, emission, format_))
+        if not format_.answers_acknowledge:  # by itself: the event may be dropped, this may not
+            body = {"ok": True, "event": event.event_name, "data": event}
+            member.push(format_.acknowledgement(request, (body,)))
+        return receipt
+
+    def _push(self, member: Member, entry: Entry, frame: Frame) -> Receipt:
         entry.size += frame.size  # nearly no answer is sent again: it would be encoded then
         outcome = member.push(frame)
         if self._resumable:
@@ -129,6 +149,8 @@ class Hub:
 
     def frame(self, entry: Entry, format_: WireFormat) -> Frame:
         """An event that was sent before, to be sent again."""
+        if entry.frames is None:
+            entry.frames = {}
         frame = entry.frames.get(format_)
         if frame is None:
             emission = self._registry.emission(entry.event)
@@ -169,7 +191,7 @@ class Hub:
         if room is None:
             return Receipt(0, 0, 0, 0, 0)
         entry = self._log.entry(event, except_)
-        frames = entry.frames
+        frames = entry.frames = {}
         outcomes: dict[int, int] = {}
         matched = 0
         room.step_in()
@@ -198,8 +220,9 @@ class Hub:
         event, policy = entry.event, emission.policy
         offset = self._offset(entry.position)
         frame = format_.event(event.event_name, (event,), answers=entry.answers, offset=offset)
-        frame.overflow = policy.overflow
-        frame.key = policy.key(event) if policy.key else None
+        if policy is not disconnect:
+            frame.overflow = policy.overflow
+            frame.key = policy.key(event) if policy.key else None
         return frame
 
     def _offset(self, position: int) -> str | None:

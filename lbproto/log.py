@@ -16,7 +16,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Collection, Iterator
+from math import inf
 from secrets import token_urlsafe
+
+import msgspec
 
 from lbproto.events import Event
 from lbproto.transport import Frame
@@ -29,7 +32,7 @@ _SPARE = 1_024  # dropped entries that may lie in the queue, before it is worth 
 _OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})")
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """One event as it was sent.
 
     Attributes:
@@ -41,26 +44,21 @@ class Entry:
         size: bytes that it counts for: its encodings, and what goes with them.
     """
 
-    __slots__ = ("answers", "event", "except_", "frames", "lane", "position", "size", "time")
-
-    def __init__(
-        self, position: int, event: Event, except_: Collection[str], answers: RequestId | None
-    ) -> None:
-        self.position = position
-        self.event = event
-        self.except_ = except_
-        self.answers = answers
-        self.frames: dict[WireFormat, Frame] = {}
-        self.lane: Lane | None = None
-        self.size = _ENTRY_BYTES
-        self.time = 0.0
+    position: int
+    event: Event
+    except_: Collection[str] = ()
+    answers: RequestId | None = None
+    frames: dict[WireFormat, Frame] | None = None  # most are never sent again
+    lane: Lane | None = None
+    size: int = _ENTRY_BYTES
+    time: float = 0.0
 
 
 class Lane:
     """The entries that went one way: to a room, or to one session.
 
     Args:
-        max_bytes: what it holds at most; None for what the log does.
+        max_bytes: what it is to hold at most; by default what the log does.
 
     Attributes:
         entries: oldest first.
@@ -68,7 +66,7 @@ class Lane:
 
     __slots__ = ("_floor", "_max_bytes", "_size", "_spared", "entries")
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: float = inf) -> None:
         self.entries: deque[Entry] = deque()
         self._max_bytes = max_bytes
         self._size = 0
@@ -92,19 +90,20 @@ class Lane:
             if entry.position <= until:
                 yield entry
 
-    def append(self, entry: Entry) -> list[Entry]:
+    def append(self, entry: Entry) -> bool:
         """Add the newest entry.
 
         Returns:
-            Those that had to go for it.
+            Whether the lane now `exceeds` what it may hold.
         """
         self.entries.append(entry)
         self._size += entry.size
-        dropped = []
-        if self._max_bytes is not None:
-            while self._size > self._max_bytes:
-                dropped.append(self.drop())
-        return dropped
+        return self._size > self._max_bytes
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether it holds more than it may: `drop` something."""
+        return self._size > self._max_bytes
 
     def drop(self) -> Entry:
         """Remove the oldest entry."""
@@ -181,11 +180,15 @@ class Log:
         self._entries.append(entry)
         self._kept += 1
         self._size += entry.size
-        for dropped in lane.append(entry):
-            self._forget(dropped)
+        if lane.append(entry):
+            self._shorten(lane)
+        self.trim(now)
+
+    def _shorten(self, lane: Lane) -> None:
+        while lane.exceeds:
+            self._forget(lane.drop())
         if len(self._entries) > 2 * self._kept + _SPARE:  # one lane has dropped more than it keeps
             self._entries = deque(entry for entry in self._entries if entry.lane is not None)
-        self.trim(now)
 
     def trim(self, now: float) -> None:
         """Drop what is too much or too old at this monotonic time, in seconds."""
@@ -204,4 +207,4 @@ class Log:
     def _forget(self, entry: Entry) -> None:
         self._kept -= 1
         self._size -= entry.size
-        entry.frames = {}
+        entry.frames = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from struct import Struct
 
 from lbproto.transport import Frame, Message
 
@@ -10,6 +11,10 @@ __all__ = ["joined", "message_frame", "prepared"]
 
 _TEXT, _BINARY = 0x81, 0x82  # the first byte of a frame that is a whole message
 _TWO_BYTES, _EIGHT_BYTES = 126, 127  # the length is in so many bytes that follow
+_SHORT = {
+    opcode: [bytes((opcode, length)) for length in range(_TWO_BYTES)] for opcode in (_TEXT, _BINARY)
+}
+_long = Struct("!BBH").pack
 
 
 def message_frame(message: Message) -> bytes:
@@ -20,22 +25,27 @@ def message_frame(message: Message) -> bytes:
 def _frame(opcode: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < _TWO_BYTES:
-        return bytes((opcode, length)) + payload
+        return _SHORT[opcode][length] + payload
     if length < 1 << 16:
-        return bytes((opcode, _TWO_BYTES)) + length.to_bytes(2) + payload
+        return _long(opcode, _TWO_BYTES, length) + payload
     return bytes((opcode, _EIGHT_BYTES)) + length.to_bytes(8) + payload
 
 
 def prepared(frame: Frame) -> bytes:
     """An event's WebSocket frames, made by whoever asks first."""
     if frame.prepared is None:
-        if frame.text is not None:
-            frame.prepared = _frame(_TEXT, frame.text)
+        texts = frame.texts
+        if len(texts) == 1:
+            frame.prepared = _frame(_TEXT, texts[0])
+        elif texts:
+            frame.prepared = b"".join([_frame(_TEXT, text) for text in texts])
         else:
             frame.prepared = b"".join(map(message_frame, frame.messages))
     return frame.prepared
 
 
-def joined(frames: Iterable[Frame]) -> bytes:
+def joined(frames: Sequence[Frame]) -> bytes:
     """The WebSocket frames of several events."""
+    if len(frames) == 1:
+        return prepared(frames[0])
     return b"".join([frame.prepared or prepared(frame) for frame in frames])

@@ -21,7 +21,7 @@ connection still seems to be there takes it over; the former connection is ended
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from secrets import token_urlsafe
 from typing import Any
@@ -189,7 +189,7 @@ class Sessions(Handler):
         else:
             await self._begin(socket, entrant)
 
-    def event(self, socket: Socket, inbound: Inbound) -> Awaitable[None]:
+    def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
         if socket.state is None:
             return _nothing()
         return self._dispatcher.dispatch(socket.state, inbound)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
+import msgspec
+
 from lbproto.overflow import Overflow
 
 __all__ = ["TOO_SLOW", "CloseCode", "Frame", "Message", "Peer", "Transport"]
@@ -41,11 +43,11 @@ TOO_SLOW = CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume"
 """How the transport of a client is closed that could not be sent all that was meant for it."""
 
 
-class Frame:
+class Frame(msgspec.Struct, eq=False, gc=False):
     """One event in one wire format, encoded once and shared by all its recipients.
 
     Attributes:
-        text: the only message, as UTF-8; None where there are several, or it is binary.
+        texts: the messages, as UTF-8; empty where one of them is binary.
         size: what it counts in a bounded queue, in bytes.
         overflow: what a full outbox does with it.
         key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
@@ -53,30 +55,20 @@ class Frame:
         prepared: its WebSocket frames, likewise.
     """
 
-    __slots__ = ("_messages", "key", "overflow", "prepared", "rendered", "size", "text")
-
-    def __init__(
-        self,
-        messages: tuple[Message, ...],
-        size: int,
-        overflow: Overflow = Overflow.DISCONNECT,
-        key: Hashable = None,
-        *,
-        text: bytes | None = None,
-    ) -> None:
-        self._messages = messages
-        self.text = text
-        self.size = size
-        self.overflow = overflow
-        self.key = key
-        self.rendered: Any = None
-        self.prepared: bytes | None = None
+    _messages: tuple[Message, ...]
+    size: int
+    overflow: Overflow = Overflow.DISCONNECT
+    key: Hashable = None
+    texts: tuple[bytes, ...] = ()
+    rendered: Any = None
+    prepared: bytes | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The WebSocket messages to send, in order; more than one for binary attachments."""
-        if self.text is not None and not self._messages:
-            self._messages = (self.text.decode(),)  # where it is not sent as the bytes that it is
+        """The WebSocket messages to send, in order."""
+        if not self._messages:
+            # Only where they are not sent as the bytes that they are.
+            self._messages = tuple([text.decode() for text in self.texts])
         return self._messages
 
 
@@ -119,6 +111,14 @@ class Transport(Protocol):
     ready: bool = False
     unready: Callable[[], None] = staticmethod(_ignore)
     write: Callable[[bytes], None] = staticmethod(_cannot_write)
+
+    def pause_reading(self) -> None:
+        """Deliver nothing more for now; where whoever reads waits by itself, nothing to do."""
+        return
+
+    def resume_reading(self) -> None:
+        """Deliver again."""
+        return
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send the frames in order; return when the transport has taken them.

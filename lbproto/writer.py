@@ -1,27 +1,21 @@
 """Outbound bytes: one writer for all connections, once per turn of the event loop.
 
 Whoever queues a frame marks its connection; the writer then goes over the marked ones and sends
-what each has. Most sends finish at once, so one task serves thousands of connections. When a send
-has to wait (a slow peer), that task stays with that one connection, and a successor goes on with
-the rest: nobody waits behind a slow one.
+what each has. See `lbproto.relay` for those that have to wait.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
-import anyio
-
-from lbproto.suspension import notify_suspension
+from lbproto.relay import Relay, StartSoon
 from lbproto.turn import Turn
 
 __all__ = ["Sink", "Writer"]
 
 logger = logging.getLogger(__name__)
-
-StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 class Sink(Protocol):
@@ -39,7 +33,7 @@ class Sink(Protocol):
         ...
 
 
-class Writer:
+class Writer(Relay[Sink]):
     """Sends for every connection of a server.
 
     Args:
@@ -48,54 +42,25 @@ class Writer:
     """
 
     def __init__(self, start_soon: StartSoon, turn: Turn) -> None:
-        self._start_soon = start_soon
+        super().__init__(start_soon)
         self._turn = turn
-        turn.wake = self._wake_up
-        self._marked: list[Sink] = []
-        self._sinks: Iterator[Sink] = iter(())
-        self._wake = anyio.Event()
-        self._shift = 0  # counts the successors: a task whose number is past has been succeeded
+        turn.wake = self.wake
 
-    def mark(self, sink: Sink) -> None:
-        """Have this connection flushed in the next turn of the event loop."""
-        if not self._marked:
-            self._wake.set()
-        self._marked.append(sink)
+    def _serve(self, item: Sink) -> Coroutine[Any, Any, None] | None:
+        if item.writing:
+            return None  # whoever is at it takes what came since
+        return None if item.flush_nowait() else self._flush(item)
 
-    def _wake_up(self) -> None:
-        self._wake.set()
+    async def _flush(self, sink: Sink) -> None:
+        sink.writing = True
+        try:
+            await sink.flush()
+        except OSError:
+            pass  # the peer is gone; whoever reads from it notices too
+        except Exception:
+            logger.exception("a transport failed while sending")
+        finally:
+            sink.writing = False
 
-    async def run(self) -> None:
-        """Write until cancelled, or until a send has to wait and a successor has taken over."""
-        shift = self._shift
-        while True:
-            await notify_suspension(self._flush_all(shift), self._hand_over)
-            if shift != self._shift:
-                return
-            self._turn.write()  # behind what was queued for one of them before it
-            if not self._marked:
-                self._wake = anyio.Event()
-                await self._wake.wait()
-            self._sinks, self._marked = iter(self._marked), []
-
-    async def _flush_all(self, shift: int) -> None:
-        for sink in self._sinks:
-            if sink.writing:
-                continue  # whoever is at it takes what came since
-            if sink.flush_nowait():
-                continue
-            sink.writing = True
-            try:
-                await sink.flush()
-            except OSError:
-                pass  # the peer is gone; whoever reads from it notices too
-            except Exception:
-                logger.exception("a transport failed while sending")
-            finally:
-                sink.writing = False
-            if shift != self._shift:
-                return
-
-    def _hand_over(self) -> None:
-        self._shift += 1
-        self._start_soon(self.run)
+    def _end_round(self) -> None:
+        self._turn.write()  # behind what was queued for one of them before it

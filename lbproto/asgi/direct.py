@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketTransport
+from lbproto.connection.base import Connection
 from lbproto.prepared import prepared
 from lbproto.transport import CloseCode, Frame, Message
 
@@ -33,8 +34,9 @@ _MAX_UNREAD = 32  # messages told and not received yet, before reading pauses
 class Listener(Protocol):
     """Who is told what happens to a websocket, in place of ASGI's `receive`."""
 
-    def message(self, message: Message) -> None:
-        """The peer has sent a message."""
+    @property
+    def message(self) -> Callable[[Message], None]:
+        """Takes what the peer has sent."""
         ...
 
     def closed(self, code: int) -> None:
@@ -79,16 +81,28 @@ def open_websocket(scope: Scope, receive: Receive, send: Send) -> WebSocketTrans
 
 
 class DirectTransport(WebSocketTransport):
-    """Writes frames that were encoded once; is told messages, and hands them out by `receive`."""
+    """Writes frames that were encoded once; is told messages.
 
-    __slots__ = ("_direct", "_reads", "_resumed", "_unread", "_wake", "ready", "unready", "write")
+    Until it serves a connection, messages wait for `receive`.
+    """
+
+    __slots__ = (
+        "_direct",
+        "_resumed",
+        "_unread",
+        "_wake",
+        "message",
+        "ready",
+        "unready",
+        "write",
+    )
 
     def __init__(self, receive: Receive, send: Send, direct: Direct) -> None:
         super().__init__(receive, send)
         self._direct = direct
         self.write = direct.write
+        self.message: Callable[[Message | int], None] = self._keep
         self._unread: deque[Message | int] = deque()
-        self._reads = True
         self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
         self._resumed: asyncio.Future[None] | None = None  # what `send` waits by
         self.ready = True
@@ -132,27 +146,36 @@ class DirectTransport(WebSocketTransport):
 
     # Inbound
 
+    async def _serve(self, connection: Connection) -> None:
+        self.message = connection.deliver
+        while self._unread:
+            connection.deliver(self._unread.popleft())
+        await connection.wait_closed()
+
+    def pause_reading(self) -> None:
+        self._direct.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._direct.resume_reading()
+
     async def receive(self) -> Message | int:
         while not self._unread:
-            if not self._reads:
-                self._reads = True
-                self._direct.resume_reading()  # may tell at once what has been read already
-            else:
-                self._wake = asyncio.get_running_loop().create_future()
-                await self._wake
-        return self._unread.popleft()
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        received = self._unread.popleft()
+        if len(self._unread) == _MAX_UNREAD - 1:
+            self._direct.resume_reading()
+        return received
 
-    def message(self, message: Message) -> None:
-        self._unread.append(message)
+    def _keep(self, received: Message | int) -> None:
+        self._unread.append(received)
         _settle(self._wake)
-        if self._reads and len(self._unread) >= _MAX_UNREAD:
-            self._reads = False
+        if len(self._unread) == _MAX_UNREAD:
             self._direct.pause_reading()
 
     def closed(self, code: int) -> None:
-        self._unread.append(code)
-        _settle(self._wake)
-        self._end()
+        self.message(code)
+        self.lost()
 
 
 def _settle(future: asyncio.Future[Any] | None) -> None:

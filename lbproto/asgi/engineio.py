@@ -14,7 +14,7 @@ from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.polling import is_over, poll, post
 from lbproto.asgi.scope import deny, peer_of, refusal_headers
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.asgi.websocket import WebSocketReader, WebSocketTransport
+from lbproto.asgi.websocket import WebSocketTransport
 from lbproto.connection.engine import EngineConnection, OpenHandler
 from lbproto.connection.runtime import Runtime
 from lbproto.transport import CloseCode, Peer
@@ -132,7 +132,7 @@ class EngineEndpoint:
             connection = polling
         else:
             return
-        await WebSocketReader(connection, transport).serve()
+        await transport.serve(connection)
 
     async def _upgrade(self, connection: EngineConnection, transport: WebSocketTransport) -> bool:
         """Let a websocket take over from polling.

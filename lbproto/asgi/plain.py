@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.scope import deny, peer_of
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.asgi.websocket import WebSocketReader
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.transport import Peer
@@ -56,7 +55,7 @@ class PlainEndpoint:
             PLAIN_JSON if agreed is None else SUBPROTOCOLS[agreed],
             _token(peer, offered),
         )
-        await WebSocketReader(connection, transport).serve()
+        await transport.serve(connection)
 
 
 def _token(peer: Peer, offered: Sequence[str]) -> str | None:

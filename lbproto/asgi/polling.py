@@ -60,9 +60,7 @@ async def post(request: Request, connection: EngineConnection) -> Response:
         if not connection.receive(packet):
             return _refusal("malformed packet")
         if connection.congested:  # a body of many small packets does not get past the bound
-            connection.work_soon()
             await connection.wait_ready()
-    connection.work_soon()
     await connection.wait_ready()
     return PlainTextResponse("ok")
 

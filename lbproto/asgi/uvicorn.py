@@ -84,19 +84,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
         self.read_paused = False
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._direct is not None and self._direct.listener is not None:
-            self._direct.listener.paused()
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._direct is not None and self._direct.listener is not None:
-            self._direct.listener.resumed()
+class _Direct(asyncio.Protocol):
+    """What the app is offered: see `lbproto.asgi.direct.Direct`.
 
-
-class _Direct:
-    """What the app is offered: see `lbproto.asgi.direct.Direct`."""
+    Once somebody listens it is what the transport calls, so that a message costs no call more.
+    """
 
     __slots__ = ("_parts", "_protocol", "_splitter", "listener", "paused", "write")
 
@@ -110,6 +103,7 @@ class _Direct:
 
     def listen(self, listener: Listener) -> None:
         self.listener = listener
+        self._protocol.transport.set_protocol(self)
         waiting = self._protocol.queue
         told = self._protocol.queue = _Told(listener)
         while not waiting.empty():
@@ -127,10 +121,37 @@ class _Direct:
         if not self.paused and not self._protocol.transport.is_closing():
             self._protocol.transport.resume_reading()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def eof_received(self) -> None:
+        self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+        if self.listener is not None:
+            self.listener.paused()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+        if self.listener is not None:
+            self.listener.resumed()
+
     def data_received(self, data: bytes) -> None:
-        parts = self._parts
-        if parts is None and (payload := self._splitter.whole_text(data)) is not None:
-            self._take(TEXT, payload)
+        parts, listener = self._parts, self.listener
+        if (
+            listener is not None
+            and parts is None
+            and not self.paused
+            and (payload := self._splitter.whole_text(data)) is not None
+            and not self._protocol.close_sent
+        ):
+            try:
+                message = payload.decode()
+            except UnicodeDecodeError:
+                self._protocol.parse(data)  # refuses it, and says so
+            else:
+                listener.message(message)
             return
         new = self._splitter.split(data)
         self._parts = new if parts is None else chain(parts, new)

@@ -1,10 +1,10 @@
 """One live connection, whatever wire it speaks: what comes in, what goes out, and its end.
 
-Inbound. A message is parsed as soon as it is read, and its requests wait in the inbox. Whoever
-reads also handles them, one after the other, in its own task (`work`). So the requests of a
-connection are answered in order, and one that takes long holds up those behind it, but not the
-reading: heartbeats are answered meanwhile (see `lbproto.asgi.websocket`). When the inbox is full,
-reading pauses.
+Inbound. Whoever reads from the peer delivers each message here, without waiting for anything. The
+server's worker takes them, one after the other, each with all that it asks for (`work`). So the
+requests of a connection are answered in order. While one is being waited for, those behind it wait
+in the inbox, but every message is parsed as it comes: heartbeats are answered, acknowledgements
+arrive, an end is noticed. When too much waits, reading pauses.
 
 Outbound. Frames are queued in the outbox without waiting; the server's writer flushes it.
 """
@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from sys import maxsize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -30,12 +30,14 @@ from lbproto.wire.settings import ProtocolError
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
 
-__all__ = ["Connection", "tell_closed"]
+__all__ = ["Connection", "Rest", "tell_closed"]
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[], Awaitable[None] | None]
+Rest = Coroutine[Any, Any, None] | None
+"""What of some work may have to wait; None where it is done."""
 
+Work = Callable[[], Rest]
 
 _AT_ONCE = 65_536  # bytes sent without looking whether the peer takes them
 _MAX_UTF8 = 4  # bytes a character takes
@@ -79,8 +81,11 @@ class Connection(ABC):
         "_drained",
         "_finished",
         "_inbox",
+        "_paused",
         "_room",
         "_told_dropped",
+        "_unread",
+        "_waiting",
         "_working",
         "alone_until",
         "closed",
@@ -109,9 +114,12 @@ class Connection(ABC):
         self.sockets: list[Socket] = []
         self.closed = False
         self.writing = False
+        self._unread: deque[Message | int] = deque()
         self._inbox: deque[Work] = deque()
-        self._working = False
-        self._room: anyio.Event | None = None  # set when a full inbox has room again
+        self._working = False  # the worker has it, or is about to
+        self._waiting = False  # a request is being waited for
+        self._paused = False  # the transport is not to read
+        self._room: anyio.Event | None = None  # set when there is room again
         self._finished: anyio.Event | None = None  # set when the connection is over
         self._told_dropped = 0  # of the frames dropped so far, those that the client was told of
         self._drained: anyio.Event | None = None  # set when the outbox has run dry
@@ -121,15 +129,41 @@ class Connection(ABC):
 
     # Inbound
 
+    def deliver(self, received: Message | int) -> None:
+        """Take what the peer has sent, in its turn: a message, or the code that it closes with.
+
+        For transports without a pace of their own; where reading should pause, they are told so.
+        """
+        if not self._working:
+            if not self.closed:
+                self._unread.append(received)
+                self._working = True
+                self.runtime.work_for(self)
+            return
+        if self._waiting:
+            self._take(received)
+        else:
+            self._unread.append(received)
+        if self.congested:
+            self.transport.pause_reading()
+            self._paused = True
+
+    def _take(self, received: Message | int) -> None:
+        if isinstance(received, int):
+            self.left(received)
+        else:
+            self.receive(received)
+
     def receive(self, message: Message) -> bool:
-        """Take one message from the transport; what it asks for is queued for `work`.
+        """Take one message from the transport now; what it asks for is queued for `work`.
 
         Returns:
             Whether it could be read; where not, the connection is being closed.
         """
         if self.closed or self._close_after_flush is not None:
             return True
-        if _size_exceeds(message, self.runtime.settings.max_payload):
+        most = self.runtime.settings.max_payload
+        if len(message) * _MAX_UTF8 > most and _size_exceeds(message, most):
             self.fail(CloseCode.TOO_BIG, "the message is larger than a payload may be")
             return False
         try:
@@ -139,7 +173,7 @@ class Connection(ABC):
             self.fail(CloseCode.PROTOCOL_ERROR, str(error))
             return False
         except Exception:
-            # Whoever reads may do so in one of the server's own tasks: it must not end with this.
+            # It may be taken in one of the server's own tasks, which must not end with this.
             logger.exception("a message could not be taken")
             self.fail(CloseCode.INTERNAL_ERROR, "internal error")
             return False
@@ -153,49 +187,61 @@ class Connection(ABC):
         """Have something done after everything queued before it."""
         if self._close_when_idle is None:
             self._inbox.append(work)
-
-    @property
-    def idle_work(self) -> bool:
-        """Whether there is work in the inbox that nobody is at."""
-        return bool(self._inbox) and not self._working
+            if not self._working:
+                self._working = True
+                self.runtime.work_for(self)
 
     @property
     def congested(self) -> bool:
-        """Whether the inbox is full: do not read from the peer until `wait_ready`."""
-        return len(self._inbox) >= self.runtime.settings.max_pending_requests
+        """Whether too much waits: do not read from the peer until `wait_ready`."""
+        return len(self._inbox) + len(self._unread) >= self.runtime.settings.max_pending_requests
 
     async def wait_ready(self) -> None:
-        """Wait until the inbox has room, or the connection is over."""
+        """Wait until there is room, or the connection is over."""
         while self.congested and not self.closed:
             if self._room is None:
                 self._room = anyio.Event()
             await self._room.wait()
 
     async def work(self) -> None:
-        """Handle what is in the inbox, in order; return when it is empty."""
-        self._working = True
+        """Take what waits, in order; return when nothing does. Called by the worker only."""
+        inbox, unread = self._inbox, self._unread
         try:
-            while self._inbox and not self.closed:
-                work = self._inbox.popleft()
-                if self._room is not None and not self.congested:
-                    self._room.set()
-                    self._room = None
+            while inbox or unread:
+                if not inbox:
+                    self._take(unread.popleft())
+                work = inbox.popleft() if inbox else None
+                if self._paused or self._room is not None:
+                    self._resume_reading()
                 try:
-                    if (rest := work()) is not None:
+                    if work is not None and (rest := work()) is not None:
                         await rest
                 except Exception:
                     logger.exception("a handler below the error middleware failed")
                     self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         finally:
-            self._working = False
+            self._working = self._waiting = False
+        self._flush_soon()
         if self._close_when_idle is not None:
             self.close(*self._close_when_idle)
 
-    def work_soon(self) -> None:
-        """Handle the inbox in a task of its own, for a transport that has none to lend."""
-        if self.idle_work:
-            self._working = True
-            self.runtime.start_soon(self.work)
+    def wait_begins(self) -> None:
+        """Something that the peer asked for has to be waited for: see what else it has sent."""
+        self._waiting = True
+        self._flush_soon()
+        while self._unread:
+            self._take(self._unread.popleft())
+        self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if self.congested:
+            return
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
 
     # Outbound
 
@@ -270,7 +316,13 @@ class Connection(ABC):
             self.runtime.dropped(socket, count)
 
     def _mark(self) -> None:
-        self.runtime.writer.mark(self)
+        if not self._working or self._waiting:  # else it is flushed when the worker is through
+            self.runtime.write_for(self)
+
+    def _flush_soon(self) -> None:
+        due = self.outbox.filled or self._close_after_flush is not None
+        if due and not self.closed and not self.writing and not self.flush_nowait():
+            self.runtime.write_for(self)
 
     def _overflowed(self) -> None:
         # Called from within a broadcast: the end is left to a task, so that no room changes now.
@@ -290,8 +342,12 @@ class Connection(ABC):
         step_out(self)
         self.alone_until = maxsize
         self._close_after_flush = (code, reason)
+        last = self._unread[-1] if self._unread else None
         self._empty_inbox()
-        self._mark()
+        if isinstance(last, int):
+            self.left(last)  # there is nobody to close towards
+        else:
+            self._mark()
 
     def close_when_idle(self, code: CloseCode, reason: str) -> None:
         """Close once the requests taken so far have been answered; no other is taken."""
@@ -327,9 +383,8 @@ class Connection(ABC):
 
     def _empty_inbox(self) -> None:
         self._inbox.clear()
-        if self._room is not None:
-            self._room.set()
-            self._room = None
+        self._unread.clear()
+        self._resume_reading()
 
     @abstractmethod
     def _lost(self, reason: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lbproto.connection.base import Connection, tell_closed
+from lbproto.connection.base import Connection, Rest, tell_closed
 from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.messages import Error, ValidationError
 from lbproto.statistics import OutboxStatistics
@@ -82,14 +82,13 @@ class PlainConnection(Connection):
             else:
                 self._refuse(Unauthorized(error.message))
             return
-        if request.event == ACKNOWLEDGEMENT and request.answers is not None:
+        if request.name == ACKNOWLEDGEMENT and request.answers is not None:
             if self._socket.accepted:
                 # At once, not in its turn: a request before it may be waiting for just this.
                 self._handler.acknowledged(self._socket, request.answers, request.arguments)
         elif self._socket.accepted or self._authenticating:
-            inbound = Inbound(request.event, request.arguments, request.id)
-            self.enqueue(partial(self._event, inbound))
-        elif request.event == AUTHENTICATE:
+            self.enqueue(partial(self._event, request))
+        elif request.name == AUTHENTICATE:
             self._authenticating = True
             self.enqueue(partial(self._authenticate, request.arguments, request.id))
         else:
@@ -99,7 +98,7 @@ class PlainConnection(Connection):
         if self._socket.accepted:
             self._socket.emit(ValidationError.event_name, ValidationError.of(error))
 
-    def _event(self, inbound: Inbound) -> Awaitable[None] | None:
+    def _event(self, inbound: Inbound) -> Rest:
         return self._handler.event(self._socket, inbound) if self._socket.accepted else None
 
     async def _authenticate(self, auth: Arguments, id_: RequestId | None) -> None:

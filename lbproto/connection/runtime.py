@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
+from lbproto.connection.worker import Worker
 from lbproto.drain import batches
 from lbproto.errors import UsageError
 from lbproto.statistics import OutboxStatistics
@@ -41,12 +42,20 @@ Tell = Callable[[Socket, int], None]
 """Tells a socket's client a number."""
 
 
+Mark = Callable[[Connection], None]
+"""Has a connection served by a relay."""
+
+
+def _not_running(connection: Connection) -> None:  # noqa: ARG001 - the signature of a mark
+    raise UsageError(_NOT_RUNNING)
+
+
 def _tell_nobody(socket: Socket, number: int) -> None:
     """For programs whose clients have no word for it."""
 
 
 class Runtime:
-    """The writer, the timers and the open connections of one server.
+    """The worker, the writer, the timers and the open connections of one server.
 
     Args:
         settings: bounds and times.
@@ -57,6 +66,9 @@ class Runtime:
         connections: every open connection.
         engines: the Engine.IO sessions by their ids.
         accepting: whether new connections are let in.
+        work_for: has the server's worker take what a connection has been delivered.
+        write_for: has its writer send what a connection has queued. Both raise `UsageError` where
+            the server does not run.
         dropped: called with a socket that takes frames again after some were dropped, and how many.
         past: what became of the frames of connections that are over.
         slow_consumers: connections that were closed because they were too slow.
@@ -74,18 +86,8 @@ class Runtime:
         self.past = OutboxStatistics()
         self.slow_consumers = 0
         self._tasks: TaskGroup | None = None
-        self._writer: Writer | None = None
-
-    @property
-    def writer(self) -> Writer:
-        """The writer of the running server.
-
-        Raises:
-            UsageError: the server does not run.
-        """
-        if self._writer is None:
-            raise UsageError(_NOT_RUNNING)
-        return self._writer
+        self.work_for: Mark = _not_running
+        self.write_for: Mark = _not_running
 
     def start_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start a task that lives no longer than the server; if it fails, only that is logged.
@@ -122,10 +124,11 @@ class Runtime:
             raise UsageError("this lbproto server runs already: start it once per process")
         async with background_tasks() as tasks:
             self._tasks = tasks
-            self._writer = Writer(
-                tasks.start_soon, self.turn
-            )  # its end would be the end of everything
-            tasks.start_soon(self._writer.run)
+            # Not by our own `start_soon`: the end of one of these is the end of everything.
+            worker, writer = Worker(tasks.start_soon), Writer(tasks.start_soon, self.turn)
+            tasks.start_soon(worker.run)
+            tasks.start_soon(writer.run)
+            self.work_for, self.write_for = worker.mark, writer.mark
             tasks.start_soon(self.timers.run)
             self.accepting = True
             try:
@@ -135,7 +138,8 @@ class Runtime:
                     await self.drain(0)  # not where we are cancelled: the writer is too
                 finally:
                     self._lose_all()
-                    self._tasks = self._writer = None
+                    self._tasks = None
+                    self.work_for = self.write_for = _not_running
 
     async def drain(self, seconds: float, tell: Tell | None = None) -> None:
         """Take no new connections, and close those there are, spread over `seconds`.

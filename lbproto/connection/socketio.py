@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lbproto.connection.base import tell_closed
+from lbproto.connection.base import Rest, tell_closed
 from lbproto.connection.engine import EngineConnection
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
@@ -28,6 +28,7 @@ from lbproto.wire.socketio import JSONDecoder, JSONFormat, Packet, PacketType, j
 __all__ = ["SocketIO"]
 
 _Format = JSONFormat | MsgpackFormat
+_EVENT = PacketType.EVENT  # looking it up each time would be felt
 
 
 class SocketIO:
@@ -65,31 +66,35 @@ class SocketIO:
 
     def message(self, data: Message) -> None:
         """Take one message; what it asks for is queued on the connection."""
-        if self._decoder is None:
-            # The first packet tells which parser the client has: only one of them sends binary.
-            text = isinstance(data, str)
-            self._decoder = JSONDecoder(self._connection.runtime.settings) if text else _MSGPACK
-        packet = self._decoder.receive(data)
+        packet = (self._decoder or self._recognise(data)).receive(data)
         if packet is None:
             return
+        socket = self._sockets.get(packet.namespace)
+        if packet.type is _EVENT and socket is not None and socket.accepted:
+            self._connection.enqueue(partial(self._event, socket, packet))
+        else:
+            self._control(packet, socket)
+
+    def _recognise(self, data: Message) -> JSONDecoder | MsgpackDecoder:
+        """The first packet tells which parser the client has: only one of them sends binary."""
+        text = isinstance(data, str)
+        self._decoder = JSONDecoder(self._connection.runtime.settings) if text else _MSGPACK
+        return self._decoder
+
+    def _control(self, packet: Packet, socket: _NamespaceSocket | None) -> None:
         if packet.type is PacketType.CONNECT:
             self._connect(packet)
-            return
-        socket = self._sockets.get(packet.namespace)
-        if socket is None or not socket.accepted:
+        elif socket is None or not socket.accepted:
             if packet.namespace not in self._left:
                 raise ProtocolError("a packet for a namespace that is not connected")
-        elif packet.type is PacketType.EVENT:
-            inbound = Inbound(packet.name, packet.arguments, packet.id)
-            self._connection.enqueue(partial(self._event, socket, inbound))
         elif packet.type is PacketType.ACK:
-            assert packet.id is not None  # noqa: S101 - the codec refuses one without
+            assert isinstance(packet.id, int)  # noqa: S101 - the codec refuses one without
             # At once, not in its turn: a request before it may be waiting for just this.
             self._handler.acknowledged(socket, packet.id, packet.arguments)
         elif packet.type is PacketType.DISCONNECT:
             self._remove(socket, CLIENT_LEFT)
 
-    def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> Awaitable[None] | None:
+    def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> Rest:
         return self._handler.event(socket, inbound) if socket.accepted else None
 
     # Connecting

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from lbproto.context import Context
 
 __all__ = ["Endpoint", "Middleware", "fold"]
 
-Endpoint = Callable[[Context], Awaitable[None]]
+Endpoint = Callable[[Context], Coroutine[Any, Any, None]]
 """What serves a request: the rest of the stack, as a middleware sees it."""
 
-Middleware = Callable[[Context, Endpoint], Awaitable[None]]
+Middleware = Callable[[Context, Endpoint], Coroutine[Any, Any, None]]
 """`async def middleware(ctx, call_next)`: calls `await call_next(ctx)`, or raises to refuse."""
 
 
@@ -23,7 +24,4 @@ def fold(middleware: Iterable[Middleware], endpoint: Endpoint) -> Endpoint:
 
 
 def _wrap(layer: Middleware, call_next: Endpoint) -> Endpoint:
-    def call(ctx: Context) -> Awaitable[None]:
-        return layer(ctx, call_next)
-
-    return call
+    return lambda ctx: layer(ctx, call_next)

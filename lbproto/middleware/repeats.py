@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from copy import copy
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Repeats:
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
 
-    def __call__(self, ctx: Context, call_next: Endpoint) -> Awaitable[None]:
+    def __call__(self, ctx: Context, call_next: Endpoint) -> Coroutine[Any, Any, None]:
         """Serve a request, or answer it as its first was answered.
 
         Raises:

@@ -55,7 +55,6 @@ class Link(Transport):
         self._sending = False
         self._open = True
         self._connection = _connection(server, wire, self)
-        self._connection.work_soon()
 
     # The server's side: the transport
 
@@ -122,10 +121,7 @@ class Link(Transport):
             message = self._unsent.popleft()
             if isinstance(message, int):
                 self._end()
-                connection.left(message)
-            else:
-                connection.receive(message)
-                connection.work_soon()
+            connection.deliver(message)
         self._sending = False
 
 

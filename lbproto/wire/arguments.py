@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.errors import InvalidRequest
+from lbproto.wire.formats import RequestId
 
-__all__ = ["Arguments", "JSONArguments", "MsgpackArguments", "ObjectArguments"]
+__all__ = ["Arguments", "Inbound", "JSONArguments", "MsgpackArguments", "ObjectArguments"]
 
 T = TypeVar("T")
 
@@ -37,16 +38,13 @@ class Arguments(ABC):
 
     __slots__ = ()
 
+    @abstractmethod
     def first(self, into: type[T]) -> T:
         """The first argument as `into`; no argument, null and `{}` are the same.
 
         Raises:
             InvalidRequest: it does not fit; the message names the path (`$.room`).
         """
-        try:
-            return self._first(into)
-        except _UNFIT as error:
-            raise _refusal(error) from None
 
     @abstractmethod
     def mentions(self, name: re.Pattern[bytes]) -> bool:
@@ -68,9 +66,6 @@ class Arguments(ABC):
             raise _refusal(error) from None
 
     @abstractmethod
-    def _first(self, into: type[T]) -> T: ...
-
-    @abstractmethod
     def _values(self) -> list[Any]: ...
 
 
@@ -86,15 +81,20 @@ class _RawArguments(Arguments):
         return bool(self._raws) and name.search(self._raws[0]) is not None
 
 
+_JSON_NULL, _MSGPACK_NULL = Raw(b"null"), Raw(b"\xc0")
+
+
 class JSONArguments(_RawArguments):
     """Arguments of a JSON packet, each still as text."""
 
     __slots__ = ()
 
-    def _first(self, into: type[T]) -> T:
-        raw: Raw | bytes = self._raws[0] if self._raws else b"{}"
-        decoder = _json_decoder(cast(Any, into))
-        value: T = decoder.decode(b"{}" if bytes(raw) == b"null" else raw)
+    def first(self, into: type[T]) -> T:
+        raw = self._raws[0] if self._raws else _JSON_NULL
+        try:
+            value: T = _json_decoder(cast(Any, into)).decode(b"{}" if raw == _JSON_NULL else raw)
+        except _UNFIT as error:
+            raise _refusal(error) from None
         return value
 
     def _values(self) -> list[Any]:
@@ -106,11 +106,14 @@ class MsgpackArguments(_RawArguments):
 
     __slots__ = ()
 
-    def _first(self, into: type[T]) -> T:
-        raw: Raw | bytes = self._raws[0] if self._raws else b"\x80"
-        value: T = _msgpack_decoder(cast(Any, into)).decode(
-            b"\x80" if bytes(raw) == b"\xc0" else raw
-        )
+    def first(self, into: type[T]) -> T:
+        raw = self._raws[0] if self._raws else _MSGPACK_NULL
+        try:
+            value: T = _msgpack_decoder(cast(Any, into)).decode(
+                b"\x80" if raw == _MSGPACK_NULL else raw
+            )
+        except _UNFIT as error:
+            raise _refusal(error) from None
         return value
 
     def _values(self) -> list[Any]:
@@ -129,12 +132,29 @@ class ObjectArguments(Arguments):
         first = self._decoded[0] if self._decoded else None
         return isinstance(first, dict) and name.pattern.decode() in first
 
-    def _first(self, into: type[T]) -> T:
+    def first(self, into: type[T]) -> T:
         value = self._decoded[0] if self._decoded else None
-        return msgspec.convert({} if value is None else value, into)
+        try:
+            return msgspec.convert({} if value is None else value, into)
+        except _UNFIT as error:
+            raise _refusal(error) from None
 
     def _values(self) -> list[Any]:
         return self._decoded
+
+
+class Inbound(msgspec.Struct, eq=False):
+    """An event from a client, its arguments not yet decoded.
+
+    Attributes:
+        name: the event's name.
+        arguments: what came with it.
+        id: what the client calls it, where it waits for an acknowledgement.
+    """
+
+    name: str
+    arguments: Arguments
+    id: RequestId | None
 
 
 @cache

@@ -13,7 +13,7 @@ import msgspec
 
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["extract", "restore"]
+__all__ = ["extract", "may_hold_bytes", "restore"]
 
 _BYTES = (bytes, bytearray, memoryview)
 _never: set[type] = {str, int, float, bool, type(None)}  # those that hold no bytes, so far as known
@@ -27,19 +27,19 @@ def extract(values: Sequence[Any]) -> tuple[Sequence[Any], list[bytes]]:
         Where there are none, the arguments themselves.
     """
     buffers: list[bytes] = []
-    if _may_hold(values):
+    if may_hold_bytes(values):
         return [_extract(value, buffers) for value in values], buffers
     return values, buffers
 
 
-def _may_hold(values: Iterable[Any]) -> bool:
+def may_hold_bytes(values: Iterable[Any]) -> bool:
     """Whether values have to be searched for bytes; for most, their type tells."""
     for value in values:
         if type(value) in _never:
             continue
-        if isinstance(value, msgspec.Struct) and not _may_hold_bytes(type(value)):
+        if isinstance(value, msgspec.Struct) and not _struct_may(type(value)):
             _never.add(type(value))
-        elif not isinstance(value, dict) or _may_hold(value.values()):
+        elif not isinstance(value, dict) or may_hold_bytes(value.values()):
             return True
     return False
 
@@ -49,7 +49,7 @@ def _extract(value: Any, buffers: list[bytes]) -> Any:
         buffers.append(bytes(value))
         return {"_placeholder": True, "num": len(buffers) - 1}
     if isinstance(value, msgspec.Struct):
-        if not _may_hold_bytes(type(value)):
+        if not _struct_may(type(value)):
             return value
         return _extract(msgspec.to_builtins(value, builtin_types=_BYTES), buffers)
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def _extract(value: Any, buffers: list[bytes]) -> Any:
 
 
 @cache
-def _may_hold_bytes(struct: type[msgspec.Struct]) -> bool:
+def _struct_may(struct: type[msgspec.Struct]) -> bool:
     schema = msgspec.inspect.type_info(struct)
     return _mentions_bytes(schema, set())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from lbproto.events import Event
 from lbproto.transport import Frame, Message
 
 __all__ = ["RequestId", "WireFormat", "frame_of"]
@@ -50,6 +51,15 @@ class WireFormat(ABC):
                 sent again.
         """
 
+    def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
+        """An event that answers a request, and the acknowledgement of the request behind it."""
+        name = event.event_name
+        body = {"ok": True, "event": name, "data": event}
+        answer = self.event(name, (event,), answers=request, offset=offset)
+        acknowledgement = self.acknowledgement(request, (body,))
+        size = answer.size + acknowledgement.size
+        return Frame(answer.messages + acknowledgement.messages, size)
+
     @abstractmethod
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         """The acknowledgement of a request."""
@@ -58,7 +68,7 @@ class WireFormat(ABC):
 def frame_of(text: bytes, attachments: Sequence[bytes] = ()) -> Frame:
     """A frame of one text message, given as UTF-8, and the binary ones that follow it."""
     if not attachments:
-        return Frame((), len(text), text=text)
+        return Frame((), len(text), texts=(text,))
     messages: tuple[Message, ...] = (text.decode(), *attachments)
     return Frame(messages, len(text) + sum(map(len, attachments)))
 

@@ -61,9 +61,9 @@ def _read(packet: _Packet) -> Packet:
     if packet.type == PacketType.CONNECT:
         if bytes(packet.data) != _NULL:
             msgspec.msgpack.decode(packet.data, type=dict[str, Raw])
-        return Packet(PacketType.CONNECT, packet.nsp, None, "", MsgpackArguments([packet.data]))
+        return Packet("", MsgpackArguments([packet.data]), None, PacketType.CONNECT, packet.nsp)
     if packet.type == PacketType.DISCONNECT:
-        return Packet(PacketType.DISCONNECT, packet.nsp, None, "", MsgpackArguments(()))
+        return Packet("", MsgpackArguments(()), None, PacketType.DISCONNECT, packet.nsp)
     if packet.type not in (PacketType.EVENT, PacketType.ACK):
         raise ProtocolError("unknown packet type")
     type_ = PacketType(packet.type)
@@ -73,8 +73,8 @@ def _read(packet: _Packet) -> Packet:
     if type_ is PacketType.ACK:
         if packet.id is None:
             raise ProtocolError("an acknowledgement names no request")
-        return Packet(type_, packet.nsp, packet.id, "", MsgpackArguments(raws))
-    return Packet(type_, packet.nsp, packet.id, _name.decode(raws[0]), MsgpackArguments(raws[1:]))
+        return Packet("", MsgpackArguments(raws), packet.id, type_, packet.nsp)
+    return Packet(_name.decode(raws[0]), MsgpackArguments(raws[1:]), packet.id, type_, packet.nsp)
 
 
 def without_undefined(data: bytes) -> bytes:

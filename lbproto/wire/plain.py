@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.errors import InvalidRequest
+from lbproto.events import Event
 from lbproto.transport import Frame, Message
-from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments
+from lbproto.wire.arguments import Arguments, Inbound, JSONArguments, MsgpackArguments
 from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder, msgpack_encoder
 from lbproto.wire.msgpack import without_undefined
 
@@ -31,27 +32,25 @@ ACKNOWLEDGEMENT = "ack"
 _MAX_ID = 64
 
 
-class PlainRequest:
+class PlainRequest(Inbound):
     """A frame from a client.
 
     Attributes:
+        name: its event.
+        arguments: its data, where it has any.
+        id: its id.
         answers: with the event `ack`, the `id` of the event that is acknowledged.
     """
 
-    __slots__ = ("answers", "arguments", "event", "id")
+    answers: int | None
 
-    def __init__(
-        self, event: str, arguments: Arguments, id_: RequestId | None, answers: int | None
-    ) -> None:
-        self.event = event
-        self.arguments = arguments
-        self.id = id_
-        self.answers = answers
+
+_NO_DATA = Raw(b"")
 
 
 class _Frame(msgspec.Struct):
     event: str
-    data: Raw = Raw(b"")
+    data: Raw = _NO_DATA
     id: int | str | None = None
     re: int | None = None
 
@@ -86,6 +85,9 @@ class PlainFormat(WireFormat):
     def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
         raise NotImplementedError
 
+    def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
+        return self.event(event.event_name, (event,), answers=request, offset=offset)
+
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self.event(ACKNOWLEDGEMENT, arguments, answers=request)
 
@@ -97,7 +99,7 @@ class _PlainJSON(PlainFormat):
         if isinstance(message, bytes):
             raise InvalidRequest("This connection speaks JSON in text messages, not binary ones")
         frame = _json.decode(message)
-        return frame, JSONArguments([frame.data] if bytes(frame.data) else [])
+        return frame, JSONArguments(() if frame.data == _NO_DATA else (frame.data,))
 
     def event(
         self,
@@ -118,7 +120,7 @@ class _PlainMsgpack(PlainFormat):
         if isinstance(message, str):
             raise InvalidRequest("This connection speaks MessagePack in binary messages, not text")
         frame = _msgpack.decode(without_undefined(message))
-        return frame, MsgpackArguments([frame.data] if bytes(frame.data) else [])
+        return frame, MsgpackArguments(() if frame.data == _NO_DATA else (frame.data,))
 
     def event(
         self,

@@ -8,13 +8,13 @@ and any arguments, can too: give a `Handler` to `lbproto.asgi.SocketIOApp`, or a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from lbproto.statistics import OutboxStatistics
 from lbproto.transport import CloseCode, Frame, Message, Peer
 from lbproto.turn import Line
-from lbproto.wire.arguments import Arguments
+from lbproto.wire.arguments import Arguments, Inbound
 from lbproto.wire.formats import RequestId, WireFormat
 
 __all__ = [
@@ -60,17 +60,6 @@ class Unavailable(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-
-
-class Inbound:
-    """An event from a client, its arguments not yet decoded."""
-
-    __slots__ = ("arguments", "id", "name")
-
-    def __init__(self, name: str, arguments: Arguments, id_: RequestId | None) -> None:
-        self.name = name
-        self.arguments = arguments
-        self.id = id_
 
 
 class Socket(ABC):
@@ -159,7 +148,7 @@ class Handler(Protocol):
         """The client has been told that it is connected."""
         ...
 
-    def event(self, socket: Socket, inbound: Inbound) -> Awaitable[None]:
+    def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """The client sent an event (`async def` will do). What it raises closes the transport."""
         ...
 

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from lbproto.events import Event
 from lbproto.transport import Frame, Message
-from lbproto.wire.arguments import Arguments, JSONArguments, ObjectArguments
-from lbproto.wire.attachments import extract, restore
+from lbproto.wire.arguments import Inbound, JSONArguments, ObjectArguments
+from lbproto.wire.attachments import extract, may_hold_bytes, restore
 from lbproto.wire.engineio import MESSAGE
 from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder
 from lbproto.wire.settings import ProtocolError, Settings
@@ -51,32 +52,22 @@ class PacketType(IntEnum):
     BINARY_ACK = 6
 
 
-class Packet:
+_EVENT_TYPE = PacketType.EVENT  # looking it up each time would be felt
+
+
+class Packet(Inbound):
     """A packet from a client; binary ones arrive as EVENT and ACK, attachments put in.
 
     Attributes:
-        type: CONNECT, DISCONNECT, EVENT or ACK.
-        namespace: "/" or "/name".
-        id: the acknowledgement id asked for (EVENT) or answered (ACK).
         name: the event's name; "" in other packets.
         arguments: what came with it: the auth object of a CONNECT, an event's arguments.
+        id: the acknowledgement id asked for (EVENT) or answered (ACK).
+        type: CONNECT, DISCONNECT, EVENT or ACK.
+        namespace: "/" or "/name".
     """
 
-    __slots__ = ("arguments", "id", "name", "namespace", "type")
-
-    def __init__(
-        self,
-        type_: PacketType,
-        namespace: str,
-        id_: int | None,
-        name: str,
-        arguments: Arguments,
-    ) -> None:
-        self.type = type_
-        self.namespace = namespace
-        self.id = id_
-        self.name = name
-        self.arguments = arguments
+    type: PacketType
+    namespace: str
 
 
 class JSONDecoder:
@@ -105,14 +96,13 @@ class JSONDecoder:
             return self._receive_attachment(message)
         if self._head is not None:
             raise ProtocolError("a packet came where an attachment was announced")
+        start = message.find("[")
+        digits = message[1:start]
+        if start > 0 and message[0] == _EVENT and (not digits or _is_id(digits)):  # nearly all
+            return _message(_EVENT_TYPE, "/", int(digits) if digits else None, message[start:])
         return self._receive_text(message)
 
     def _receive_text(self, text: str) -> Packet | None:
-        start = text.find("[")
-        digits = text[1:start]
-        if start > 0 and text[0] == _EVENT and (not digits or _is_id(digits)):  # nearly all
-            number = int(digits) if digits else None
-            return _message(PacketType.EVENT, "/", number, text[start:])
         if not text or text[0] not in "0123456":
             raise ProtocolError("unknown packet type")
         type_ = PacketType(int(text[0]))
@@ -134,7 +124,7 @@ class JSONDecoder:
         if type_ is PacketType.DISCONNECT:
             if body:
                 raise ProtocolError("a disconnect packet carries nothing")
-            return Packet(type_, namespace, None, "", JSONArguments(()))
+            return Packet("", JSONArguments(()), None, type_, namespace)
         if type_ is PacketType.CONNECT_ERROR:
             raise ProtocolError("only a server refuses a connection")
         if attachments:
@@ -160,10 +150,10 @@ class JSONDecoder:
         except RecursionError:
             raise ProtocolError("nested too deeply") from None
         if type_ is PacketType.ACK:
-            return Packet(type_, namespace, _required(id_), "", ObjectArguments(values))
+            return Packet("", ObjectArguments(values), _required(id_), type_, namespace)
         if not values or not isinstance(values[0], str):
             raise ProtocolError("an event has no name")
-        return Packet(type_, namespace, id_, values[0], ObjectArguments(values[1:]))
+        return Packet(values[0], ObjectArguments(values[1:]), id_, type_, namespace)
 
 
 def _is_id(text: str) -> bool:
@@ -205,7 +195,7 @@ def _connect(namespace: str, body: str) -> Packet:
     if body and not body.startswith("{"):
         raise ProtocolError("the auth payload of a connect packet is an object")
     raws = [_decode(body, Raw)] if body else []
-    return Packet(PacketType.CONNECT, namespace, None, "", JSONArguments(raws))
+    return Packet("", JSONArguments(raws), None, PacketType.CONNECT, namespace)
 
 
 _raws = msgspec.json.Decoder(list[Raw])
@@ -215,9 +205,9 @@ _name = msgspec.json.Decoder(str)
 def _message(type_: PacketType, namespace: str, id_: int | None, body: str) -> Packet:
     try:
         raws = _raws.decode(body)
-        if type_ is PacketType.ACK:
-            return Packet(type_, namespace, _required(id_), "", JSONArguments(raws))
-        return Packet(type_, namespace, id_, _name.decode(raws[0]), JSONArguments(raws[1:]))
+        if type_ is _EVENT_TYPE:
+            return Packet(_name.decode(raws[0]), JSONArguments(raws[1:]), id_, type_, namespace)
+        return Packet("", JSONArguments(raws), _required(id_), type_, namespace)
     except (msgspec.DecodeError, UnicodeError, RecursionError, IndexError):
         raise ProtocolError("the packet's payload is malformed") from None
 
@@ -231,11 +221,12 @@ def _required(id_: int | None) -> int:
 class JSONFormat(WireFormat):
     """Socket.IO's default form, in one namespace; each text carries its Engine.IO prefix."""
 
-    __slots__ = ("_address", "_event")
+    __slots__ = ("_ack", "_address", "_event")
 
     def __init__(self, namespace: str) -> None:
         self._address = b"" if namespace == "/" else namespace.encode() + b","
         self._event = self._head(PacketType.EVENT)
+        self._ack = self._head(PacketType.ACK)
 
     def event(
         self,
@@ -246,11 +237,24 @@ class JSONFormat(WireFormat):
         asks: int | None = None,
         offset: str | None = None,
     ) -> Frame:
-        values, attachments = extract(event_values(name, arguments, offset))
-        if attachments or asks is not None:
-            id_ = b"" if asks is None else b"%d" % asks
-            return self._frame(PacketType.EVENT, id_, values, attachments)
-        return frame_of(self._event + json_encoder.encode(values))
+        values = event_values(name, arguments, offset)
+        if asks is None and not may_hold_bytes(arguments):
+            return frame_of(self._event + json_encoder.encode(values))
+        id_ = b"" if asks is None else b"%d" % asks
+        return self._frame(PacketType.EVENT, id_, *extract(values))
+
+    def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
+        if may_hold_bytes((event,)):
+            return super().answer(event, request, offset)
+        # The same bytes twice: encoding is what costs.
+        name, data = _encoded_name(event.event_name), json_encoder.encode(event)
+        tail = b"]" if offset is None else b',"%b"]' % offset.encode()
+        body = b'[{"ok":true,"event":%b,"data":%b}]' % (name, data)
+        texts = (
+            b"".join((self._event, b"[", name, b",", data, tail)),
+            b"".join((self._ack, str(request).encode(), body)),
+        )
+        return Frame((), len(texts[0]) + len(texts[1]), texts=texts)
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._frame(PacketType.ACK, str(request).encode(), *extract(arguments))
@@ -281,6 +285,11 @@ class JSONFormat(WireFormat):
 
     def _head(self, type_: int, count: bytes = b"") -> bytes:
         return b"%b%d%b%b" % (MESSAGE.encode(), type_, count, self._address)
+
+
+@cache
+def _encoded_name(name: str) -> bytes:
+    return json_encoder.encode(name)
 
 
 def event_values(name: str, arguments: Sequence[Any], offset: str | None) -> tuple[Any, ...]:

@@ -104,7 +104,7 @@ class MemorySocket(Socket):
         """What has been sent since the last call."""
         frames = self.outbox.take()
         self.frames += frames
-        return [read(frame) for frame in frames]
+        return [read(message) for frame in frames for message in frame.messages]
 
 
 class MemoryTransport(Transport):
@@ -220,9 +220,8 @@ async def connected(
     return client
 
 
-def read(frame: Frame) -> Sent:
-    """What a client of any kind makes of a frame."""
-    (message,) = frame.messages
+def read(message: Message) -> Sent:
+    """What a client of any kind makes of a message."""
     if isinstance(message, str):
         return _read_text(message)
     packet = msgspec.msgpack.decode(message)

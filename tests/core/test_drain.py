@@ -130,7 +130,6 @@ class Desk:
     def ask(self, who: int = 0) -> None:
         """Have a client send its request."""
         self.connections[who].receive('{"event":"work"}')
-        self.connections[who].work_soon()
 
     def told(self, who: int) -> list[Any]:
         """What a client has been sent: payloads of `server_draining`, names of other events."""
@@ -202,8 +201,7 @@ async def test_whoever_is_still_sent_what_it_missed_only_sees_the_close() -> Non
         transport.open = anyio.Event()
         peer = Peer(query={"pid": str(session.pid)})
         sessions = desk.server.sessions
-        back = PlainConnection(desk.server.runtime, peer, transport, sessions, PLAIN_JSON, "ada")
-        back.work_soon()
+        PlainConnection(desk.server.runtime, peer, transport, sessions, PLAIN_JSON, "ada")
         await settle()
         async with desk.draining(10):
             transport.open.set()

@@ -14,7 +14,7 @@ import pytest
 import lbproto
 
 ROOT = Path(lbproto.__file__).parent
-FACADES = ["lbproto", "lbproto.wire", "lbproto.asgi", "lbproto.testing"]
+FACADES = ["lbproto", "lbproto.wire", "lbproto.asgi", "lbproto.testing", "lbproto.load"]
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 facades = pytest.mark.parametrize("name", FACADES)
@@ -87,7 +87,7 @@ def test_types_are_shipped() -> None:
 def test_importing_it_imports_nothing_that_it_only_may_use() -> None:
     code = (
         "import sys, lbproto, lbproto.wire, lbproto.asgi, lbproto.backends.memory\n"
-        "import lbproto.testing\n"
+        "import lbproto.testing, lbproto.load\n"
         "optional = {'typer', 'rich', 'uvicorn', 'duckdb', 'redis', 'trio', 'pytest'}\n"
         "print(*optional & set(sys.modules))"
     )

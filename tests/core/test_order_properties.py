@@ -67,7 +67,6 @@ class Client:
             f'42["{event}",{body}]' if self.socketio else f'{{"event":"{event}","data":{body}}}'
         )
         self.connection.receive(message)
-        self.connection.work_soon()
         await settle()
 
     def read(self) -> None:
@@ -106,7 +105,6 @@ class World:
                 client.connection.receive(
                     f'{{"event":"authenticate","data":{{"token":"{client.user}"}}}}'
                 )
-            client.connection.work_soon()
             await settle()
             client.read()
             assert client.sid

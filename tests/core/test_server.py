@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from lbproto import Context, Event, Plugin, Server, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
+from lbproto.connection.base import Connection
 from lbproto.connection.plain import PlainConnection
 from lbproto.testing import VirtualClock, settle
 from lbproto.wire import CloseCode, Peer
@@ -186,7 +187,7 @@ async def test_an_error_of_the_host_comes_out_as_it_is() -> None:
 
 
 async def test_a_server_that_does_not_run_says_so_in_one_sentence() -> None:
-    server = make_server()
+    server, nobody = make_server(), cast(Connection, None)
     message = (
         r"^this lbproto server is not running\. .*pass lifespan=server\.lifespan to the host app, "
         r"or serve server\.asgi\(fallback=host_app\)$"
@@ -195,7 +196,9 @@ async def test_a_server_that_does_not_run_says_so_in_one_sentence() -> None:
         with pytest.raises(UsageError, match=message):
             server.runtime.check_running()
         with pytest.raises(UsageError, match=message):
-            _ = server.runtime.writer
+            server.runtime.work_for(nobody)
+        with pytest.raises(UsageError, match=message):
+            server.runtime.write_for(nobody)
         with pytest.raises(UsageError, match=message):
             server.runtime.start_soon(settle)
         assert not server.runtime.accepting

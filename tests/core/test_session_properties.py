@@ -137,7 +137,7 @@ class Client:
 
     def counts(self, now: float) -> bool:
         """Whether its rooms count it."""
-        return self.alive and (self.away_since is None or now - self.away_since < GRACE)
+        return self.alive and (self.away_since is None or now < self.away_since + GRACE)
 
 
 def _parse(message: str | bytes) -> tuple[str, Any, str]:

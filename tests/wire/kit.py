@@ -194,8 +194,7 @@ class Client:
     def send_nowait(self, *messages: Message) -> None:
         """Have the peer send messages in one go."""
         for message in messages:
-            self.connection.receive(message)
-            self.connection.work_soon()
+            self.connection.deliver(message)
 
     async def ask(self, *messages: Message) -> list[Message]:
         """The same; returns what the peer is sent meanwhile."""
@@ -240,5 +239,4 @@ def plain_client(
     """A plain WebSocket client."""
     transport = MemoryTransport()
     connection = PlainConnection(runtime, Peer(), transport, program, format_, token)
-    connection.work_soon()
     return Client(connection, transport)

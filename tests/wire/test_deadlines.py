@@ -182,7 +182,6 @@ async def test_a_silent_poller_is_found_too(clock: VirtualClock) -> None:
     async with running(clock=clock) as runtime:
         connection = polling_client(runtime, Program())
         connection.receive("40")
-        connection.work_soon()
         await clock.advance(45.0)
         assert connection.closed
         assert connection.engine.sid not in runtime.engines
@@ -290,7 +289,6 @@ async def test_a_namespace_that_is_still_asked_for_keeps_nobody_connected(
         program, client = await connected(runtime)
         client.connection.receive(f'40/ws,{{"token":"{token}"}}')  # asked for, not answered yet
         client.connection.receive("41")
-        client.connection.work_soon()
         await clock.advance(4.9)
         assert client.transport.is_open
         await clock.advance(0.1)

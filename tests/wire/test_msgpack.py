@@ -15,6 +15,7 @@ from lbproto import Event
 from lbproto.errors import InvalidRequest
 from lbproto.transport import Frame
 from lbproto.wire import ProtocolError
+from lbproto.wire.formats import RequestId
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format, without_undefined
 from lbproto.wire.socketio import PacketType
 
@@ -29,7 +30,7 @@ EVENT, ACK = PacketType.EVENT, PacketType.ACK
 class Read(NamedTuple):
     type: PacketType
     namespace: str
-    id: int | None
+    id: RequestId | None
     name: str
     values: list[Any]
 

@@ -56,7 +56,7 @@ def test_each_request_is_read(
     format_: PlainFormat, body: dict[str, Any], expected: tuple[str, Any, list[Any]]
 ) -> None:
     request = format_.decode(written(format_, body))
-    assert (request.event, request.id, request.arguments.values()) == expected
+    assert (request.name, request.id, request.arguments.values()) == expected
 
 
 # What is wrong with a request is told with its path.
@@ -245,4 +245,4 @@ def test_any_message_is_a_request_or_invalid(format_: PlainFormat, message: Mess
         request.arguments.values()
     except InvalidRequest:
         return
-    assert isinstance(request.event, str)
+    assert isinstance(request.name, str)

@@ -104,5 +104,7 @@ def test_any_mix_of_the_parts_is_packets_or_a_protocol_error(parts: list[str]) -
         return
     for packet, part in zip(packets, body.split(SEPARATOR), strict=True):
         written = packet if isinstance(packet, str) else "b" + b64encode(packet).decode()
-        # Base64 has several spellings of the same bytes, all with the same length.
-        assert (written == part) or (isinstance(packet, bytes) and len(written) == len(part))
+        # Base64 has several spellings of the same bytes, all with the same length but for padding.
+        assert (written == part) or (
+            isinstance(packet, bytes) and len(written.rstrip("=")) == len(part.rstrip("="))
+        )

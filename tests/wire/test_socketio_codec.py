@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lbproto.errors import InvalidRequest
 from lbproto.transport import Message
 from lbproto.wire import ProtocolError, Settings
+from lbproto.wire.formats import RequestId
 from lbproto.wire.socketio import JSONDecoder, Packet, PacketType
 
 SETTINGS = Settings(max_attachments=3, max_payload=1_000)
@@ -26,7 +27,7 @@ class Read(NamedTuple):
 
     type: PacketType
     namespace: str = "/"
-    id: int | None = None
+    id: RequestId | None = None
     name: str = ""
     values: list[Any] = []  # noqa: RUF012 - a tuple's field
 

@@ -1,0 +1,24 @@
+"""Inbound work: one worker for all connections, once per turn of the event loop.
+
+See `lbproto.relay` for requests that have to be waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from lbproto.connection.base import Connection
+from lbproto.relay import Relay
+
+__all__ = ["Worker"]
+
+
+class Worker(Relay[Connection]):
+    """Does what the peers of a server ask for."""
+
+    def _serve(self, item: Connection) -> Coroutine[Any, Any, None]:
+        return item.work()
+
+    def _waits(self, item: Connection) -> None:
+        item.wait_begins()
