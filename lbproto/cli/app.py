@@ -11,6 +11,8 @@ import msgspec
 import typer
 
 from lbproto.cli import requests
+from lbproto.cli.bench import Plan, Wire
+from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
 from lbproto.cli.demo import Replay, demo_server
 from lbproto.cli.events import show_registry
@@ -155,6 +157,95 @@ def listen(
     except KeyboardInterrupt:
         pass  # how it is meant to end
     raise typer.Exit(0 if accepted else 1)
+
+
+@app.command()
+def bench(
+    *,
+    url: _Url = DEFAULT_URL,
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="LBPROTO_TOKEN",
+            default_factory=default_token,
+            show_default="demo-<login name>",
+            help="Who the clients are; {client} in it is a number, so that each is another user.",
+        ),
+    ],
+    rooms: Annotated[
+        list[str] | None,
+        typer.Option("--room", help="A room to subscribe to; several are dealt out in turn."),
+    ] = None,
+    clients: Annotated[int, typer.Option(min=1, help="How many connect.")] = 100,
+    seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="How long.")] = 10,
+    warm: Annotated[
+        float, typer.Option(min=0, max=3_600, help="Seconds of the same before, not measured.")
+    ] = 1,
+    wire: Annotated[Wire, typer.Option(help="What the clients speak.")] = Wire.SOCKETIO,
+    event: Annotated[str, typer.Option(help="The event to count; by default all.")] = "",
+    publish: Annotated[
+        str, typer.Option(metavar="EVENT", help="Ask the server by this to publish to the room.")
+    ] = "",
+    request: Annotated[
+        str, typer.Option(metavar="EVENT", help="Measure requests by this instead of events.")
+    ] = "",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON", help="The payload of either; {room} and {count} are filled in."
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Events that the server publishes when asked.")
+    ] = 1,
+    window: Annotated[int, typer.Option(min=1, max=1_000, help="How often it is asked ahead.")] = 3,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=10_000, help="Ask so often a second, whatever it manages."),
+    ] = None,
+    depth: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Requests that a client has under way.")
+    ] = 1,
+    stalled: Annotated[int, typer.Option(min=0, help="Clients that never read.")] = 0,
+    delay_field: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD", help="When an event was sent: monotonic ns, on this machine."
+        ),
+    ] = "",
+    pid: Annotated[
+        int | None,
+        typer.Option(min=1, help="The server's process; by default what listens at a local URL."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures there too.")
+    ] = None,
+) -> None:
+    """Measure a server under many clients, until Ctrl-C at most; exit code 1 if events are lost."""
+    complete = bench_as_planned(
+        Plan(
+            url=url,
+            token=token,
+            rooms=tuple(rooms or ()),
+            clients=clients,
+            seconds=seconds,
+            warm=warm,
+            wire=wire,
+            event=event,
+            publish=publish,
+            request=request,
+            data=data,
+            count=count,
+            window=window,
+            rate=rate,
+            depth=depth,
+            stalled=stalled,
+            delay_field=delay_field,
+            pid=pid,
+            file=json,
+        )
+    )
+    raise typer.Exit(0 if complete else 1)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -23,6 +24,7 @@ from lbproto.cli.loading import Target
 __all__ = ["Address", "serve"]
 
 _BACKLOG = 2048
+_COLLECT_AFTER = (50_000, 20, 20)  # new objects; younger generations' collections
 _STOP_SECONDS = 1  # what any other request is left, however long the drain has taken
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -144,6 +146,17 @@ async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> 
         await server.serve(address.sockets)
 
 
+def _spare_the_collector() -> None:
+    """Have the garbage collector look less often at what lives long: connections and sessions.
+
+    By its defaults a quarter of what it costs to let a client in is spent on looking once more at
+    those that are in already.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+
+
 class _Uvicorn(uvicorn.Server):
     """Uvicorn, with lbproto's connections drained before it ends them all in one moment."""
 
@@ -173,6 +186,7 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state.update(self.state)
         await super().startup(sockets)
+        _spare_the_collector()
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -127,7 +127,7 @@ def test_the_version(run_here: Main) -> None:
     assert done.code == 0
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "call", "listen", "events"])
+@pytest.mark.parametrize("command", ["demo", "serve", "call", "listen", "bench", "events"])
 def test_every_command_explains_itself(run_here: Main, command: str) -> None:
     assert run_here(command, "--help").code == 0
     assert run_here(command, "--no-such-option").code == 2
