@@ -38,7 +38,8 @@ class Dispatcher:
         self._registry = registry
         self._services = services
         self._outcomes = Outcomes()
-        self._endpoint = fold([errors, Repeats(self._outcomes), *middleware], _handle)
+        self._endpoint = fold(middleware, _handle)
+        self._once = fold([Repeats(self._outcomes)], self._endpoint)
 
     def context(self, session: Session, request: Event) -> Context:
         """A context for a request that the server makes in a session's name, unasked."""
@@ -50,7 +51,9 @@ class Dispatcher:
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
-        return self._endpoint(Context(self._services, session, inbound, route))
+        once = Repeats.concern(route, inbound.arguments)
+        ctx = Context(self._services, session, inbound, route)
+        return errors(ctx, self._once if once else self._endpoint)
 
 
 async def _handle(ctx: Context) -> None:

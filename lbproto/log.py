@@ -28,6 +28,7 @@ from lbproto.wire.formats import RequestId, WireFormat
 __all__ = ["Entry", "Lane", "Log"]
 
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
+_TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
 _SPARE = 1_024  # dropped entries that may lie in the queue, before it is worth a sweep
 _OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})")
 
@@ -67,7 +68,7 @@ class Lane:
     __slots__ = ("_floor", "_max_bytes", "_size", "_spared", "entries")
 
     def __init__(self, max_bytes: float = inf) -> None:
-        self.entries: deque[Entry] = deque()
+        self.entries: deque[Entry] | tuple[()] = ()
         self._max_bytes = max_bytes
         self._size = 0
         self._floor = 0
@@ -96,7 +97,10 @@ class Lane:
         Returns:
             Whether the lane now `exceeds` what it may hold.
         """
-        self.entries.append(entry)
+        if self.entries:
+            self.entries.append(entry)
+        else:
+            self.entries = deque((entry,))
         self._size += entry.size
         return self._size > self._max_bytes
 
@@ -107,9 +111,14 @@ class Lane:
 
     def drop(self) -> Entry:
         """Remove the oldest entry."""
-        entry = self.entries.popleft()
+        entries = self.entries
+        assert entries  # noqa: S101 - whoever drops knows of an entry
+        entry = entries.popleft()
+        if not entries:
+            self.entries = ()  # an empty deque takes 760 bytes, and most sessions have nothing here
         self._size -= entry.size
-        self._spared = {sid: self.floor(sid) for sid in entry.except_}
+        if entry.except_ or self._spared:
+            self._spared = {sid: self.floor(sid) for sid in entry.except_}
         self._floor = entry.position
         entry.lane = None
         return entry
@@ -136,6 +145,7 @@ class Log:
         self._entries: deque[Entry] = deque()
         self._kept = 0
         self._size = 0
+        self._trims_at = 0.0  # monotonic time: until then nothing is too old
 
     def __len__(self) -> int:
         return self._kept
@@ -154,8 +164,8 @@ class Log:
         self, event: Event, except_: Collection[str] = (), answers: RequestId | None = None
     ) -> Entry:
         """Number an event that is about to be sent; `append` it once it has been."""
-        self.position += 1
-        return Entry(self.position, event, except_, answers)
+        position = self.position = self.position + 1
+        return Entry(position, event, except_, answers)
 
     def offset(self, position: int) -> str:
         """What a client names a position by; opaque to it."""
@@ -182,7 +192,8 @@ class Log:
         self._size += entry.size
         if lane.append(entry):
             self._shorten(lane)
-        self.trim(now)
+        if now >= self._trims_at or self._kept > self._max_events or self._size > self._max_bytes:
+            self.trim(now)
 
     def _shorten(self, lane: Lane) -> None:
         while lane.exceeds:
@@ -203,6 +214,7 @@ class Log:
             entry = entries.popleft()
             if entry.lane is not None:
                 self._forget(entry.lane.drop())
+        self._trims_at = now + self._window * _TRIM_SHARE
 
     def _forget(self, entry: Entry) -> None:
         self._kept -= 1

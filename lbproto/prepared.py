@@ -34,13 +34,13 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 def prepared(frame: Frame) -> bytes:
     """An event's WebSocket frames, made by whoever asks first."""
     if frame.prepared is None:
-        texts = frame.texts
-        if len(texts) == 1:
-            frame.prepared = _frame(_TEXT, texts[0])
-        elif texts:
-            frame.prepared = b"".join([_frame(_TEXT, text) for text in texts])
+        data = b""
+        if frame.texts:
+            for text in frame.texts:
+                data += _frame(_TEXT, text)
         else:
-            frame.prepared = b"".join(map(message_frame, frame.messages))
+            data = b"".join(map(message_frame, frame.messages))
+        frame.prepared = data
     return frame.prepared
 
 

@@ -8,8 +8,8 @@ could call us with each. `lbproto.asgi.uvicorn` offers both, as an extension of 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from lbproto.asgi.types import Receive, Scope, Send
@@ -102,7 +102,7 @@ class DirectTransport(WebSocketTransport):
         self._direct = direct
         self.write = direct.write
         self.message: Callable[[Message | int], None] = self._keep
-        self._unread: deque[Message | int] = deque()
+        self._unread: list[Message | int] = []  # few, and nearly always none
         self._wake: asyncio.Future[None] | None = None  # what `receive` waits by
         self._resumed: asyncio.Future[None] | None = None  # what `send` waits by
         self.ready = True
@@ -148,9 +148,12 @@ class DirectTransport(WebSocketTransport):
 
     async def _serve(self, connection: Connection) -> None:
         self.message = connection.deliver
+        over = asyncio.get_running_loop().create_future()
+        connection.when_closed(partial(_settle, over))
+        connection.flush_soon()  # with the answer to the handshake, in one packet
         while self._unread:
-            connection.deliver(self._unread.popleft())
-        await connection.wait_closed()
+            connection.deliver(self._unread.pop(0))
+        await over
 
     def pause_reading(self) -> None:
         self._direct.pause_reading()
@@ -162,7 +165,7 @@ class DirectTransport(WebSocketTransport):
         while not self._unread:
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
-        received = self._unread.popleft()
+        received = self._unread.pop(0)
         if len(self._unread) == _MAX_UNREAD - 1:
             self._direct.resume_reading()
         return received

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers, QueryParams
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import parse_qsl
 
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.transport import Peer
@@ -27,8 +28,30 @@ def peer_of(scope: Scope) -> Peer:
     """Who is at the other end."""
     client = scope.get("client")
     address = f"{client[0]}:{client[1]}" if client else ""
-    headers = dict(Headers(scope=scope).items())
-    return Peer(address, headers, dict(QueryParams(scope.get("query_string", b"")).items()))
+    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    return Peer(address, _Headers(scope["headers"]), dict(query))
+
+
+class _Headers(Mapping[str, str]):
+    """Headers as the server has read them: few are ever asked for, and they live long."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.encode("latin-1")
+        for header, value in reversed(self._raw):
+            if header.lower() == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1").lower() for name, _ in self._raw))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self._raw})
 
 
 def refusal_headers(status: int) -> dict[str, str]:

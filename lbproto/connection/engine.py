@@ -65,8 +65,9 @@ class EngineConnection(Connection):
         return self.push(Frame(packets, sum(map(len, packets))))
 
     def _receive(self, message: Message) -> None:
-        data = self.engine.receive(message)
-        if data is not None:
+        if isinstance(message, str) and message[:1] == MESSAGE:  # nearly all
+            self._above.message(message[1:])
+        elif (data := self.engine.receive(message)) is not None:
             self._above.message(data)
         elif self.engine.state is State.CLOSED:
             self._closed_by_peer()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lbproto.connection.base import Connection, Rest, tell_closed
+from lbproto.connection.base import Connection, tell_closed
+from lbproto.connection.intake import Rest
 from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.messages import Error, ValidationError
 from lbproto.statistics import OutboxStatistics

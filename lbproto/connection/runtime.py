@@ -42,7 +42,7 @@ Tell = Callable[[Socket, int], None]
 """Tells a socket's client a number."""
 
 
-Mark = Callable[[Connection], None]
+Mark = Callable[[Any], None]
 """Has a connection served by a relay."""
 
 

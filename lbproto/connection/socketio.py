@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lbproto.connection.base import Rest, tell_closed
+from lbproto.connection.base import tell_closed
 from lbproto.connection.engine import EngineConnection
+from lbproto.connection.intake import Rest
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Frame, Message

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from lbproto.connection.base import Connection
+from lbproto.connection.intake import Intake
 from lbproto.relay import Relay
 
 __all__ = ["Worker"]
 
 
-class Worker(Relay[Connection]):
+class Worker(Relay[Intake]):
     """Does what the peers of a server ask for."""
 
-    def _serve(self, item: Connection) -> Coroutine[Any, Any, None]:
+    def _serve(self, item: Intake) -> Coroutine[Any, Any, None]:
         return item.work()
 
-    def _waits(self, item: Connection) -> None:
+    def _waits(self, item: Intake) -> None:
         item.wait_begins()

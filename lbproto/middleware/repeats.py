@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine
 from copy import copy
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -39,7 +38,12 @@ class Repeats:
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
 
-    def __call__(self, ctx: Context, call_next: Endpoint) -> Coroutine[Any, Any, None]:
+    @staticmethod
+    def concern(route: Route | None, arguments: Arguments) -> bool:
+        """Whether a request may carry an id; few do, and the others go past this middleware."""
+        return route is not None and not route.repeatable and arguments.mentions(_MENTION)
+
+    async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
         """Serve a request, or answer it as its first was answered.
 
         Raises:
@@ -48,16 +52,8 @@ class Repeats:
             RequestError: as the first.
         """
         route, arguments = ctx.route, ctx.inbound.arguments
-        # Few requests carry an id: the others pay for a look at their bytes, not for a decoder.
-        if route is None or route.repeatable or not arguments.mentions(_MENTION):
-            return call_next(ctx)
-        return self._tagged(ctx, call_next, route, arguments)
-
-    async def _tagged(
-        self, ctx: Context, call_next: Endpoint, route: Route, arguments: Arguments
-    ) -> None:
         request_id = arguments.first(_Tagged).request_id
-        if request_id is None:
+        if route is None or request_id is None:
             await call_next(ctx)
             return
         ctx.request = request = arguments.first(route.request)

@@ -97,9 +97,11 @@ class JSONDecoder:
         if self._head is not None:
             raise ProtocolError("a packet came where an attachment was announced")
         start = message.find("[")
-        digits = message[1:start]
-        if start > 0 and message[0] == _EVENT and (not digits or _is_id(digits)):  # nearly all
-            return _message(_EVENT_TYPE, "/", int(digits) if digits else None, message[start:])
+        if message[:1] == _EVENT:  # nearly all
+            if start == 1:
+                return _message(_EVENT_TYPE, "/", None, message[1:])
+            if _is_id(digits := message[1:start]):
+                return _message(_EVENT_TYPE, "/", int(digits), message[start:])
         return self._receive_text(message)
 
     def _receive_text(self, text: str) -> Packet | None:
@@ -157,7 +159,7 @@ class JSONDecoder:
 
 
 def _is_id(text: str) -> bool:
-    return len(text) <= _MAX_ID_DIGITS and text.isascii() and text.isdigit()
+    return text.isdigit() and text.isascii() and len(text) <= _MAX_ID_DIGITS
 
 
 def _digits(text: str, at: int, most: int) -> tuple[int | None, int]:
@@ -221,12 +223,12 @@ def _required(id_: int | None) -> int:
 class JSONFormat(WireFormat):
     """Socket.IO's default form, in one namespace; each text carries its Engine.IO prefix."""
 
-    __slots__ = ("_ack", "_address", "_event")
+    __slots__ = ("_address", "_event", "_templates")
 
     def __init__(self, namespace: str) -> None:
         self._address = b"" if namespace == "/" else namespace.encode() + b","
         self._event = self._head(PacketType.EVENT)
-        self._ack = self._head(PacketType.ACK)
+        self._templates: dict[str, tuple[bytes, bytes]] = {}  # by the names of events
 
     def event(
         self,
@@ -246,15 +248,24 @@ class JSONFormat(WireFormat):
     def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
         if may_hold_bytes((event,)):
             return super().answer(event, request, offset)
-        # The same bytes twice: encoding is what costs.
-        name, data = _encoded_name(event.event_name), json_encoder.encode(event)
-        tail = b"]" if offset is None else b',"%b"]' % offset.encode()
-        body = b'[{"ok":true,"event":%b,"data":%b}]' % (name, data)
-        texts = (
-            b"".join((self._event, b"[", name, b",", data, tail)),
-            b"".join((self._ack, str(request).encode(), body)),
+        data = json_encoder.encode(event)  # once for both
+        try:
+            answer, acknowledgement = self._templates[event.event_name]
+        except KeyError:
+            answer, acknowledgement = self._template(event.event_name)
+        tail = b"" if offset is None else b',"%b"' % offset.encode()
+        first, second = answer % (data, tail), acknowledgement % (request, data)
+        return Frame((), len(first) + len(second), texts=(first, second))
+
+    def _template(self, name: str) -> tuple[bytes, bytes]:
+        """The answer and its acknowledgement, with places for what differs each time."""
+        escaped = json_encoder.encode(name).replace(b"%", b"%%")
+        address = self._address.replace(b"%", b"%%")
+        template = self._templates[name] = (
+            b"42%b[%b,%%b%%b]" % (address, escaped),
+            b'43%b%%d[{"ok":true,"event":%b,"data":%%b}]' % (address, escaped),
         )
-        return Frame((), len(texts[0]) + len(texts[1]), texts=texts)
+        return template
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._frame(PacketType.ACK, str(request).encode(), *extract(arguments))
@@ -285,11 +296,6 @@ class JSONFormat(WireFormat):
 
     def _head(self, type_: int, count: bytes = b"") -> bytes:
         return b"%b%d%b%b" % (MESSAGE.encode(), type_, count, self._address)
-
-
-@cache
-def _encoded_name(name: str) -> bytes:
-    return json_encoder.encode(name)
 
 
 def event_values(name: str, arguments: Sequence[Any], offset: str | None) -> tuple[Any, ...]:
