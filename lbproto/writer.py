@@ -10,12 +10,17 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+import anyio
+
+from lbproto.clock import Clock
 from lbproto.relay import Relay, StartSoon
 from lbproto.turn import Turn
 
 __all__ = ["Sink", "Writer"]
 
 logger = logging.getLogger(__name__)
+
+_HOLD = 0.001  # seconds
 
 
 class Sink(Protocol):
@@ -39,12 +44,16 @@ class Writer(Relay[Sink]):
     Args:
         start_soon: starts a task that outlives the caller.
         turn: what is sent to many at once.
+        clock: what is held for a moment waits by it.
     """
 
-    def __init__(self, start_soon: StartSoon, turn: Turn) -> None:
+    def __init__(self, start_soon: StartSoon, turn: Turn, clock: Clock) -> None:
         super().__init__(start_soon)
         self._turn = turn
+        self._clock = clock
+        self._held = anyio.Event()
         turn.wake = self.wake
+        turn.hold = self._hold
 
     def _serve(self, item: Sink) -> Coroutine[Any, Any, None] | None:
         if item.writing:
@@ -63,4 +72,16 @@ class Writer(Relay[Sink]):
             sink.writing = False
 
     def _end_round(self) -> None:
-        self._turn.write()  # behind what was queued for one of them before it
+        if not self._turn.held:
+            self._turn.write()  # behind what was queued for one of them before it
+
+    def _hold(self) -> None:
+        self._held.set()
+
+    async def keep_pace(self) -> None:
+        """Release what is held in its time, until cancelled."""
+        while True:
+            await self._held.wait()
+            self._held = anyio.Event()
+            await self._clock.sleep(_HOLD)
+            self._turn.release()

@@ -78,7 +78,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.timers = Timers(self.clock)
-        self.turn = Turn()
+        self.turn = Turn(self.clock.monotonic)
         self.connections: set[Connection] = set()
         self.engines: dict[str, EngineConnection] = {}
         self.accepting = False
@@ -125,9 +125,11 @@ class Runtime:
         async with background_tasks() as tasks:
             self._tasks = tasks
             # Not by our own `start_soon`: the end of one of these is the end of everything.
-            worker, writer = Worker(tasks.start_soon), Writer(tasks.start_soon, self.turn)
+            worker = Worker(tasks.start_soon)
+            writer = Writer(tasks.start_soon, self.turn, self.clock)
             tasks.start_soon(worker.run)
             tasks.start_soon(writer.run)
+            tasks.start_soon(writer.keep_pace)
             self.work_for, self.write_for = worker.mark, writer.mark
             tasks.start_soon(self.timers.run)
             self.accepting = True

@@ -36,7 +36,8 @@ class Choir:
     """A turn, and groups whose lines are told of when they leave."""
 
     def __init__(self) -> None:
-        self.turn = Turn()
+        self.time = 0.0
+        self.turn = Turn(lambda: self.time)
         self.woken = 0
         self.turn.wake = self._woken
         self.left: list[object] = []
@@ -203,3 +204,103 @@ def test_a_transport_that_never_is_ready_cannot_write() -> None:
     assert not transport.ready
     with pytest.raises(RuntimeError, match="no way to write 1 bytes"):
         transport.write(b"x")
+
+
+def pour(choir: Choir, group: Group, writes: int, *, seconds: float, each: int = 1) -> None:
+    """Write to a group so often in so many seconds, each time so many events."""
+    for _ in range(writes):
+        for _ in range(each):
+            group.push(text("x"))
+        choir.time += seconds / writes
+        choir.turn.write()
+
+
+def heat(choir: Choir, group: Group) -> None:
+    pour(choir, group, 1, seconds=1.0)  # the first look is at a group that has just begun
+    while not group.hot:
+        pour(choir, group, 10, seconds=0.005)
+        assert choir.time < 5.0
+
+
+def test_a_hot_group_is_held_until_it_is_released() -> None:
+    choir = Choir()
+    line = Line()
+    group = choir.group(line)
+    heat(choir, group)
+    holds: list[bool] = []
+    choir.turn.hold = lambda: holds.append(choir.turn.held)
+    woken = choir.woken
+    group.push(text("a"))
+    group.push(text("b"))
+    assert holds == [True]
+    assert choir.woken == woken
+    choir.turn.release()
+    assert choir.woken == woken + 1
+    before = len(line.wire.writes)
+    choir.turn.write()
+    assert line.wire.messages[-2:] == ["a", "b"]
+    assert len(line.wire.writes) == before + 1
+
+
+@pytest.mark.parametrize(("writes", "each"), [(10, 1), (900, 1), (500, 20)])
+def test_below_a_thousand_writes_a_second_nothing_is_held(writes: int, each: int) -> None:
+    choir = Choir()
+    group = choir.group(Line())
+    pour(choir, group, 1, seconds=1.0)
+    pour(choir, group, writes, seconds=1.0, each=each)
+    assert not group.hot
+    group.push(text("a"))
+    assert not choir.turn.held
+
+
+def test_a_group_stays_hot_while_holding_joins_something() -> None:
+    choir = Choir()
+    group = choir.group(Line())
+    heat(choir, group)
+    pour(choir, group, 600, seconds=1.0, each=3)
+    assert group.hot
+
+
+@pytest.mark.parametrize(("writes", "each"), [(10, 5), (900, 1)], ids=["cooled", "joins nothing"])
+def test_a_group_is_held_no_longer_than_it_pays(writes: int, each: int) -> None:
+    choir = Choir()
+    group = choir.group(Line())
+    heat(choir, group)
+    pour(choir, group, writes, seconds=1.0, each=each)
+    assert not group.hot
+
+
+def test_all_groups_wait_with_a_hot_one_so_that_the_order_is_kept() -> None:
+    choir = Choir()
+    both, other = Line(), Line()
+    hot, cold = choir.group(both), choir.group(both, other)
+    heat(choir, hot)
+    hot.push(text("first"))
+    cold.push(text("second"))
+    assert choir.turn.held
+    choir.turn.release()
+    choir.turn.write()
+    assert both.queued() == ["first", "second"]  # in two groups with something for it: steps out
+    assert other.wire.messages == ["second"]
+
+
+def test_a_line_that_steps_out_does_not_wait() -> None:
+    choir = Choir()
+    line = Line()
+    group = choir.group(line)
+    heat(choir, group)
+    group.push(text("held"))
+    step_out(line)
+    assert line.queued() == ["held"]
+
+
+def test_what_is_held_is_written_once_it_is_full() -> None:
+    choir = Choir()
+    line = Line()
+    group = choir.group(line)
+    heat(choir, group)
+    group.push(text("x" * 70_000))
+    assert (choir.turn.held, group.full) == (True, True)
+    choir.turn.write()
+    assert (choir.turn.held, group.full) == (False, False)
+    assert line.wire.messages[-1] == "x" * 70_000

@@ -13,9 +13,9 @@ from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbproto.testing import settle
+from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
-from lbproto.turn import Turn
+from lbproto.turn import Group, Turn
 from lbproto.wire.formats import frame_of
 from lbproto.writer import Writer
 from tests.wire.kit import MemoryTransport, Program, plain_client, running
@@ -53,7 +53,7 @@ class Team:
     def __init__(self, start_soon: Callable[..., object]) -> None:
         self.started = 0
         self._start_soon = start_soon
-        self.writer = Writer(self.start, Turn())
+        self.writer = Writer(self.start, Turn(), VirtualClock())
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.started += 1
@@ -138,6 +138,24 @@ async def test_each_slow_one_costs_one_task_while_it_is_slow() -> None:
         await settle()
         assert lines[0].transport.messages[-1] == "c"  # one writer is left
         assert team.started == 20
+
+
+async def test_what_is_held_is_released_after_a_millisecond() -> None:
+    clock = VirtualClock()
+    turn = Turn(clock.monotonic)
+    async with anyio.create_task_group() as tasks:
+        writer = Writer(tasks.start_soon, turn, clock)
+        tasks.start_soon(writer.run)
+        tasks.start_soon(writer.keep_pace)
+        group = Group(turn, lambda line: None)
+        for _ in range(2):
+            group.hot = True
+            group.push(frame_of(b"a"))
+            await settle()
+            assert len(group.pending) == 1
+            await clock.advance(0.001)
+            assert group.pending == []
+        tasks.cancel_scope.cancel()
 
 
 async def test_two_tasks_never_send_for_one_connection() -> None:
