@@ -1,0 +1,18 @@
+"""Single operations in one process, without a network: what each costs, and beside what.
+
+An operation is run under a name by several rows; the row `floor` is the least it can take in
+Python.
+"""
+
+from benchmarks.micro import candles, codec, memory, registry
+from benchmarks.micro.operation import Operation
+
+__all__ = ["OPERATIONS"]
+
+OPERATIONS: tuple[Operation, ...] = (
+    *codec.OPERATIONS,
+    *registry.OPERATIONS,
+    *memory.OPERATIONS,
+    *candles.OPERATIONS,
+)
+"""All of them, in the order of tables."""
