@@ -25,12 +25,15 @@ class OutboxStatistics:
         queued_bytes: bytes of these.
         dropped: frames lost to a full outbox.
         conflated: frames that a newer one of the same key has replaced.
+        unsent_bytes: what the web server has been given and the peer has not taken; 0 under servers
+            that do not tell.
     """
 
     queued_frames: int = 0
     queued_bytes: int = 0
     dropped: int = 0
     conflated: int = 0
+    unsent_bytes: int = 0
 
     def __add__(self, other: OutboxStatistics) -> OutboxStatistics:
         return OutboxStatistics(
@@ -38,6 +41,7 @@ class OutboxStatistics:
             self.queued_bytes + other.queued_bytes,
             self.dropped + other.dropped,
             self.conflated + other.conflated,
+            self.unsent_bytes + other.unsent_bytes,
         )
 
 

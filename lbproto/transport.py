@@ -120,6 +120,10 @@ class Transport(Protocol):
         """Deliver again."""
         return
 
+    def buffered(self) -> int:
+        """Bytes that were written and that the peer has not taken; 0 where nobody tells."""
+        return 0
+
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send the frames in order; return when the transport has taken them.
 

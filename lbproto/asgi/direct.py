@@ -59,6 +59,10 @@ class Direct(Protocol):
         """Write frames; never waits."""
         ...
 
+    def buffered(self) -> int:
+        """Bytes that were written and that the peer has not taken."""
+        ...
+
     def listen(self, listener: Listener) -> None:
         """From here on tell `listener` everything, beginning with what nobody has received yet."""
         ...
@@ -123,6 +127,9 @@ class DirectTransport(WebSocketTransport):
                 self.write(prepared(frame))
             except RuntimeError as error:  # uvloop's word for a peer that is gone
                 raise ConnectionResetError(str(error)) from error
+
+    def buffered(self) -> int:
+        return self._direct.buffered()
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self._end()

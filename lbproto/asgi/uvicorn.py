@@ -96,7 +96,7 @@ class _Direct(asyncio.Protocol):
     Once somebody listens it is what the transport calls, so that a message costs no call more.
     """
 
-    __slots__ = ("_parts", "_protocol", "_splitter", "listener", "paused", "write")
+    __slots__ = ("_parts", "_protocol", "_splitter", "buffered", "listener", "paused", "write")
 
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self._protocol = protocol
@@ -104,6 +104,7 @@ class _Direct(asyncio.Protocol):
         self._parts: Iterator[tuple[int, bytes]] | None = None  # of what is read and not told yet
         self.paused = False
         self.write = protocol.transport.write
+        self.buffered = protocol.transport.get_write_buffer_size
         self.listener: Listener | None = None
 
     def listen(self, listener: Listener) -> None:

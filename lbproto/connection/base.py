@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from sys import maxsize
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import anyio
 from lbproto.connection.intake import Intake
 from lbproto.outbox import Outbox
 from lbproto.prepared import joined
+from lbproto.statistics import OutboxStatistics
 from lbproto.transport import TOO_SLOW, CloseCode, Frame, Peer, Transport
 from lbproto.turn import Group, step_out
 from lbproto.wire.port import Socket
@@ -137,6 +139,11 @@ class Connection(Intake):
         self._tell_drained()
         if self.closing is not None and not self.closed:
             await self._finish(*self.closing)
+
+    def statistics(self) -> OutboxStatistics:
+        """What waits to be sent, here and below, and what became of the rest."""
+        unsent = 0 if self.closed else self.transport.buffered()
+        return replace(self.outbox.statistics(), unsent_bytes=unsent)
 
     async def wait_drained(self) -> None:
         """Wait until the transport has taken everything that is queued, or the connection is over.

@@ -182,4 +182,4 @@ class _PlainSocket(Socket):
         await self._connection.wait_drained()
 
     def statistics(self) -> OutboxStatistics:
-        return self._connection.outbox.statistics()
+        return self._connection.statistics()

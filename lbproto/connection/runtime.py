@@ -106,7 +106,7 @@ class Runtime:
 
     def outbox_statistics(self) -> OutboxStatistics:
         """Every outbox, those of connections that are over too."""
-        return sum((each.outbox.statistics() for each in self.connections), self.past)
+        return sum((each.statistics() for each in self.connections), self.past)
 
     @staticmethod
     def new_id() -> str:

@@ -227,7 +227,7 @@ class _NamespaceSocket(Socket):
         await self._packets.connection.wait_drained()
 
     def statistics(self) -> OutboxStatistics:
-        return self._packets.connection.outbox.statistics()
+        return self._packets.connection.statistics()
 
 
 _MSGPACK = MsgpackDecoder()  # keeps nothing between packets: one serves all

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto import Context, Event, NotFound, Plugin
+from lbproto import Context, Event, NotFound, Plugin, drop_oldest
 from lbproto.wire import WireFormat
 from tests.core.harness import FORMATS, Sent, connected, running
 
@@ -59,6 +59,23 @@ async def test_the_first_event_that_answers_is_the_acknowledgement(format_: Wire
             Sent("ack", {"ok": True, "event": "one", "data": {"number": 0}}, 5),
             Sent("one", {"number": 1}),
             Sent("one", {"number": -1}),
+        ]
+
+
+@socketio
+async def test_an_answer_that_may_be_dropped_is_acknowledged_all_the_same(
+    format_: WireFormat,
+) -> None:
+    plugin = scripted()
+    plugin.emits(One, overflow=drop_oldest)
+    async with running(plugin) as server:
+        client = await connected(server, format_=format_, max_frames=3)
+        # The outbox has room for three, so the oldest event has to go, but not what belongs to it.
+        sent = await client.ask("script", {"steps": ["emit", "emit", "emit"]}, ack=3)
+        assert sent == [
+            Sent("ack", {"ok": True, "event": "one", "data": {"number": 0}}, 3),
+            Sent("one", {"number": 1}),
+            Sent("one", {"number": 2}),
         ]
 
 

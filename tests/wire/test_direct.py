@@ -40,6 +40,9 @@ class MemoryDirect:
             raise self.failure
         self.written += data
 
+    def buffered(self) -> int:
+        return len(self.written)
+
     def listen(self, listener: Listener) -> None:
         self.peer = listener
         for message in self._unread:
@@ -192,6 +195,7 @@ async def test_a_connection_by_it() -> None:
         direct.peer.message("40")
         direct.peer.message('42["echo",1]')
         await settle()
+        assert runtime.outbox_statistics().unsent_bytes == len(direct.written) > 0
         assert direct.take().endswith(message_frame('42["echo",1]'))
         direct.peer.closed(1000)
         await settle()
