@@ -154,9 +154,7 @@ class _Direct(asyncio.Protocol):
             and (payload := self._splitter.whole_text(data)) is not None
             and not self._protocol.close_sent
         ):
-            try:
-                message = payload.decode()
-            except UnicodeDecodeError:
+            if (message := _message(TEXT, payload)) is None:
                 self._protocol.parse(data)  # refuses it, and says so
             else:
                 listener.message(message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.transport import Frame
@@ -16,8 +18,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
     transport = open_websocket(scope, receive, send)
-    while not isinstance(message := await transport.receive(), int):
-        await transport.send([Frame((message,), len(message))])
+    with suppress(OSError):  # the peer has closed before it was answered
+        while not isinstance(message := await transport.receive(), int):
+            await transport.send([Frame((message,), len(message))])
 
 
 async def _answer(receive: Receive, send: Send) -> None:

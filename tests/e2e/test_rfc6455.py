@@ -103,6 +103,11 @@ async def talk(server: ServerProcess, case: Case) -> list[Frame]:
     return frames
 
 
+def _speaks_on(case: Case) -> bool:
+    """Whether the client sends something behind its close: then ours may be lost by that."""
+    return any(frame[:1] == b"\x88" for frame in case.sent[:-1])
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.number for case in CASES])
 async def test_autobahn(echo: ServerProcess, case: Case) -> None:
     *frames, last = await talk(echo, case)
@@ -114,7 +119,7 @@ async def test_autobahn(echo: ServerProcess, case: Case) -> None:
         assert got == list(case.got)
     assert last.opcode is Opcode.CLOSE
     if last is RESET:
-        assert case.code in _FAILURES
+        assert case.code in _FAILURES or _speaks_on(case)
     elif case.code is None:
         assert last.data == b""
     else:
