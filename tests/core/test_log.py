@@ -1,0 +1,65 @@
+"""The log: what is kept, what has to go, and how far back whoever resumes can be served."""
+
+from __future__ import annotations
+
+from lbproto.log import Entry, Lane, Log
+from tests.core.harness import Hello
+
+
+def append(log: Log, lane: Lane, size: int, now: float = 0.0, *, except_: str = "") -> Entry:
+    """Send something of so many bytes."""
+    entry = log.entry(Hello(), (except_,) if except_ else ())
+    entry.size = size
+    log.append(entry, lane, now)
+    return entry
+
+
+def test_a_lane_drops_its_own_oldest_and_nobody_elses() -> None:
+    log = Log(60.0, 1_000, 1_000_000)
+    alone, other = Lane(max_bytes=1_000), Lane()
+    kept = append(log, other, 500)
+    entries = [append(log, alone, 400) for _ in range(5)]
+    assert list(alone.entries) == entries[-2:]
+    assert list(other.entries) == [kept]
+    assert (len(log), log.size) == (3, 500 + 800)
+    assert alone.floor("anybody") == entries[2].position
+    assert other.floor("anybody") == 0
+
+
+def test_what_a_busy_lane_has_dropped_does_not_pile_up() -> None:
+    log = Log(60.0, 100_000, 1_000_000_000)
+    busy = Lane(max_bytes=10)
+    for _ in range(10_000):
+        append(log, busy, 10)
+    assert len(log) == len(busy.entries) == 1
+    assert len(log._entries) < 2_000
+
+
+def test_a_lane_that_has_run_empty_takes_new_entries() -> None:
+    log = Log(60.0, 1_000, 1_000_000)
+    lane = Lane()
+    append(log, lane, 1)
+    log.trim(100.0)
+    assert (len(log), len(lane.entries)) == (0, 0)
+    last = append(log, lane, 1, 100.0)
+    assert list(lane.between(0, last.position)) == [last]
+
+
+def test_what_is_too_old_goes_soon_after_with_what_is_sent() -> None:
+    log = Log(60.0, 1_000, 1_000_000)
+    lane = Lane()
+    old = append(log, lane, 1)
+    append(log, lane, 1, 60.0)
+    assert old in lane.entries
+    append(log, lane, 1, 61.0)
+    assert old not in lane.entries
+
+
+def test_whoever_the_last_dropped_entry_spared_has_missed_nothing() -> None:
+    log = Log(60.0, 1, 1_000_000)
+    lane = Lane()
+    dropped = append(log, lane, 1, except_="spared")
+    append(log, lane, 1)
+    assert (lane.floor("spared"), lane.floor("other")) == (0, dropped.position)
+    append(log, lane, 1)
+    assert lane.floor("spared") == lane.floor("other")
