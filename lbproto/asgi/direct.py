@@ -158,8 +158,11 @@ class DirectTransport(WebSocketTransport):
         over = asyncio.get_running_loop().create_future()
         connection.when_closed(partial(_settle, over))
         connection.flush_soon()  # with the answer to the handshake, in one packet
+        had_paused = len(self._unread) >= _MAX_UNREAD
         while self._unread:
             connection.deliver(self._unread.pop(0))
+        if had_paused and not connection.congested:  # else the connection does it in its time
+            self._direct.resume_reading()
         await over
 
     def pause_reading(self) -> None:

@@ -201,3 +201,14 @@ async def test_a_connection_by_it() -> None:
         await settle()
         assert program.log[-1] == ("closed", "/", "transport close")
         assert call.done
+
+
+async def test_reading_goes_on_once_a_connection_takes_what_had_piled_up() -> None:
+    async with running() as runtime, background_tasks() as tasks:
+        direct = MemoryDirect("40", *('42["echo"]' for _ in range(40)))
+        program = Program()
+        await websocket(engine_edge(runtime, program), tasks, extensions={EXTENSION: direct})
+        assert [entry[0] for entry in program.log].count("echo") == 40
+        assert direct.reads()
+        direct.peer.closed(1000)
+        await settle()
