@@ -204,19 +204,20 @@ class Tally:
         """Answer pings, and keep what the piece ends with where the next has to be read with it."""
         if _CLOSE in piece and closing(piece) is not None:
             raise self._lines.ended(fd, piece, None)  # the server may wait for us to go first
-        begun = len(piece)
+        whole, begun = 0, len(piece)
+        for start, end in self._pings(piece):
+            if end <= len(piece):
+                whole = 0 if self._binary else end
+                self._lines.send(fd, pong_frame(piece[start + 2 : end]))
+            else:
+                begun = min(begun, start)
         if self._beat is not None:
             beats = piece.count(self._beat)
             if beats:
                 self._lines.send(fd, self._answer * beats)
-            begun = _begins(piece, self._beat)
-        for start, end in self._pings(piece):
-            if end <= len(piece):
-                self._lines.send(fd, pong_frame(piece[start + 2 : end]))
-            else:
-                begun = min(begun, start)
+            begun = min(begun, _begins(piece, self._beat, whole))
         counted = self._counted(piece)
-        begun = min(max(begun, counted), _begins(piece, self._marker, counted))
+        begun = min(max(begun, counted), _begins(piece, self._marker, max(whole, counted)))
         if begun < len(piece):
             self._rests[fd] = piece[begun:]
 
@@ -230,7 +231,7 @@ class Tally:
     def _pings(self, piece: bytes) -> Iterator[tuple[int, int]]:
         """Where there seem to be pings, and where they end: beyond the piece if not whole."""
         start = piece.find(_PING)
-        known = 0  # where a frame begins for sure, if the last ping was one
+        known = 0  # where a frame begins, if the last ping was one
         while start >= 0:
             length = piece[start + 1] if start + 1 < len(piece) else 0
             end = start + 2 + length
@@ -239,6 +240,8 @@ class Tally:
             if length <= _MAX_CONTROL and followed and begins:
                 yield start, end
                 known = end
+                if end <= len(piece) and not self._binary:  # there it may lie across a ping
+                    start = end - 1  # a ping's payload may be any bytes, and is no frame
             start = piece.find(_PING, start + 1)
 
     def _begins_frame(self, piece: bytes, start: int) -> bool:
