@@ -24,12 +24,15 @@ class Usage:
         user: seconds of it in the program, in ticks of the system (10 ms as a rule).
         system: seconds in the kernel, likewise.
         resident: bytes of memory, now.
+        waited: seconds that their threads could have gone on and had no core: where it is much,
+            the machine had other things to do. Of several threads it is the sum.
     """
 
     on_cpu: float
     user: float
     system: float
     resident: int
+    waited: float = 0.0
 
     def __sub__(self, before: Usage) -> Usage:
         """What was used since then; `resident` stays what it is now."""
@@ -38,6 +41,7 @@ class Usage:
             self.user - before.user,
             self.system - before.system,
             self.resident,
+            self.waited - before.waited,
         )
 
 
@@ -74,7 +78,7 @@ class ServerProcess:
             None where it does not run, or the system does not tell.
         """
         ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-        on_cpu = user = system = 0.0
+        on_cpu = user = system = waited = 0.0
         resident = 0
         found = False
         for pid in _descendants(self.pid):
@@ -84,16 +88,21 @@ class ServerProcess:
                 resident += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                 user += int(fields[11]) / ticks
                 system += int(fields[12]) / ticks
-                on_cpu += sum(_seconds_on_cpu(pid))
+                for on, waiting in _seconds_scheduled(pid):
+                    on_cpu += on
+                    waited += waiting
                 found = True
-        return Usage(on_cpu or user + system, user, system, resident) if found else None
+        if not found:
+            return None
+        return Usage(on_cpu or user + system, user, system, resident, waited)
 
 
-def _seconds_on_cpu(pid: int) -> Iterator[float]:
-    """Of each thread."""
+def _seconds_scheduled(pid: int) -> Iterator[tuple[float, float]]:
+    """Of each thread: on a core, and waiting for one."""
     for thread in (_PROC / str(pid) / "task").iterdir():
         with suppress(OSError):
-            yield int((thread / "schedstat").read_text().split()[0]) * _NANOSECOND
+            on, waiting, _ = (thread / "schedstat").read_text().split()
+            yield int(on) * _NANOSECOND, int(waiting) * _NANOSECOND
 
 
 def _descendants(pid: int) -> Iterator[int]:

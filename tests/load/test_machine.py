@@ -116,6 +116,25 @@ def test_descendants_and_threads_count() -> None:
 
 
 @linux
+def test_two_on_one_core_wait_for_each_other() -> None:
+    core = min(os.sched_getaffinity(0))
+    program = f"import os, sys; os.sched_setaffinity(0, {{{core}}}); os.fork()"
+    counting = "sum(range(20_000_000)); print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{program}; {counting}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as both:
+        assert both.stdout is not None
+        assert [both.stdout.readline() for _ in range(2)] == ["1\n"] * 2
+        used = ServerProcess(both.pid).usage()
+        both.communicate()
+    assert used is not None
+    assert used.waited > used.on_cpu / 4
+
+
+@linux
 def test_a_process_that_is_not_there() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
@@ -123,7 +142,8 @@ def test_a_process_that_is_not_there() -> None:
 
 
 def test_usage_since() -> None:
-    assert Usage(3.0, 2.0, 1.0, 50) - Usage(1.0, 0.5, 0.25, 70) == Usage(2.0, 1.5, 0.75, 50)
+    before, after = Usage(1.0, 0.5, 0.25, 70, 0.5), Usage(3.0, 2.0, 1.0, 50, 0.75)
+    assert after - before == Usage(2.0, 1.5, 0.75, 50, 0.25)
 
 
 # Sockets
