@@ -82,6 +82,8 @@ class Measured:
     Attributes:
         clients: how many took part.
         seconds: how long it took, until the last that was asked for had come.
+        fewest: deliveries, or answers, to the client that got fewest.
+        most: those to the client that got most.
         p50: the median of the delays, in milliseconds; None where none was seen.
         p90: what 90 % of them do not exceed.
         p99: what 99 % of them do not exceed.
@@ -96,6 +98,8 @@ class Measured:
 
     clients: int
     seconds: float
+    fewest: int
+    most: int
     p50: float | None = None
     p90: float | None = None
     p99: float | None = None
@@ -116,8 +120,6 @@ class FanOut(Measured):
             should have got what the one of them got that has most.
         triggers: how often the server was asked to publish.
         events: how many events each time; 0 where it publishes by itself.
-        fewest: deliveries to the client that got fewest.
-        most: deliveries to the client that got most.
         lost: deliveries that clients did not get and should have.
         surplus: deliveries that clients got and nobody asked for.
     """
@@ -126,8 +128,6 @@ class FanOut(Measured):
     expected: int
     triggers: int
     events: int
-    fewest: int
-    most: int
     lost: int
     surplus: int
 
@@ -149,14 +149,10 @@ class Requests(Measured):
     Attributes:
         requests: how many were answered.
         depth: how many a client had under way at a time.
-        fewest: answers to the client that got fewest.
-        most: answers to the client that got most.
     """
 
     requests: int
     depth: int
-    fewest: int
-    most: int
 
     @property
     def per_second(self) -> float:

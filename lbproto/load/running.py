@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from time import monotonic, process_time
+from typing import Any
 
 from lbproto.load.client import quoted
 from lbproto.load.crowd import Crowd
@@ -149,49 +151,33 @@ class Run:
     def asked(self, depth: int, delays: Sequence[int]) -> Requests:
         """The result of requests."""
         got = self._counts()
-        quantiles = Quantiles.of(delays)
-        return Requests(
-            requests=sum(got.values()),
-            depth=depth,
-            fewest=min(got.values()),
-            most=max(got.values()),
-            clients=len(got),
-            seconds=self._took or 0.0,
-            p50=quantiles.p50,
-            p90=quantiles.p90,
-            p99=quantiles.p99,
-            max=quantiles.max,
-            histogram=quantiles.histogram,
-            samples=len(delays),
-            server=self._server,
-            generator=self._own,
-        )
+        return Requests(requests=sum(got.values()), depth=depth, **self._measured(got, delays))
 
     def _fan_out(self, each: Counter[str] | dict[str, int], expected: int, events: int) -> FanOut:
         got = self._counts()
         missing = [each[self._rooms[fd]] - count for fd, count in got.items()]
-        delays = self._tally.delays
-        quantiles = Quantiles.of(delays)
         return FanOut(
             deliveries=sum(got.values()),
             expected=expected,
             triggers=self._triggers,
             events=events,
-            fewest=min(got.values()),
-            most=max(got.values()),
             lost=sum(count for count in missing if count > 0),
             surplus=-sum(count for count in missing if count < 0),
-            clients=len(got),
-            seconds=self._took or 0.0,
-            p50=quantiles.p50,
-            p90=quantiles.p90,
-            p99=quantiles.p99,
-            max=quantiles.max,
-            histogram=quantiles.histogram,
-            samples=len(delays),
-            server=self._server,
-            generator=self._own,
+            **self._measured(got, self._tally.delays),
         )
+
+    def _measured(self, got: Mapping[int, int], delays: Sequence[int]) -> dict[str, Any]:
+        """The fields of `Measured`."""
+        return {
+            "clients": len(got),
+            "seconds": self._took or 0.0,
+            "fewest": min(got.values()),
+            "most": max(got.values()),
+            "samples": len(delays),
+            "server": self._server,
+            "generator": self._own,
+            **asdict(Quantiles.of(delays)),
+        }
 
     def _counts(self) -> dict[int, int]:
         return {fd: self._tally.counts[fd] - self._before[fd] for fd in self._rooms}
