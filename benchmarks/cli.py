@@ -19,6 +19,7 @@ from benchmarks.running import run
 
 __all__ = ["main"]
 
+_MOST_LOAD = 0.8  # of a core: beyond, a server is busy at any pace, and joins what it gets
 _WIDTH = 140  # columns of a table that goes to a file or a pipe
 
 T = TypeVar("T")
@@ -54,6 +55,13 @@ def _list_of(kind: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
 
     parse.__name__ = f"list of {kind.__name__}"  # what argparse calls it in an error
     return parse
+
+
+def _share_of_core(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= _MOST_LOAD:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {_MOST_LOAD}")
+    return share
 
 
 def _shared() -> argparse.ArgumentParser:
@@ -100,7 +108,12 @@ def _shared() -> argparse.ArgumentParser:
         "--quick", action="store_true", default=None, help="as short as can be: checks counts only"
     )
     how.add_argument("--minutes", type=float, metavar="M", help="of a soak (10)")
-    how.add_argument("--load", type=float, metavar="SHARE", help="of a closed loop's pace (0.6)")
+    how.add_argument(
+        "--load",
+        type=_share_of_core,
+        metavar="SHARE",
+        help="of a core that the server is to use in a soak (0.6); its pace is sought",
+    )
     how.add_argument("--churn", type=float, metavar="SHARE", help="of clients, a second (0.01)")
     _add_output(parser)
     how_shown = parser.add_argument_group("what to do with it")

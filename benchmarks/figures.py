@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 
-__all__ = ["Figure", "Spread", "differs", "ratio", "slope", "spread"]
+__all__ = ["Figure", "Spread", "differs", "ratio", "spread"]
 
 NOISE = 0.1
 """How far two runs of the same thing lie apart on a machine that has other things to do."""
@@ -82,15 +82,3 @@ def differs(now: Spread, stored: Spread, noise: float = NOISE) -> bool:
     """
     apart = now.low > stored.high or now.high < stored.low
     return apart and abs(now.middle - stored.middle) > noise * abs(stored.middle)
-
-
-def slope(times: Sequence[float], values: Sequence[float]) -> float:
-    """How much a value grows per unit of time, by least squares; 0 for fewer than two moments."""
-    if len(times) < 2:
-        return 0.0
-    middle, level = fmean(times), fmean(values)
-    spans = sum((time - middle) ** 2 for time in times)
-    if spans == 0:
-        return 0.0
-    pairs = zip(times, values, strict=True)
-    return sum((time - middle) * (value - level) for time, value in pairs) / spans

@@ -27,7 +27,7 @@ class Options:
         missed: events that a session has missed when it resumes.
         instructions: count instructions instead of time.
         minutes: how long a soak takes.
-        load: the share of what a closed loop manages that a soak is paced at.
+        load: the share of a core that the server is to use in a soak; above 0, at most 0.8.
         churn: the share of clients that leave and come each second.
         quick: as short as can be: to see that it works, not what it costs.
     """

@@ -1,10 +1,10 @@
 """A soak: hours in the small. Does the server stay as it is under a steady load?
 
-A closed loop shows first what the server manages with this load generator; then events are sent at
-a share of that pace, while a share of the clients comes and goes each second (`benchmarks.churn`;
-those that are measured stay, and each has to get every event). Every ten seconds are a measurement:
-memory, delay, deliveries and CPU time of the server. What they do after the server has settled
-tells whether it is flat.
+First the pace is sought at which the server uses the share of a core that was asked for
+(`benchmarks.pace`). Then events are sent at that pace. All the while a share of the clients comes
+and goes each second (`benchmarks.churn`); those that are measured stay, and each has to get every
+event. Every ten seconds are a window: memory, delay, deliveries and CPU time of the server. What
+they do after the server has settled tells whether it is flat (`benchmarks.trends`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from statistics import median
 
 import msgspec
@@ -31,78 +30,25 @@ from benchmarks.cases.base import (
 )
 from benchmarks.churn import Churned
 from benchmarks.dialects import ROOM
-from benchmarks.figures import Figure, slope
+from benchmarks.figures import Figure
 from benchmarks.needs import ROOT
 from benchmarks.options import Options
+from benchmarks.pace import CLOSE, Pace, find_pace
 from benchmarks.servers import Running
-from lbproto.load import Crowd, FanOut, fan_out, paced
+from benchmarks.trends import SETTLED_SECONDS, settles, trends
+from lbproto.load import Crowd, FanOut, paced
 
-__all__ = ["SOAK", "Trend", "trends"]
+__all__ = ["SOAK"]
 
 _CLIENTS = (1_000,)
-_CLOSED_SECONDS = 5.0
+_TRY_SECONDS = 2.0  # of churn's seconds a whole number, since clients come at the start of each
+_TRIES, _QUICK_TRIES = 12, 2
+_FIRST_DELIVERIES = 2_000  # a second, at the first try: the slowest peer manages several times that
+_LATE_SECONDS = 0.25  # for the last deliveries of a pace that is kept up
+_FULL = 0.9  # of the time: who has a core, or waits for one, for so long has none to spare
+_BUSY = 0.05  # of the time waited for a core: then the machine does other things, too
 _SLICE_SECONDS = 10.0
 _LEAST_SLICES = 5
-# A lost session is kept for 120 s, and so is the log: until then memory has to grow.
-_SETTLED_SECONDS = 150.0
-_HOUR = 3600.0
-
-
-@dataclass(frozen=True)
-class Trend:
-    """How one figure went.
-
-    Attributes:
-        key: of the series.
-        title: for a reader.
-        unit: of the figure.
-        most: by what share of its median it may grow from the first slice to the last.
-        per_hour: its slope.
-        share: what it grew by in the time looked at, as a share of its median.
-    """
-
-    key: str
-    title: str
-    unit: str
-    most: float
-    per_hour: float = 0.0
-    share: float = 0.0
-
-    @property
-    def flat(self) -> bool:
-        """Whether it stayed as it was."""
-        return self.share <= self.most
-
-    def __str__(self) -> str:
-        verdict = "flat" if self.flat else "NOT FLAT"
-        grown = f"{self.per_hour:+,.2f} {self.unit} an hour ({self.share:+.1%})"
-        return f"{self.title}: {grown}, {verdict}"
-
-
-_WATCHED = (
-    Trend("rss_mib", "memory", "MiB", most=0.02),
-    Trend("p50_ms", "p50", "ms", most=0.2),
-    Trend("p99_ms", "p99", "ms", most=0.3),
-    Trend("server_share", "server", "cores", most=0.1),
-)
-
-
-def trends(series: dict[str, list[float]]) -> list[Trend]:
-    """What the slices say, of the time after the server had settled.
-
-    Where that is less than half of the run, the second half is looked at.
-    """
-    seconds = series["seconds"]
-    begin = min(_SETTLED_SECONDS, seconds[-1] / 2)
-    kept = [at for at, moment in enumerate(seconds) if moment >= begin]
-    times = [seconds[at] for at in kept]
-    found = []
-    for watched in _WATCHED:
-        values = [series[watched.key][at] for at in kept]
-        by_second, level = slope(times, values), median(values)
-        share = by_second * (times[-1] - times[0]) / level if level else 0.0
-        found.append(replace(watched, per_hour=by_second * _HOUR, share=share))
-    return found
 
 
 def _plan(options: Options) -> Plan:
@@ -146,21 +92,43 @@ def _churning(server: Running, point: Point) -> Iterator[Churned]:
 
 
 def _measure(point: Point, options: Options) -> Taken:
-    clients = int(point.parameters["clients"])
     with crowd_of(point) as (server, crowd):
         crowd.connect()
         crowd.subscribe(ROOM)
-        closed = fan_out(crowd, seconds=min(_CLOSED_SECONDS, options.seconds), warm=options.warm)
-        check_fan_out(closed)
-        rate = float(point.parameters["load"]) * closed.per_second / clients
+        with _churning(server, point) as churned:
+            pace = _find_pace(crowd, point, options)
+            series = _slices(crowd, pace.rate, float(point.parameters["minutes"]) * 60)
+    return _told(series, pace, churned)
+
+
+def _find_pace(crowd: Crowd, point: Point, options: Options) -> Pace:
+    clients, load = int(point.parameters["clients"]), float(point.parameters["load"])
+    length = min(_TRY_SECONDS, options.seconds)
+
+    def attempt(rate: float) -> Pace:
+        seen = paced(crowd, rate=rate, seconds=length, warm=0.0)
+        check_fan_out(seen)
+        used, waited = _shares(seen)
+        in_time, spare = seen.seconds <= length + _LATE_SECONDS, used + waited < _FULL
         print(
-            f"a closed loop: {closed.per_second:,.0f} deliveries/s, the load generator "
-            f"{closed.generator / closed.seconds:.0%} busy; now {rate:.1f} events/s to {clients:,}",
+            f"{rate:9.1f} events/s to {clients:,}: the server uses {used:4.0%} of a core"
+            f"{_waited(waited)}, the load generator {seen.generator / seen.seconds:4.0%}"
+            f"{'' if spare else ', NO TIME TO SPARE'}{'' if in_time else ', LATE'}",
             flush=True,
         )
-        with _churning(server, point) as churned:
-            series = _slices(crowd, rate, float(point.parameters["minutes"]) * 60)
-    return _told(series, closed, churned)
+        return Pace(rate, used, in_time and spare)
+
+    start = max(1.0, _FIRST_DELIVERIES / clients)
+    attempt(start)  # does not count: what is done for the first time takes longer
+    tries = _QUICK_TRIES if options.quick else _TRIES
+    pace = find_pace(attempt, load, start=start, tries=tries)
+    if not pace.kept:
+        raise CountsDiffer(
+            f"the server does not keep up with even {pace.rate:.1f} events/s to {clients:,}"
+        )
+    off = "" if abs(pace.share - load) <= CLOSE else f": {load:.0%} WERE NOT REACHED"
+    print(f"the pace is {pace.rate:.1f} events/s, {pace.share:.0%} of a core{off}", flush=True)
+    return pace
 
 
 def _slices(crowd: Crowd, rate: float, seconds: float) -> dict[str, list[float]]:
@@ -169,16 +137,15 @@ def _slices(crowd: Crowd, rate: float, seconds: float) -> dict[str, list[float]]
     length = min(_SLICE_SECONDS, seconds / _LEAST_SLICES)
     while (at := time.monotonic() - begin) < seconds:
         seen = paced(crowd, rate=rate, seconds=length, warm=0.0)
-        used = seen.server
-        if used is None:
-            raise CountsDiffer("what the server used is not known: that takes Linux")
+        used, waited = _shares(seen)
         figures = {
             "seconds": at + length,
-            "rss_mib": used.resident / 1024**2,
+            "rss_mib": seen.server.resident / 1024**2 if seen.server is not None else 0.0,
             "p50_ms": seen.p50 or 0.0,
             "p99_ms": seen.p99 or 0.0,
             "per_second": seen.per_second,
-            "server_share": used.on_cpu / seen.seconds,
+            "server_share": used,
+            "waited_share": waited,
             "lost": float(seen.lost + seen.surplus),
         }
         for name, value in figures.items():
@@ -186,18 +153,30 @@ def _slices(crowd: Crowd, rate: float, seconds: float) -> dict[str, list[float]]
         print(
             f"{figures['seconds']:6.0f} s  {figures['rss_mib']:7.1f} MiB  "
             f"p50 {figures['p50_ms']:6.2f}  p99 {figures['p99_ms']:7.2f} ms  "
-            f"{figures['per_second']:9,.0f}/s  {figures['server_share']:4.0%} of a core"
+            f"{figures['per_second']:9,.0f}/s  {used:4.0%} of a core{_waited(waited)}"
             + (f"  {figures['lost']:.0f} LOST" if figures["lost"] else ""),
             flush=True,
         )
     return series
 
 
-def _told(series: dict[str, list[float]], closed: FanOut, churned: Churned) -> Taken:
+def _shares(seen: FanOut) -> tuple[float, float]:
+    """Of the time: that the server was on a core, and that it waited for one."""
+    if seen.server is None:
+        raise CountsDiffer("what the server used is not known: that takes Linux")
+    return seen.server.on_cpu / seen.seconds, seen.server.waited / seen.seconds
+
+
+def _waited(share: float) -> str:
+    return f" (and waited {share:.0%} of the time for it)" if share > _BUSY else ""
+
+
+def _told(series: dict[str, list[float]], pace: Pace, churned: Churned) -> Taken:
     found = trends(series)
-    print(*found, sep="\n")
-    if series["seconds"][-1] < 2 * _SETTLED_SECONDS:
-        print(f"too short to tell: a server settles after {_SETTLED_SECONDS:.0f} s")
+    print(*found.values(), sep="\n")
+    told = settles(series["seconds"][-1])
+    if not told:
+        print(f"too short to tell: memory has to grow until it settles, {SETTLED_SECONDS:.0f} s")
     print(f"{churned.came:,} clients came and went, {churned.failures:,} times it failed")
     failure = f"clients could not come, at last: {churned.last}" if churned.failures else ""
     if lost := sum(series["lost"]):
@@ -206,13 +185,18 @@ def _told(series: dict[str, list[float]], closed: FanOut, churned: Churned) -> T
         "rss_mib": series["rss_mib"][-1],
         "p50_ms": median(series["p50_ms"]),
         "p99_ms": median(series["p99_ms"]),
+        "p99_first_ms": found["p99_ms"].first.middle,
+        "p99_last_ms": found["p99_ms"].last.middle,
         "per_second": median(series["per_second"]),
         "server_share": median(series["server_share"]),
-        "closed_per_second": closed.per_second,
+        "waited_share": median(series["waited_share"]),
+        "rate": pace.rate,
+        "found_share": pace.share,
         "churned": float(churned.came),
-        "flat": float(all(trend.flat for trend in found)),
     }
-    slopes = {f"{trend.key}_per_hour": trend.per_hour for trend in found}
+    if told:
+        figures["flat"] = float(all(trend.flat for trend in found.values()))
+    slopes = {f"{key}_per_hour": trend.per_hour for key, trend in found.items()}
     return Taken(figures | slopes, series, failure)
 
 
@@ -224,8 +208,13 @@ SOAK = Case(
         Figure("rss_mib_per_hour", "memory", "MiB/h", digits=1),
         Figure("p50_ms", "p50", "ms"),
         Figure("p99_ms", "p99", "ms"),
+        Figure("p99_first_ms", "in the first third", "ms"),
+        Figure("p99_last_ms", "in the last", "ms"),
+        Figure("rate", "pace", "/s", digits=1),
+        Figure("found_share", "found at", "cores"),
+        Figure("server_share", "server", "cores"),
+        Figure("waited_share", "waited for it", "of the time", detail=True),
         Figure("per_second", "deliveries", "/s", digits=0),
-        Figure("server_share", "server", "cores", detail=True),
         Figure("flat", "flat (1) or not (0)", "", digits=0),
     ),
     plan=_plan,

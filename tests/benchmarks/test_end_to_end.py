@@ -42,6 +42,35 @@ def test_a_stored_run_is_shown_compared_and_drawn(
     assert "| websockets |" in tables.read_text()
 
 
+def test_a_soak_seeks_its_pace_and_compares_its_thirds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored, drawn = tmp_path / "run.json", tmp_path / "plots"
+    asked = ["soak", "--quick", "--load", "0.3", "--json", str(stored), "--plot", str(drawn)]
+    assert main(asked) == 0, capsys.readouterr().out
+    (found,) = load(stored).cases
+    (one,) = found.measurements
+    (repeat,) = one.repeats
+    assert repeat["rate"] > 0
+    assert 0 < repeat["found_share"] < 1
+    assert 0 < repeat["p99_first_ms"] <= max(one.series["p99_ms"])
+    assert "p99_last_ms" in repeat
+    assert "flat" not in repeat  # that takes longer
+    assert (drawn / "soak-lbproto.png").exists()
+    told = capsys.readouterr().out
+    assert f"the pace is {repeat['rate']:.1f} events/s" in told
+    assert "too short to tell" in told
+
+
+@pytest.mark.parametrize("load", ["0", "-1", "0.9"])
+def test_a_load_that_is_no_share_of_a_core_is_told(
+    load: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["soak", "--load", load])
+    assert f"{load} is not above 0 and at most 0.8" in capsys.readouterr().err
+
+
 def test_a_wrong_row_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fanout", "--rows", "cobol"]) == 2
     assert "there is no row 'cobol'" in capsys.readouterr().out

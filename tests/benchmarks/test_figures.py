@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.figures import Figure, Spread, differs, ratio, slope, spread
+from benchmarks.figures import Figure, Spread, differs, ratio, spread
 
 
 def test_a_spread_is_of_the_repeats() -> None:
@@ -32,16 +32,6 @@ def test_there_is_no_ratio_to_nothing(values: list[float], base: list[float]) ->
 )
 def test_what_differs_is_further_apart_than_the_repeats_and_noise(now: Spread, real: bool) -> None:
     assert differs(now, Spread(1.0, 0.95, 1.05)) is real
-
-
-def test_a_slope_is_by_least_squares() -> None:
-    assert slope([0.0, 1.0, 2.0, 3.0], [1.0, 3.0, 5.0, 7.0]) == pytest.approx(2.0)
-    assert slope([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 1.0, 0.0]) == pytest.approx(0.0)
-
-
-def test_one_moment_has_no_slope() -> None:
-    assert slope([1.0], [5.0]) == 0.0
-    assert slope([1.0, 1.0], [5.0, 6.0]) == 0.0
 
 
 def test_a_figure_is_shown_with_its_unit() -> None:
