@@ -126,7 +126,7 @@ def _find_pace(crowd: Crowd, point: Point, options: Options) -> Pace:
         raise CountsDiffer(
             f"the server does not keep up with even {pace.rate:.1f} events/s to {clients:,}"
         )
-    off = "" if abs(pace.share - load) <= CLOSE else f": {load:.0%} WERE NOT REACHED"
+    off = "" if abs(pace.share - load) <= CLOSE else f": {load:.0%} WERE NOT FOUND, this is nearest"
     print(f"the pace is {pace.rate:.1f} events/s, {pace.share:.0%} of a core{off}", flush=True)
     return pace
 
