@@ -10,7 +10,7 @@ from lbproto.errors import InvalidRequest
 from lbproto.events import Event
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.errors import errors
-from lbproto.middleware.repeats import Repeats
+from lbproto.middleware.repeats import Repeats, may_be_a_repeat
 from lbproto.outcomes import Outcomes
 from lbproto.registry import Registry
 from lbproto.session import Session
@@ -51,9 +51,10 @@ class Dispatcher:
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
-        once = Repeats.concern(route, inbound.arguments)
         ctx = Context(self._services, session, inbound, route)
-        return errors(ctx, self._once if once else self._endpoint)
+        if route is not None and not route.repeatable and may_be_a_repeat(inbound):
+            return errors(ctx, self._once)
+        return errors(ctx, self._endpoint)
 
 
 async def _handle(ctx: Context) -> None:

@@ -18,12 +18,12 @@ from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
 from lbproto.errors import Overloaded
 from lbproto.events import Event
+from lbproto.frame import Frame
 from lbproto.log import Entry, Log
 from lbproto.outbox import Outcome
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Rooms
-from lbproto.transport import Frame
 from lbproto.wire.formats import RequestId, WireFormat
 from lbproto.wire.port import Socket
 
@@ -111,23 +111,23 @@ class Hub:
         Raises:
             UsageError: nobody declared the event.
         """
-        format_, entry = member.format, self._log.entry(event, answers=request)
-        emission = self._registry.emission(event)
-        if emission.policy is disconnect:
-            frame = format_.answer(event, request, self._offset(entry.position))
-            return self._push(member, entry, frame)
-        receipt = self._push(member, entry, self._encode(entry, emission, format_))
+        log, format_ = self._log, member.format
+        if self._registry.emission(event).policy is disconnect:
+            entry = log.entry(event, answers=request)
+            offset = log.offset(entry.position) if self._resumable else None
+            return self._push(member, entry, format_.answer(event, request, offset))
+        receipt = self.send(member, event, request)
         if not format_.answers_acknowledge:  # by itself: the event may be dropped, this may not
             body = {"ok": True, "event": event.event_name, "data": event}
             member.push(format_.acknowledgement(request, (body,)))
         return receipt
 
     def _push(self, member: Member, entry: Entry, frame: Frame) -> Receipt:
-        entry.size += frame.size  # nearly no answer is sent again: it would be encoded then
+        entry.size += len(frame.data)  # nearly no answer is sent again: it would be encoded then
         outcome = member.push(frame)
         if self._resumable:
             self._log.append(entry, member.lane, self._clock.monotonic())
-        return _QUEUED if outcome == Outcome.QUEUED else _receipt(1, {outcome: 1})
+        return _receipt(1, {outcome: 1}) if outcome else _QUEUED
 
     def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
         """Tell one client something about its connection: not kept, since the next has its own.
@@ -212,7 +212,7 @@ class Hub:
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if matched and (self._resumable or room.held):
-            entry.size += sum([frame.size for frame in frames.values()])
+            entry.size += sum([len(frame.data) for frame in frames.values()])
             self._log.append(entry, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes)
 

@@ -2,8 +2,8 @@
 
 Theory of operation. Every event that is sent gets a position, counted per log, and travels with it
 as its offset: where a client resumes. An entry lies in one lane, its room's or (an answer) its
-session's own, and all entries lie in one queue, oldest first, from which they are dropped once
-there are too many of them, or too many bytes, or they are too old.
+session's own. The log has the lanes in the order of their entries, oldest first, and drops from
+them once there are too many entries, or too many bytes, or they are too old.
 
 What is dropped raises its lane's floor: whoever has got no further than below the floor has missed
 it for good. The floor belongs to the lane, so that a client of a quiet room resumes after hours,
@@ -22,18 +22,19 @@ from secrets import token_urlsafe
 import msgspec
 
 from lbproto.events import Event
-from lbproto.transport import Frame
+from lbproto.frame import Frame
 from lbproto.wire.formats import RequestId, WireFormat
 
 __all__ = ["Entry", "Lane", "Log"]
 
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
-_SPARE = 1_024  # dropped entries that may lie in the queue, before it is worth a sweep
+_SLACK = 64  # when it is full, this part of what it may hold is dropped at once
+_SPARE = 1_024  # dropped entries that the order may still tell of, before it is worth a sweep
 _OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})")
 
 
-class Entry(msgspec.Struct, eq=False):
+class Entry(msgspec.Struct, eq=False, gc=False):
     """One event as it was sent.
 
     Attributes:
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, eq=False):
         answers: the request it answers.
         frames: encodings to send it by again, shared with those that it was sent to at once.
         size: bytes that it counts for: its encodings, and what goes with them.
+        time: monotonic time at which it was sent, in seconds.
     """
 
     position: int
@@ -50,7 +52,6 @@ class Entry(msgspec.Struct, eq=False):
     except_: Collection[str] = ()
     answers: RequestId | None = None
     frames: dict[WireFormat, Frame] | None = None  # most are never sent again
-    lane: Lane | None = None
     size: int = _ENTRY_BYTES
     time: float = 0.0
 
@@ -63,9 +64,10 @@ class Lane:
 
     Attributes:
         entries: oldest first.
+        early: how many it has dropped before their turn; kept by the log.
     """
 
-    __slots__ = ("_floor", "_max_bytes", "_size", "_spared", "entries")
+    __slots__ = ("_floor", "_max_bytes", "_size", "_spared", "early", "entries")
 
     def __init__(self, max_bytes: float = inf) -> None:
         self.entries: deque[Entry] | tuple[()] = ()
@@ -73,6 +75,7 @@ class Lane:
         self._size = 0
         self._floor = 0
         self._spared: dict[str, int] = {}  # floors of those that the last dropped entry spared
+        self.early = 0
 
     def floor(self, sid: str) -> int:
         """The position up to which something meant for a session has been dropped."""
@@ -90,6 +93,12 @@ class Lane:
                 return
             if entry.position <= until:
                 yield entry
+
+    @property
+    def oldest(self) -> Entry:
+        """The oldest entry; there has to be one."""
+        assert self.entries  # noqa: S101 - the log knows of one
+        return self.entries[0]
 
     def append(self, entry: Entry) -> bool:
         """Add the newest entry.
@@ -120,7 +129,6 @@ class Lane:
         if entry.except_ or self._spared:
             self._spared = {sid: self.floor(sid) for sid in entry.except_}
         self._floor = entry.position
-        entry.lane = None
         return entry
 
 
@@ -142,7 +150,7 @@ class Log:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._epoch = token_urlsafe(6)  # another process, another log: its positions mean nothing
-        self._entries: deque[Entry] = deque()
+        self._order: deque[Lane] = deque()  # of each entry: the oldest is the first one's oldest
         self._kept = 0
         self._size = 0
         self._trims_at = 0.0  # monotonic time: until then nothing is too old
@@ -157,8 +165,11 @@ class Log:
 
     @property
     def oldest(self) -> int:
-        """Position of the oldest entry that may still be kept; what lies before is gone."""
-        return self._entries[0].position if self._entries else self.position + 1
+        """Position of the oldest entry that is kept; what lies before is gone."""
+        order = self._order
+        while order and order[0].early:
+            order.popleft().early -= 1
+        return order[0].oldest.position if order else self.position + 1
 
     def entry(
         self, event: Event, except_: Collection[str] = (), answers: RequestId | None = None
@@ -186,8 +197,7 @@ class Log:
             now: monotonic time, in seconds.
         """
         entry.time = now
-        entry.lane = lane
-        self._entries.append(entry)
+        self._order.append(lane)
         self._kept += 1
         self._size += entry.size
         if lane.append(entry):
@@ -197,26 +207,36 @@ class Log:
 
     def _shorten(self, lane: Lane) -> None:
         while lane.exceeds:
-            self._forget(lane.drop())
-        if len(self._entries) > 2 * self._kept + _SPARE:  # one lane has dropped more than it keeps
-            self._entries = deque(entry for entry in self._entries if entry.lane is not None)
+            self._drop_of(lane)
+            lane.early += 1
+        if len(self._order) > 2 * self._kept + _SPARE:  # one lane has dropped more than it keeps
+            self._order = deque(lane for lane in self._order if not _was_early(lane))
 
     def trim(self, now: float) -> None:
         """Drop what is too much or too old at this monotonic time, in seconds."""
-        entries = self._entries
+        order, most, most_bytes = self._order, self._max_events, self._max_bytes
+        if self._kept > most or self._size > most_bytes:
+            most, most_bytes = most - most // _SLACK, most_bytes - most_bytes // _SLACK
         oldest = now - self._window
-        while entries and (
-            self._kept > self._max_events
-            or self._size > self._max_bytes
-            or entries[0].time < oldest
-            or entries[0].lane is None
-        ):
-            entry = entries.popleft()
-            if entry.lane is not None:
-                self._forget(entry.lane.drop())
+        while order:
+            lane = order[0]
+            if lane.early:
+                lane.early -= 1
+            elif self._kept > most or self._size > most_bytes or lane.oldest.time < oldest:
+                self._drop_of(lane)
+            else:
+                break
+            order.popleft()
         self._trims_at = now + self._window * _TRIM_SHARE
 
-    def _forget(self, entry: Entry) -> None:
+    def _drop_of(self, lane: Lane) -> None:
         self._kept -= 1
-        self._size -= entry.size
-        entry.frames = None
+        self._size -= lane.drop().size
+
+
+def _was_early(lane: Lane) -> bool:
+    """Whether the next entry in the order that is this lane's has been dropped before its turn."""
+    if not lane.early:
+        return False
+    lane.early -= 1
+    return True

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from enum import IntEnum
 
+from lbproto.frame import Frame
 from lbproto.overflow import Overflow
 from lbproto.statistics import OutboxStatistics
-from lbproto.transport import Frame
 
 __all__ = ["Outbox", "Outcome"]
 
@@ -40,11 +40,11 @@ class Outbox:
     Attributes:
         dropped: frames lost to a full outbox so far.
         filled: whether something was queued since the last `take`.
+        queued_bytes: of all queued frames.
         conflated: frames that a newer one of the same key has replaced so far.
     """
 
     __slots__ = (
-        "_bytes",
         "_droppable",
         "_filled",
         "_frames",
@@ -57,6 +57,7 @@ class Outbox:
         "conflated",
         "dropped",
         "filled",
+        "queued_bytes",
     )
 
     def __init__(
@@ -72,7 +73,7 @@ class Outbox:
         self._overflowed = overflowed
         self._frames: list[Frame | None] = []  # None: replaced or dropped since
         self._vacant = 0  # how many of them are None
-        self._bytes = 0
+        self.queued_bytes = 0
         self._latest: dict[Hashable, int] | None = None  # conflation key -> index in _frames
         self._droppable: deque[int] | None = None  # indices in _frames, oldest first
         self.filled = False
@@ -83,14 +84,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._frames) - self._vacant
 
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes of all queued frames."""
-        return self._bytes
-
     def statistics(self) -> OutboxStatistics:
         """How it is, and what became of what was pushed."""
-        return OutboxStatistics(len(self), self._bytes, self.dropped, self.conflated)
+        return OutboxStatistics(len(self), self.queued_bytes, self.dropped, self.conflated)
 
     def push(self, frame: Frame) -> int:
         """Queue a frame.
@@ -98,7 +94,7 @@ class Outbox:
         Returns:
             An `Outcome`; 0 for queued.
         """
-        size = self._bytes + frame.size
+        size = self.queued_bytes + len(frame.data)
         if (
             size > self._max_bytes
             or len(self._frames) >= self._max_frames
@@ -106,7 +102,7 @@ class Outbox:
             or self.closed
         ):
             return self._push_by_policy(frame)
-        self._bytes = size
+        self.queued_bytes = size
         self._frames.append(frame)
         if not self.filled:
             self.filled = True
@@ -120,7 +116,7 @@ class Outbox:
         if not frames:
             return frames  # type: ignore[return-value]  # an empty list holds no None
         self._frames = []
-        self._bytes = 0
+        self.queued_bytes = 0
         if self._latest is None and self._droppable is None:
             return frames  # type: ignore[return-value]  # only those two leave a None behind
         self._latest = self._droppable = None
@@ -131,7 +127,7 @@ class Outbox:
         """Take nothing more and forget what is queued."""
         self.closed = True
         self._frames = []
-        self._vacant = self._bytes = 0
+        self._vacant = self.queued_bytes = 0
         self._latest = self._droppable = None
 
     def _push_by_policy(self, frame: Frame) -> Outcome:
@@ -155,7 +151,9 @@ class Outbox:
     def _has_room(self, frame: Frame) -> bool:
         if len(self) == 0:
             return True
-        return len(self) < self._max_frames and self._bytes + frame.size <= self._max_bytes
+        return (
+            len(self) < self._max_frames and self.queued_bytes + len(frame.data) <= self._max_bytes
+        )
 
     def _replace(self, frame: Frame) -> bool:
         """Remove the queued frame that this one makes stale.
@@ -182,7 +180,7 @@ class Outbox:
         assert frame is not None  # noqa: S101 - an index is forgotten when its frame goes
         self._frames[index] = None
         self._vacant += 1
-        self._bytes -= frame.size
+        self.queued_bytes -= len(frame.data)
         if self._vacant > self._max_frames:
             self._compact()
 
@@ -211,7 +209,7 @@ class Outbox:
                 self._droppable = deque()
             self._droppable.append(index)
         self._frames.append(frame)
-        self._bytes += frame.size
+        self.queued_bytes += len(frame.data)
         if not self.filled:
             self.filled = True
             self._filled()

@@ -77,10 +77,10 @@ async def replay(
         size = 0
         for count, entry in enumerate(missed):
             frame = hub.frame(entry, socket.format)
-            if count and (count >= most_frames or size + frame.size > most_bytes):
+            if count and (count >= most_frames or size + len(frame.data) > most_bytes):
                 break
             sent += socket.push(frame) is not Outcome.CONFLATED
-            size += frame.size
+            size += len(frame.data)
             position = entry.position
         else:
             return sent

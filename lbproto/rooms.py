@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from lbproto.frame import Frame
 from lbproto.log import Entry, Lane, Log
 from lbproto.outbox import Outcome
-from lbproto.transport import Frame
 from lbproto.turn import Group, Line, Turn, in_step, step_out
 from lbproto.wire.formats import WireFormat
 

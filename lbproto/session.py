@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbproto.auth import Identity
+from lbproto.frame import Frame
 from lbproto.log import Lane
 from lbproto.outbox import Outcome
-from lbproto.transport import Frame
 from lbproto.turn import Line, step_out
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Socket

@@ -7,19 +7,14 @@ and shared by everyone who receives it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
+from lbproto.frame import Frame
 
-from lbproto.overflow import Overflow
-
-__all__ = ["TOO_SLOW", "CloseCode", "Frame", "Message", "Peer", "Transport"]
-
-Message = str | bytes
-"""One WebSocket message: text or binary."""
+__all__ = ["TOO_SLOW", "CloseCode", "Peer", "Transport"]
 
 
 class CloseCode(IntEnum):
@@ -41,35 +36,6 @@ class CloseCode(IntEnum):
 
 TOO_SLOW = CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume"
 """How the transport of a client is closed that could not be sent all that was meant for it."""
-
-
-class Frame(msgspec.Struct, eq=False, gc=False):
-    """One event in one wire format, encoded once and shared by all its recipients.
-
-    Attributes:
-        texts: the messages, as UTF-8; empty where one of them is binary.
-        size: what it counts in a bounded queue, in bytes.
-        overflow: what a full outbox does with it.
-        key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
-        rendered: its ASGI events, kept by the first transport that needs them for the others.
-        prepared: its WebSocket frames, likewise.
-    """
-
-    _messages: tuple[Message, ...]
-    size: int
-    overflow: Overflow = Overflow.DISCONNECT
-    key: Hashable = None
-    texts: tuple[bytes, ...] = ()
-    rendered: Any = None
-    prepared: bytes | None = None
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The WebSocket messages to send, in order."""
-        if not self._messages:
-            # Only where they are not sent as the bytes that they are.
-            self._messages = tuple([text.decode() for text in self.texts])
-        return self._messages
 
 
 @dataclass(frozen=True, slots=True)

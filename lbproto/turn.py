@@ -28,9 +28,9 @@ from math import inf
 from time import monotonic
 from typing import Any, Protocol
 
+from lbproto.frame import Frame, joined
 from lbproto.outbox import Outbox
-from lbproto.prepared import joined
-from lbproto.transport import Frame, Transport
+from lbproto.transport import Transport
 
 __all__ = ["Group", "Line", "Turn", "in_step", "step_out"]
 
@@ -181,7 +181,7 @@ class Group:
         if not self.pending:
             self._turn.mark(self)
         self.pending.append((self._turn.count(), frame))
-        self._size += frame.size
+        self._size += len(frame.data)
         self._events += 1
 
     def _judge(self, now: float) -> None:

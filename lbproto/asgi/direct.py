@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketTransport
 from lbproto.connection.base import Connection
-from lbproto.prepared import prepared
-from lbproto.transport import CloseCode, Frame, Message
+from lbproto.frame import Frame, Message
+from lbproto.transport import CloseCode
 
 __all__ = [
     "EXTENSION",
@@ -124,7 +124,7 @@ class DirectTransport(WebSocketTransport):
             if not self._open:
                 raise ConnectionResetError("the websocket has been closed")
             try:
-                self.write(prepared(frame))
+                self.write(frame.data)
             except RuntimeError as error:  # uvloop's word for a peer that is gone
                 raise ConnectionResetError(str(error)) from error
 

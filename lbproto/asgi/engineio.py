@@ -17,9 +17,9 @@ from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketTransport
 from lbproto.connection.engine import EngineConnection, OpenHandler
 from lbproto.connection.runtime import Runtime
+from lbproto.frame import frame_of
 from lbproto.transport import CloseCode, Peer
 from lbproto.wire.engineio import UPGRADE
-from lbproto.wire.formats import frame_of
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["EngineEndpoint"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from lbproto.prepared import message_frame
+from lbproto.frame import message_frame
 
 try:
     from websockets.speedups import apply_mask

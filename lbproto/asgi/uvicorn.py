@@ -23,7 +23,7 @@ from websockets.http11 import Request
 
 from lbproto.asgi.direct import EXTENSION, Listener
 from lbproto.asgi.frames import COMPLETE, TEXT, FrameSplitter, frame_again
-from lbproto.transport import Message
+from lbproto.frame import Message
 
 __all__ = ["WebSocketProtocol"]
 

@@ -10,7 +10,8 @@ import anyio
 
 from lbproto.asgi.types import Receive, Send
 from lbproto.connection.base import Connection
-from lbproto.transport import CloseCode, Frame, Message, Transport
+from lbproto.frame import Frame, Message
+from lbproto.transport import CloseCode, Transport
 
 __all__ = ["ABNORMAL", "WebSocketTransport"]
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lbproto.connection.intake import Intake
+from lbproto.frame import Frame, joined
 from lbproto.outbox import Outbox
-from lbproto.prepared import joined
 from lbproto.statistics import OutboxStatistics
-from lbproto.transport import TOO_SLOW, CloseCode, Frame, Peer, Transport
+from lbproto.transport import TOO_SLOW, CloseCode, Peer, Transport
 from lbproto.turn import Group, step_out
 from lbproto.wire.port import Socket
 
@@ -169,12 +169,11 @@ class Connection(Intake):
             self.runtime.dropped(socket, count)
 
     def _mark(self) -> None:
-        if not self.working:  # else it is flushed when the worker is through
+        if self._waiting or not self._working:  # else it is flushed when the worker is through
             self.runtime.write_for(self)
 
     def flush_soon(self) -> None:
-        due = self.outbox.filled or self.closing is not None
-        if due and not self.closed and not self.writing and not self.flush_nowait():
+        if not (self.closed or self.writing or self.flush_nowait()):
             self.runtime.write_for(self)
 
     def _overflowed(self) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.polls import Polls
+from lbproto.frame import Frame, Message, frame_of
 from lbproto.timers import Timer
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire.engineio import CLOSE, MESSAGE, NOOP, PING, Engine, State
-from lbproto.wire.formats import frame_of
 from lbproto.wire.port import MessageHandler
 from lbproto.wire.settings import ProtocolError
 
@@ -59,10 +59,9 @@ class EngineConnection(Connection):
 
     def send(self, *messages: Message) -> int:
         """Queue messages, each as a packet of its own; see `Outbox.push`."""
-        packets = tuple(
-            MESSAGE + message if isinstance(message, str) else message for message in messages
+        return self.push(
+            Frame.of(MESSAGE + each if isinstance(each, str) else each for each in messages)
         )
-        return self.push(Frame(packets, sum(map(len, packets))))
 
     def _receive(self, message: Message) -> None:
         if isinstance(message, str) and message[:1] == MESSAGE:  # nearly all

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from lbproto.transport import CloseCode, Message, Transport
+from lbproto.frame import Message
+from lbproto.transport import CloseCode, Transport
 from lbproto.wire.settings import ProtocolError
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ class Intake(ABC):
     Attributes:
         closed: whether the connection is over; nothing is sent or handled then.
         closing: how it is to be closed, once that is due; nothing is taken then.
-        working: whether the worker has it, or is about to, and sends what is queued when it is
-            through: not while a request is being waited for.
     """
 
     __slots__ = (
@@ -77,8 +76,8 @@ class Intake(ABC):
         # Lists, because they are short and nearly always empty: a deque takes 760 bytes.
         self._unread: list[Message | int] = []
         self._inbox: list[Work] = []
-        self._working = False
-        self._waiting = False  # a request is being waited for
+        self._working = False  # the worker has it, or is about to, and flushes when it is through
+        self._waiting = False  # but not now: a request is being waited for
         self._paused = False  # the transport is not to read
         self._room: anyio.Event | None = None  # set when there is room again
         self._close_when_idle: tuple[CloseCode, str] | None = None
@@ -140,10 +139,6 @@ class Intake(ABC):
             if not self._working:
                 self._working = True
                 self.runtime.work_for(self)
-
-    @property
-    def working(self) -> bool:
-        return self._working and not self._waiting
 
     @property
     def congested(self) -> bool:

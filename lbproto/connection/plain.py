@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.intake import Rest
 from lbproto.errors import Overloaded, RequestError, Unauthorized
+from lbproto.frame import Frame, Message
 from lbproto.messages import Error, ValidationError
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.turn import Line
 from lbproto.wire.arguments import Arguments, ObjectArguments
 from lbproto.wire.formats import RequestId

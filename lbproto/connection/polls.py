@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import anyio
 
-from lbproto.transport import CloseCode, Frame, Message, Transport
+from lbproto.frame import Frame, Message
+from lbproto.transport import CloseCode, Transport
 from lbproto.wire.engineio import CLOSE, NOOP, encode_payload
 
 __all__ = ["Polls"]

@@ -9,9 +9,10 @@ from typing import Any
 from lbproto.connection.base import tell_closed
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.intake import Rest
+from lbproto.frame import Frame, Message
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
-from lbproto.transport import CloseCode, Frame, Message
+from lbproto.transport import CloseCode
 from lbproto.turn import Line
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
 from lbproto.wire.port import (

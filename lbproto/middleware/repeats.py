@@ -13,10 +13,9 @@ from lbproto.errors import Internal, InvalidRequest, LimitExceeded, Overloaded, 
 from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
 from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
-from lbproto.registry import Route
-from lbproto.wire.arguments import Arguments
+from lbproto.wire.arguments import Inbound
 
-__all__ = ["Repeats"]
+__all__ = ["Repeats", "may_be_a_repeat"]
 
 _NAME = "requestId"
 _MENTION = re.compile(_NAME.encode())
@@ -28,6 +27,11 @@ class _Tagged(msgspec.Struct):
     )
 
 
+def may_be_a_repeat(inbound: Inbound) -> bool:
+    """Whether a request may carry an id; few do, and the others go past this middleware."""
+    return inbound.arguments.mentions(_MENTION)
+
+
 class Repeats:
     """The middleware; inside of it is whatever is to happen once, such as charging.
 
@@ -37,11 +41,6 @@ class Repeats:
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
-
-    @staticmethod
-    def concern(route: Route | None, arguments: Arguments) -> bool:
-        """Whether a request may carry an id; few do, and the others go past this middleware."""
-        return route is not None and not route.repeatable and arguments.mentions(_MENTION)
 
     async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
         """Serve a request, or answer it as its first was answered.

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire.attachments import extract, restore
 
 __all__ = ["CODECS", "Codec", "Heard", "Wire"]

@@ -10,6 +10,7 @@ import msgspec
 
 from lbproto.errors import UsageError
 from lbproto.events import Event
+from lbproto.frame import Message
 from lbproto.messages import Authenticate, Connected, Error
 from lbproto.server import Server
 from lbproto.testing.checks import typed
@@ -17,7 +18,7 @@ from lbproto.testing.clock import VirtualClock, settle
 from lbproto.testing.codecs import CODECS, PONG, Heard, Wire
 from lbproto.testing.link import ABNORMAL, Link
 from lbproto.testing.transcript import Direction, Entry, Transcript
-from lbproto.transport import CloseCode, Message
+from lbproto.transport import CloseCode
 from lbproto.wire.port import Refused
 from lbproto.wire.settings import ProtocolError
 

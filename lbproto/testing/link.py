@@ -13,9 +13,10 @@ from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.errors import Overloaded
+from lbproto.frame import Frame, Message
 from lbproto.server import Server
 from lbproto.testing.codecs import Wire
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire.plain import SUBPROTOCOLS
 
 __all__ = ["ABNORMAL", "Link"]

@@ -3,7 +3,8 @@
 Public, below authentication and registry. What runs it is in `lbproto.asgi`.
 """
 
-from lbproto.transport import CloseCode, Frame, Message, Peer
+from lbproto.frame import Frame, Message
+from lbproto.transport import CloseCode, Peer
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.formats import RequestId, WireFormat
 from lbproto.wire.port import (

@@ -18,7 +18,7 @@ from enum import Enum
 
 import msgspec
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire.settings import ProtocolError, Settings
 
 __all__ = [

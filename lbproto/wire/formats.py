@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from lbproto.events import Event
-from lbproto.transport import Frame, Message
+from lbproto.frame import Frame
 
-__all__ = ["RequestId", "WireFormat", "frame_of"]
+__all__ = ["RequestId", "WireFormat"]
 
 RequestId = int | str
 """What a client calls its request: a Socket.IO acknowledgement id, a plain WebSocket's `id`."""
@@ -57,20 +57,11 @@ class WireFormat(ABC):
         body = {"ok": True, "event": name, "data": event}
         answer = self.event(name, (event,), answers=request, offset=offset)
         acknowledgement = self.acknowledgement(request, (body,))
-        size = answer.size + acknowledgement.size
-        return Frame(answer.messages + acknowledgement.messages, size)
+        return Frame(answer.data + acknowledgement.data)
 
     @abstractmethod
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         """The acknowledgement of a request."""
-
-
-def frame_of(text: bytes, attachments: Sequence[bytes] = ()) -> Frame:
-    """A frame of one text message, given as UTF-8, and the binary ones that follow it."""
-    if not attachments:
-        return Frame((), len(text), texts=(text,))
-    messages: tuple[Message, ...] = (text.decode(), *attachments)
-    return Frame(messages, len(text) + sum(map(len, attachments)))
 
 
 json_encoder = msgspec.json.Encoder()

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from lbproto.transport import Frame, Message
+from lbproto.frame import Frame, Message, message_frame
 from lbproto.wire.arguments import MsgpackArguments
 from lbproto.wire.formats import RequestId, WireFormat, msgpack_encoder
 from lbproto.wire.settings import ProtocolError
@@ -144,7 +144,7 @@ class MsgpackFormat(WireFormat):
         if id_ is not None:
             packet["id"] = id_
         message = msgpack_encoder.encode(packet)
-        return Frame((message,), len(message))
+        return Frame(message_frame(message))
 
 
 @cache

@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from lbproto.errors import InvalidRequest
 from lbproto.events import Event
-from lbproto.transport import Frame, Message
+from lbproto.frame import Frame, Message, frame_of, message_frame
 from lbproto.wire.arguments import Arguments, Inbound, JSONArguments, MsgpackArguments
-from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder, msgpack_encoder
+from lbproto.wire.formats import RequestId, WireFormat, json_encoder, msgpack_encoder
 from lbproto.wire.msgpack import without_undefined
 
 __all__ = [
@@ -132,7 +132,7 @@ class _PlainMsgpack(PlainFormat):
         offset: str | None = None,
     ) -> Frame:
         message = msgpack_encoder.encode(_body(name, arguments, answers, asks, offset))
-        return Frame((message,), len(message))
+        return Frame(message_frame(message))
 
 
 def _body(

@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.events import Event
-from lbproto.transport import Frame, Message
+from lbproto.frame import Frame, Message, frame_of, head_of_text
 from lbproto.wire.arguments import Inbound, JSONArguments, ObjectArguments
 from lbproto.wire.attachments import extract, may_hold_bytes, restore
 from lbproto.wire.engineio import MESSAGE
-from lbproto.wire.formats import RequestId, WireFormat, frame_of, json_encoder
+from lbproto.wire.formats import RequestId, WireFormat, json_encoder
 from lbproto.wire.settings import ProtocolError, Settings
 
 __all__ = [
@@ -38,6 +38,8 @@ _EVENT = "2"
 _BINARY = 3  # from EVENT to BINARY_EVENT, from ACK to BINARY_ACK
 _MAX_ID_DIGITS = 15  # an acknowledgement id stays an exact number in JavaScript
 _MAX_COUNT_DIGITS = 4
+_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
+_IS_MALFORMED = "the packet's payload is malformed"
 
 
 class PacketType(IntEnum):
@@ -99,9 +101,9 @@ class JSONDecoder:
         start = message.find("[")
         if message[:1] == _EVENT:  # nearly all
             if start == 1:
-                return _message(_EVENT_TYPE, "/", None, message[1:])
+                return _event("/", None, message[1:])
             if _is_id(digits := message[1:start]):
-                return _message(_EVENT_TYPE, "/", int(digits), message[start:])
+                return _event("/", int(digits), message[start:])
         return self._receive_text(message)
 
     def _receive_text(self, text: str) -> Packet | None:
@@ -189,8 +191,8 @@ def _namespace(text: str, at: int) -> tuple[str, int]:
 def _decode(body: str, into: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=into)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ProtocolError("the packet's payload is malformed") from None
+    except _MALFORMED:
+        raise ProtocolError(_IS_MALFORMED) from None
 
 
 def _connect(namespace: str, body: str) -> Packet:
@@ -202,6 +204,17 @@ def _connect(namespace: str, body: str) -> Packet:
 
 _raws = msgspec.json.Decoder(list[Raw])
 _name = msgspec.json.Decoder(str)
+_name_and_raw = msgspec.json.Decoder(tuple[str, Raw])
+
+
+def _event(namespace: str, id_: int | None, body: str) -> Packet:
+    try:
+        name, raw = _name_and_raw.decode(body)  # nearly all have one argument
+    except msgspec.ValidationError:
+        return _message(_EVENT_TYPE, namespace, id_, body)
+    except _MALFORMED:
+        raise ProtocolError(_IS_MALFORMED) from None
+    return Packet(name, JSONArguments((raw,)), id_, _EVENT_TYPE, namespace)
 
 
 def _message(type_: PacketType, namespace: str, id_: int | None, body: str) -> Packet:
@@ -210,8 +223,8 @@ def _message(type_: PacketType, namespace: str, id_: int | None, body: str) -> P
         if type_ is _EVENT_TYPE:
             return Packet(_name.decode(raws[0]), JSONArguments(raws[1:]), id_, type_, namespace)
         return Packet("", JSONArguments(raws), _required(id_), type_, namespace)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, IndexError):
-        raise ProtocolError("the packet's payload is malformed") from None
+    except (*_MALFORMED, IndexError):
+        raise ProtocolError(_IS_MALFORMED) from None
 
 
 def _required(id_: int | None) -> int:
@@ -220,15 +233,19 @@ def _required(id_: int | None) -> int:
     return id_
 
 
+_TOLD = b"}]"  # how an acknowledgement ends
+
+
 class JSONFormat(WireFormat):
     """Socket.IO's default form, in one namespace; each text carries its Engine.IO prefix."""
 
-    __slots__ = ("_address", "_event", "_templates")
+    __slots__ = ("_acknowledge", "_address", "_constants", "_event")
 
     def __init__(self, namespace: str) -> None:
         self._address = b"" if namespace == "/" else namespace.encode() + b","
         self._event = self._head(PacketType.EVENT)
-        self._templates: dict[str, tuple[bytes, bytes]] = {}  # by the names of events
+        self._acknowledge = self._head(PacketType.ACK)
+        self._constants: dict[str, tuple[bytes, bytes]] = {}  # by the names of events
 
     def event(
         self,
@@ -248,24 +265,25 @@ class JSONFormat(WireFormat):
     def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
         if may_hold_bytes((event,)):
             return super().answer(event, request, offset)
-        data = json_encoder.encode(event)  # once for both
+        body = json_encoder.encode(event)  # once for both
         try:
-            answer, acknowledgement = self._templates[event.event_name]
+            begin, said = self._constants[event.event_name]
         except KeyError:
-            answer, acknowledgement = self._template(event.event_name)
-        tail = b"" if offset is None else b',"%b"' % offset.encode()
-        first, second = answer % (data, tail), acknowledgement % (request, data)
-        return Frame((), len(first) + len(second), texts=(first, second))
+            begin, said = self._constants_of(event.event_name)
+        end = b"]" if offset is None else b',"%b"]' % offset.encode()
+        told = b"%b%d%b" % (self._acknowledge, int(request), said)
+        head = head_of_text(len(begin) + len(body) + len(end))
+        head_told = head_of_text(len(told) + len(body) + len(_TOLD))
+        return Frame(b"".join((head, begin, body, end, head_told, told, body, _TOLD)))
 
-    def _template(self, name: str) -> tuple[bytes, bytes]:
-        """The answer and its acknowledgement, with places for what differs each time."""
-        escaped = json_encoder.encode(name).replace(b"%", b"%%")
-        address = self._address.replace(b"%", b"%%")
-        template = self._templates[name] = (
-            b"42%b[%b,%%b%%b]" % (address, escaped),
-            b'43%b%%d[{"ok":true,"event":%b,"data":%%b}]' % (address, escaped),
+    def _constants_of(self, name: str) -> tuple[bytes, bytes]:
+        """What is before the body in an answer, and, behind the id, in its acknowledgement."""
+        escaped = json_encoder.encode(name)
+        constants = self._constants[name] = (
+            b"%b[%b," % (self._head(PacketType.EVENT), escaped),
+            b'[{"ok":true,"event":%b,"data":' % escaped,
         )
-        return template
+        return constants
 
     def acknowledgement(self, request: RequestId, arguments: Sequence[Any]) -> Frame:
         return self._frame(PacketType.ACK, str(request).encode(), *extract(arguments))

@@ -18,10 +18,10 @@ from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
+from lbproto.frame import Frame
 from lbproto.outbox import Outbox
 from lbproto.session import Session
 from lbproto.testing import VirtualClock, settle
-from lbproto.transport import Frame
 from lbproto.wire import CloseCode, Message, Peer, Socket
 from lbproto.wire.plain import PLAIN_JSON
 from tests.core.harness import MemoryTransport, make_server
@@ -100,8 +100,8 @@ def broken_protocol(connection: Connection) -> None:
 
 
 def too_slow(connection: Connection) -> None:
-    connection.push(Frame(("x",), 10_000_000))
-    connection.push(Frame(("x",), 10_000_000))
+    connection.push(Frame(bytes(10_000_000)))
+    connection.push(Frame(bytes(10_000_000)))
 
 
 def left_the_room(connection: Connection) -> None:

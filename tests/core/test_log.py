@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lbproto.log import Entry, Lane, Log
 from tests.core.harness import Hello
 
@@ -32,7 +37,7 @@ def test_what_a_busy_lane_has_dropped_does_not_pile_up() -> None:
     for _ in range(10_000):
         append(log, busy, 10)
     assert len(log) == len(busy.entries) == 1
-    assert len(log._entries) < 2_000
+    assert len(log._order) < 2_000
 
 
 def test_a_lane_that_has_run_empty_takes_new_entries() -> None:
@@ -63,3 +68,30 @@ def test_whoever_the_last_dropped_entry_spared_has_missed_nothing() -> None:
     assert (lane.floor("spared"), lane.floor("other")) == (0, dropped.position)
     append(log, lane, 1)
     assert lane.floor("spared") == lane.floor("other")
+
+
+lanes = st.integers(0, 2)
+
+
+@given(st.lists(st.tuples(lanes, st.integers(1, 40), st.floats(0, 30)), max_size=200))
+def test_what_is_kept_is_what_every_bound_leaves(sent: list[tuple[int, int, float]]) -> None:
+    """Beside a model that looks at all of it each time."""
+    log = Log(60.0, 30, 500)
+    found = [Lane(max_bytes=100), Lane(max_bytes=300), Lane()]
+    most = [100.0, 300.0, inf]
+    kept: list[tuple[int, Entry]] = []
+    now = 0.0
+    for index, size, seconds in sent:
+        now += seconds
+        kept.append((index, append(log, found[index], size, now)))
+        while sum(entry.size for which, entry in kept if which == index) > most[index]:
+            del kept[next(at for at, (which, _) in enumerate(kept) if which == index)]
+        full = 500 if sum(entry.size for _, entry in kept) <= 500 else 500 - 500 // 64
+        while len(kept) > 30 or sum(entry.size for _, entry in kept) > full:
+            del kept[0]
+        log.trim(now)
+        kept = [(which, entry) for which, entry in kept if entry.time >= now - 60.0]
+        for which, lane in enumerate(found):
+            assert list(lane.entries) == [entry for at, entry in kept if at == which]
+        assert (len(log), log.size) == (len(kept), sum(entry.size for _, entry in kept))
+        assert log.oldest == (kept[0][1].position if kept else log.position + 1)

@@ -19,8 +19,9 @@ from lbproto.connection.base import Connection
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
+from lbproto.frame import Message
 from lbproto.testing import settle
-from lbproto.transport import CloseCode, Message, Peer
+from lbproto.transport import CloseCode, Peer
 from lbproto.wire import Settings
 from lbproto.wire.plain import SUBPROTOCOLS
 from tests.core.harness import running

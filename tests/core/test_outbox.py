@@ -15,7 +15,7 @@ DISCONNECT, DROP_OLDEST, CONFLATE = Overflow.DISCONNECT, Overflow.DROP_OLDEST, O
 
 
 def frame(size: int = 1, overflow: Overflow = DISCONNECT, key: str | None = None) -> Frame:
-    return Frame(("x",), size, overflow, key)
+    return Frame(b"x" * size, overflow, key)
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -41,10 +41,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @property
     def bytes(self) -> int:
-        return sum(each.size for each in self.queue)
+        return sum(len(each.data) for each in self.queue)
 
     def has_room(self, new: Frame) -> bool:
-        fits = len(self.queue) < self.max_frames and self.bytes + new.size <= self.max_bytes
+        fits = len(self.queue) < self.max_frames and self.bytes + len(new.data) <= self.max_bytes
         return fits or not self.queue
 
     def model_push(self, new: Frame) -> Outcome:

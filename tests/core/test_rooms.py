@@ -105,7 +105,7 @@ class RoomsMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def deliver(self, name: str) -> None:
-        frame = Frame(("x",), 1)
+        frame = Frame(b"x")
         room = self.rooms.get(name)
         if room is None:
             return

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.types import Receive, Scope, Send
-from lbproto.transport import Frame
+from lbproto.frame import Frame
 
 __all__ = ["app"]
 
@@ -20,7 +20,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     transport = open_websocket(scope, receive, send)
     with suppress(OSError):  # the peer has closed before it was answered
         while not isinstance(message := await transport.receive(), int):
-            await transport.send([Frame((message,), len(message))])
+            await transport.send([Frame.of([message])])
 
 
 async def _answer(receive: Receive, send: Send) -> None:

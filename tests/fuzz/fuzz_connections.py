@@ -29,7 +29,7 @@ from msgspec import Raw
 
 from lbproto import Event
 from lbproto.errors import InvalidRequest
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire import ProtocolError, Settings
 from lbproto.wire.arguments import JSONArguments, MsgpackArguments
 from lbproto.wire.attachments import extract, restore

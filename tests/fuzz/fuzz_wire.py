@@ -28,7 +28,8 @@ from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO
 from lbproto.errors import InvalidRequest
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.frame import Frame, Message
+from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire import Arguments, Inbound, ProtocolError, Refused, Settings, Socket
 from lbproto.wire.engineio import decode_payload, encode_payload
 from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.msgpack import Ext
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 
 __all__ = ["Mutator"]
 

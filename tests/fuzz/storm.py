@@ -13,9 +13,10 @@ from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.connection.base import Connection
 from lbproto.connection.runtime import Runtime
 from lbproto.errors import InvalidRequest
+from lbproto.frame import Message
 from lbproto.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
-from lbproto.transport import CloseCode, Message
+from lbproto.transport import CloseCode
 from lbproto.wire import Arguments, Inbound, Settings, Socket
 from lbproto.wire.plain import PLAIN_MSGPACK
 from tests.fuzz.mutate import Mutator

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import Event
+from lbproto.frame import Frame
 from lbproto.load import Dialect, plain, socketio
 from lbproto.load.frames import payload_start
-from lbproto.prepared import prepared
-from lbproto.transport import Frame
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.msgpack import msgpack_format
 from lbproto.wire.plain import PLAIN_JSON, PLAIN_MSGPACK
@@ -39,7 +38,7 @@ def encoded(
 
 def message_of(frame: Frame) -> bytes:
     """The message in it."""
-    data = prepared(frame)
+    data = frame.data
     return data[payload_start(data) :]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from lbproto.frame import Message
 from lbproto.testing import Wire
 from lbproto.testing.codecs import CODECS, Heard
-from lbproto.transport import Message
 
 
 def packed(value: object) -> bytes:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lbproto import Context, Event, Model, Plugin, Server
+from lbproto.frame import frame_of
 from lbproto.messages import Ping, Pong
 from lbproto.testing import ContractViolation, Serve, Wire, connect, settle
-from lbproto.transport import Frame
 
 pytestmark = pytest.mark.anyio
 
@@ -145,7 +145,7 @@ async def test_a_violation_is_noted_where_the_test_fails_anyway(serve: Serve) ->
 async def test_messages_that_no_client_can_read(serve: Serve) -> None:
     async with serve() as server, connect(server, "ada", check=False) as client:
         (connection,) = server.runtime.connections
-        connection.push(Frame(("9",), 1))
+        connection.push(frame_of(b"9"))
         await settle()
         assert client.violations == [
             "`(unreadable)` at 0.000 s: neither a packet nor an attachment that was announced"

@@ -11,8 +11,8 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from lbproto.asgi.types import ASGIApp
+from lbproto.frame import Message
 from lbproto.testing import settle
-from lbproto.transport import Message
 
 __all__ = ["Call", "WebSocketCall", "get", "post", "websocket"]
 

@@ -14,7 +14,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 
 __all__ = ["WebSocket", "Where"]
 

@@ -13,8 +13,9 @@ from lbproto.connection.engine import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO
+from lbproto.frame import Frame, Message
 from lbproto.testing import VirtualClock, settle
-from lbproto.transport import CloseCode, Frame, Message, Peer, Transport
+from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire import Arguments, Inbound, Refused, Settings, Socket
 from lbproto.wire.plain import PLAIN_JSON, PlainFormat
 

@@ -8,7 +8,8 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, Protocol
 
-from lbproto.transport import CloseCode, Frame
+from lbproto.frame import Frame
+from lbproto.transport import CloseCode
 from tests.wire.kit import MemoryTransport
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lbproto.connection.runtime import Runtime
+from lbproto.frame import Message
 from lbproto.testing import VirtualClock, settle
 from lbproto.timers import Timers
-from lbproto.transport import CloseCode, Message
+from lbproto.transport import CloseCode
 from lbproto.wire import Settings
 from tests.wire.kit import (
     Client,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lbproto.asgi.direct import EXTENSION, DirectTransport, Listener, open_websocket
-from lbproto.prepared import message_frame
+from lbproto.frame import Message, frame_of, message_frame
 from lbproto.tasks import background_tasks
 from lbproto.testing import settle
-from lbproto.transport import CloseCode, Message
-from lbproto.wire.formats import frame_of
+from lbproto.transport import CloseCode
 from tests.wire.asgi import websocket
 from tests.wire.kit import Program, engine_edge, running
 
@@ -84,15 +83,12 @@ async def test_a_server_without_it_is_served_by_asgi() -> None:
         transport.write(b"x")
 
 
-async def test_frames_are_prepared_once_for_all() -> None:
+async def test_frames_are_written_as_they_are() -> None:
     first, second = MemoryDirect(), MemoryDirect()
     frame = frame_of(b"text", (b"attached",))
     for direct in (first, second):
         await opened(direct).send([frame])
         assert direct.take() == message_frame("text") + message_frame(b"attached")
-    prepared = frame.prepared
-    await opened(first).send([frame])
-    assert frame.prepared is prepared
 
 
 async def test_a_slow_peer_is_waited_for() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire import ProtocolError, Settings
 from lbproto.wire.engineio import CLOSE, MESSAGE, NOOP, PING, PONG, UPGRADE, Engine, State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from tests.wire.clients import Where
 from tests.wire.engineio_cases import EngineIOCases
 

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire import ProtocolError, Settings
 from lbproto.wire.engineio import Engine, State
 

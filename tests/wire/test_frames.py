@@ -15,7 +15,6 @@ from websockets.protocol import SERVER, State
 from websockets.protocol import Protocol as Reference
 
 from lbproto.asgi.frames import BINARY, COMPLETE, TEXT, FrameSplitter, frame_again
-from lbproto.prepared import message_frame
 
 MAX_SIZE = 70_000
 LENGTHS = (0, 1, 125, 126, 127, 65_535, 65_536)
@@ -137,14 +136,6 @@ def test_a_frame_made_again_is_the_same_to_a_parser(length: int) -> None:
     payload = b"x" * length
     assert split([frame_again(TEXT, payload)]) == [(TEXT, payload)]
     assert split([frame_again(BINARY, payload)]) == [(BINARY, payload)]
-
-
-@pytest.mark.parametrize("length", LENGTHS)
-def test_frames_of_a_server(length: int) -> None:
-    text = "x" * length
-    for message, opcode in ((text, Opcode.TEXT), (text.encode(), Opcode.BINARY)):
-        reference = ReferenceFrame(opcode, text.encode()).serialize(mask=False, extensions=[])
-        assert message_frame(message) == reference
 
 
 def understood(pieces: Iterable[bytes]) -> tuple[list[tuple[Any, ...]], bytes]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire import ProtocolError
 from lbproto.wire.engineio import decode_payload, encode_payload
 

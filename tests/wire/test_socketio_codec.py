@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto.errors import InvalidRequest
-from lbproto.transport import Message
+from lbproto.frame import Message
 from lbproto.wire import ProtocolError, Settings
 from lbproto.wire.formats import RequestId
 from lbproto.wire.socketio import JSONDecoder, Packet, PacketType

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from lbproto.transport import Message
+from lbproto.frame import Message
 from tests.wire.clients import WebSocket, Where
 from tests.wire.engineio_cases import EngineIOCases
 

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from lbproto.frame import Message
 from lbproto.testing import settle
-from lbproto.transport import CloseCode, Message
+from lbproto.transport import CloseCode
 from lbproto.wire import Settings
 from tests.wire.kit import Program, engine_client, running
 

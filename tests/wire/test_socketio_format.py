@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import Event
+from lbproto.frame import Frame, Message
 from lbproto.overflow import Overflow
-from lbproto.transport import Frame, Message
 from lbproto.wire import Settings
 from lbproto.wire.socketio import JSONDecoder, JSONFormat, PacketType, json_format
 
@@ -89,9 +89,8 @@ def test_each_frame_is_to_the_byte(frame: Frame, messages: tuple[Message, ...]) 
 
 
 @pytest.mark.parametrize(("frame", "messages"), FRAMES.values(), ids=FRAMES)
-def test_a_frame_counts_its_bytes(frame: Frame, messages: tuple[Message, ...]) -> None:
-    size = sum(len(m.encode()) if isinstance(m, str) else len(m) for m in messages)
-    assert frame.size == size
+def test_its_bytes_are_those_of_its_messages(frame: Frame, messages: tuple[Message, ...]) -> None:
+    assert frame.data == Frame.of(messages).data
     assert frame.overflow is Overflow.DISCONNECT
 
 

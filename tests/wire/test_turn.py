@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lbproto.frame import Frame, frame_of
 from lbproto.outbox import Outbox
-from lbproto.transport import Frame, Transport
+from lbproto.transport import Transport
 from lbproto.turn import Group, Turn, in_step, step_out
-from lbproto.wire.formats import frame_of
 from tests.wire.kit import MemoryTransport
 from tests.wire.swift import SwiftTransport
 

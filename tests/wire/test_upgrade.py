@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.runtime import Runtime
+from lbproto.frame import Message
 from lbproto.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
-from lbproto.transport import CloseCode, Message, Peer
+from lbproto.transport import CloseCode, Peer
 from lbproto.wire import ProtocolError
 from lbproto.wire.engineio import decode_payload
 from tests.wire.asgi import Call, WebSocketCall, get, post, sid_of, websocket

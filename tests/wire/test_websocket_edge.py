@@ -11,11 +11,11 @@ import trio
 
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.asgi.websocket import WebSocketTransport
+from lbproto.frame import frame_of
 from lbproto.tasks import background_tasks
 from lbproto.testing import settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Arguments, Socket
-from lbproto.wire.formats import frame_of
 from lbproto.wire.socketio import json_format
 from tests.wire.asgi import sid_of, websocket
 from tests.wire.kit import Program, engine_edge, running

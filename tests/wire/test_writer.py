@@ -13,10 +13,10 @@ from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lbproto.frame import frame_of
 from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.turn import Group, Turn
-from lbproto.wire.formats import frame_of
 from lbproto.writer import Writer
 from tests.wire.kit import MemoryTransport, Program, plain_client, running
 
