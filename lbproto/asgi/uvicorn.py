@@ -5,9 +5,10 @@
 Everything an ASGI app may do works as with uvicorn's own class, which this one extends, but for
 compression, which is never agreed to: it would cost each connection its own encoding, and hundreds
 of kilobytes. Beside ASGI, lbproto writes frames that were encoded once, and reads without a pause
-and a wake-up per message (`lbproto.asgi.direct`). Whatever this needs of uvicorn's internals is in
-this file. Where a version of uvicorn lacks it, the app is served as ASGI has it, and the log says
-so.
+and a wake-up per message (`lbproto.asgi.direct`). An ordinary handshake is answered here, without
+what uvicorn's class does for the others, which is a sixth of what it costs to let a client in.
+Whatever this needs of uvicorn's internals is in this file. Where a version of uvicorn lacks it, the
+app is served as ASGI has it, and the log says so.
 """
 
 from __future__ import annotations
@@ -17,28 +18,26 @@ import logging
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, cast
+from urllib.parse import unquote
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+from websockets.protocol import Protocol, State
 
 from lbproto.asgi.direct import EXTENSION, Listener
 from lbproto.asgi.frames import COMPLETE, TEXT, FrameSplitter, frame_again
+from lbproto.asgi.handshake import Handshake, acceptance, read_handshake
 from lbproto.frame import Message
 
 __all__ = ["WebSocketProtocol"]
 
 logger = logging.getLogger(__name__)
 
-_NEEDED = frozenset(
-    {
-        "close_sent",
-        "config",
-        "queue",
-        "read_paused",
-        "scope",
-        "send_receive_event_to_app",
-        "transport",
-    }
+_NEEDED = (
+    *("app_state", "asgi_version", "client", "close_sent", "config", "conn", "default_headers"),
+    *("handshake_complete", "handshake_initiated", "logger", "loop"),
+    *("on_task_complete", "queue", "read_paused", "root_path", "run_asgi", "scheme"),
+    *("send_receive_event_to_app", "server", "start_keepalive", "tasks", "transport"),
 )
 
 
@@ -46,28 +45,98 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One websocket. Arguments and attributes are uvicorn's."""
 
     _direct: _Direct | None = None
+    _handshake: Handshake | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.conn.available_extensions = []
+        missing = [name for name in _NEEDED if not hasattr(self, name)]
+        if missing:
+            logger.warning("not the fast lane: uvicorn's websockets have no %s", ", ".join(missing))
+        self._own_way = not missing
+
+    # The handshake
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        missing = sorted(name for name in _NEEDED if not hasattr(self, name))
-        if missing == ["scope"] or (not missing and self.close_sent):
-            return  # refused
-        if missing:
-            logger.warning("not the fast lane: uvicorn's websockets have no %s", ", ".join(missing))
-            return
+        if self._own_way and not self.close_sent:  # else it is refused
+            self._offer()
+
+    def _offer(self) -> None:
+        """Offer the app our own way; its task has not begun yet."""
         self._direct = _Direct(self)
         extensions: Any = self.scope["extensions"]
-        extensions[EXTENSION] = self._direct  # the app's task has not begun yet
+        extensions[EXTENSION] = self._direct
+
+    def _begin(self, handshake: Handshake) -> None:
+        """Do what `handle_connect` does."""
+        self._handshake = handshake
+        self.handshake_initiated = True
+        conn = self.conn  # is to read frames, and not the request once more
+        conn.state, conn.parser = State.OPEN, Protocol.parse(conn)
+        next(conn.parser)
+        path, _, query = handshake.target.partition(b"?")
+        self.scope = {
+            "type": "websocket",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": self.root_path,
+            "path": self.root_path + unquote(path.decode()),
+            "raw_path": self.root_path.encode() + path,
+            "query_string": query,
+            "headers": handshake.headers,
+            "subprotocols": handshake.subprotocols,
+            "state": self.app_state.copy(),
+            "extensions": {"websocket.http.response": {}},
+        }
+        self._offer()
+        self.queue.put_nowait({"type": "websocket.connect"})
+        task = self.loop.create_task(self.run_asgi())
+        task.add_done_callback(self.on_task_complete)
+        self.tasks.add(task)
+
+    async def send(self, message: Any) -> None:
+        handshake, self._handshake = self._handshake, None
+        if handshake is None or message["type"] != "websocket.accept":
+            await super().send(message)
+        elif not self.transport.is_closing():
+            self._accept(handshake, message)
+
+    def _accept(self, handshake: Handshake, message: Mapping[str, Any]) -> None:
+        """Do what `send` does to accept."""
+        if self.logger.isEnabledFor(logging.INFO):
+            target = handshake.target.decode()
+            self.logger.info('%s - "WebSocket %s" [accepted]', _shown(self.client), target)
+        headers = [*self.default_headers, *message.get("headers", ())]
+        if subprotocol := message.get("subprotocol"):
+            headers.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
+        self.handshake_complete = True
+        self.transport.write(acceptance(handshake, headers))
+        self.start_keepalive()
+
+    def _refuse_unread(self) -> None:
+        """Say what is wrong with a request that could not be read; uvicorn would let it hang."""
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+
+    # Frames
 
     def data_received(self, data: bytes) -> None:
-        if self._direct is None:
-            super().data_received(data)
-        else:
+        if self._direct is not None:
             self._direct.data_received(data)
+        elif (
+            self._own_way
+            and not self.handshake_initiated
+            and (handshake := read_handshake(data)) is not None
+        ):
+            self._begin(handshake)
+        else:
+            super().data_received(data)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse_unread()
 
     def parse(self, frame: bytes) -> None:
         """Have uvicorn's complete parser take a frame, and do what follows from it."""
@@ -183,6 +252,10 @@ class _Direct(asyncio.Protocol):
             protocol.parse(frame_again(opcode, payload))  # refuses it, and says so
         else:
             listener.message(message)
+
+
+def _shown(client: tuple[str, int] | None) -> str:
+    return "" if client is None else f"{client[0]}:{client[1]}"
 
 
 def _message(opcode: int, payload: bytes) -> Message | None:

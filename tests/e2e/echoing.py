@@ -8,12 +8,12 @@ from lbproto.asgi.direct import open_websocket
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.frame import Frame
 
-__all__ = ["app"]
+__all__ = ["answer", "app"]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
-        await _answer(receive, send)
+        await answer(receive, send)
         return
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
@@ -23,7 +23,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await transport.send([Frame.of([message])])
 
 
-async def _answer(receive: Receive, send: Send) -> None:
+async def answer(receive: Receive, send: Send) -> None:
+    """Everything that is no websocket."""
     event = await receive()
     if event["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})
