@@ -14,9 +14,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from lbproto.suspension import notify_suspension
+from lbproto.wakeup import Wakeup
 
 __all__ = ["Relay", "StartSoon"]
 
@@ -38,7 +37,7 @@ class Relay(ABC, Generic[T]):
         self._marked: list[T] = []
         self._round: Iterator[T] = iter(())
         self._served: T | None = None
-        self._wake = anyio.Event()
+        self._wake = Wakeup()
         self._shift = 0  # counts the successors: a task whose number is past has been succeeded
 
     def mark(self, item: T) -> None:
@@ -60,7 +59,7 @@ class Relay(ABC, Generic[T]):
                 return
             self._end_round()
             if not self._marked:
-                self._wake = anyio.Event()
+                self._wake.clear()  # whatever it was set for meanwhile has been served
                 await self._wake.wait()
             self._round, self._marked = iter(self._marked), []
 

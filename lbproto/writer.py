@@ -10,11 +10,10 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-import anyio
-
 from lbproto.clock import Clock
 from lbproto.relay import Relay, StartSoon
 from lbproto.turn import Turn
+from lbproto.wakeup import Wakeup
 
 __all__ = ["Sink", "Writer"]
 
@@ -51,7 +50,7 @@ class Writer(Relay[Sink]):
         super().__init__(start_soon)
         self._turn = turn
         self._clock = clock
-        self._held = anyio.Event()
+        self._held = Wakeup()
         turn.wake = self.wake
         turn.hold = self._hold
 
@@ -82,6 +81,5 @@ class Writer(Relay[Sink]):
         """Release what is held in its time, until cancelled."""
         while True:
             await self._held.wait()
-            self._held = anyio.Event()
             await self._clock.sleep(_HOLD)
             self._turn.release()
