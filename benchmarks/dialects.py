@@ -33,11 +33,11 @@ def _data(payload: int) -> str:
 
 
 def _socketio(payload: int) -> Dialect:
-    """lbproto over Socket.IO. The order is answered by an event; it asks for no acknowledgement."""
+    """lbproto over Socket.IO. The order is answered by an event and an acknowledgement."""
     made = socketio(
         _TOKEN, event=_EVENT, publish="bench_publish", data=_data(payload), timestamp=_MOMENT
     )
-    return replace(made, request=f'42["place_order",{_ORDER}]', answered='42["order_placed"')
+    return replace(made, request=f'422["place_order",{_ORDER}]', answered="432[")
 
 
 def _msgpack(payload: int) -> Dialect:
@@ -51,8 +51,8 @@ def _msgpack(payload: int) -> Dialect:
         subscribe='{"type":2,"nsp":"/","id":1,"data":["subscribe",{"room":"{room}"}]}',
         subscribed=b"\xa4type\x03",
         publish=f'{{"type":2,"nsp":"/","data":["bench_publish",{_data(payload)}]}}',
-        request=f'{{"type":2,"nsp":"/","data":["place_order",{_ORDER}]}}',
-        answered=b"\xacorder_placed",
+        request=f'{{"type":2,"nsp":"/","id":2,"data":["place_order",{_ORDER}]}}',
+        answered=b"\xa4type\x03",
         marker=b"\xa6candle",
         timestamp=_MOMENT,
         heartbeat=_HEARTBEAT,
@@ -65,7 +65,7 @@ def _plain(payload: int) -> Dialect:
     made = plain(
         _TOKEN, event=_EVENT, publish="bench_publish", data=_data(payload), timestamp=_MOMENT
     )
-    asked = f'{{"event":"place_order","data":{_ORDER}}}'
+    asked = f'{{"event":"place_order","data":{_ORDER},"id":2}}'
     return replace(made, request=asked, answered='{"event":"order_placed"')
 
 

@@ -1,8 +1,9 @@
 """Requests: what a checked request and its answer cost a server.
 
 Every connection has `depth` requests under way, and sends the next when one is answered. The
-request has four fields that are checked, one of them a choice; the answer has four too. lbproto
-answers by an event, the other Socket.IO servers by an acknowledgement: one message each.
+request has four fields that are checked, one of them a choice; the answer has four too. Every
+request asks for an acknowledgement: the other Socket.IO servers answer by that alone, lbproto by an
+event, as its protocol has it, and by the acknowledgement.
 """
 
 from __future__ import annotations
