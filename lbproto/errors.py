@@ -105,9 +105,21 @@ class InvalidRequest(RequestError):
 
 
 class InsufficientCredits(RequestError):
-    """The account holds less than the request costs."""
+    """The account holds less than the request costs: `required` and `available`, in credits."""
 
     code = ErrorCode.INSUFFICIENT_CREDITS
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        required: int = 0,
+        available: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.required = required
+        self.available = available
 
 
 class Cancelled(RequestError):

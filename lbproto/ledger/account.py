@@ -1,0 +1,233 @@
+"""An account of credits: what it holds, and what a command may come to. Pure.
+
+Theory of operation. What an account holds lies in lots: each grant makes one, with a priority and
+perhaps an expiry. Spending is in two phases. A reservation takes from the lots, those of the lowest
+priority first, then those that expire first, then the oldest; what it holds is in the balance
+still, but nobody else may spend it. It is resolved once:
+
+                 settle
+    reserve ---> settled           an amount is spent, the rest goes back to its lots
+        |------> released          all of it goes back                     (release)
+        `------> expired           likewise: whoever held it has died      (time)
+
+What goes back to a lot that has expired meanwhile expires with it. Every command first does what
+time has done since the last one, so that an account that nobody touches needs no timer.
+
+Each change of the balance is a movement; the sum of all of them is the balance. Each has a
+transaction id, which is the idempotency key as well: the same command again changes nothing and has
+the same answer, another command by that id is refused. What a transaction has come to is its
+receipt, which a store keeps beside the account (`lbproto.ledger.store`).
+
+Amounts are integers, whose unit the application chooses. Moments are integer milliseconds since the
+Unix epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+__all__ = [
+    "MAX_AMOUNT",
+    "Account",
+    "Balance",
+    "Change",
+    "Kind",
+    "Lot",
+    "Movement",
+    "Outcome",
+    "Receipt",
+    "Reservation",
+    "State",
+    "Status",
+]
+
+T = TypeVar("T")
+
+MAX_AMOUNT = 2**53 - 1
+"""The largest balance: every reader of JSON has it exactly."""
+
+
+class Account(NamedTuple):
+    """Whose credits: a user's, for one application."""
+
+    user_id: str
+    application_id: str = "default"
+
+
+class Kind(StrEnum):
+    """Why a balance has changed."""
+
+    GRANTED = "granted"
+    DEDUCTED = "deducted"
+    ADJUSTED = "adjusted"
+    EXPIRED = "expired"
+
+
+class Movement(msgspec.Struct, frozen=True, gc=False):
+    """One change of a balance, as it was committed.
+
+    Attributes:
+        version: counts the account's movements from 1.
+        kind: why.
+        amount: positive for what came in, negative for what went out.
+        balance: after it.
+        earned: all that was ever granted, or adjusted upwards, this included.
+        spent: all that was ever deducted, likewise; positive.
+        reason: the grant's or adjustment's, or the action that was paid for.
+        transaction_id: unique in the account.
+        at: when.
+    """
+
+    version: int
+    kind: Kind
+    amount: int
+    balance: int
+    earned: int
+    spent: int
+    reason: str
+    transaction_id: str
+    at: int
+
+
+class Balance(msgspec.Struct, frozen=True, gc=False):
+    """How an account is.
+
+    Attributes:
+        balance: the sum of its movements.
+        available: the balance less what is reserved.
+        earned: all that was ever granted, or adjusted upwards.
+        spent: all that was ever deducted; positive.
+        version: how many movements there were.
+    """
+
+    balance: int
+    available: int
+    earned: int
+    spent: int
+    version: int
+
+
+class Status(StrEnum):
+    """What has become of a transaction."""
+
+    OPEN = "open"  # a reservation that is not resolved
+    SETTLED = "settled"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    DONE = "done"  # a grant or an adjustment
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a transaction has come to.
+
+    Attributes:
+        command: what was asked for by its id, with everything that has to be the same when it is
+            asked for again.
+        status: how it stands.
+        movement: what it has moved; None for nothing (yet).
+    """
+
+    command: tuple[str, int, str]
+    status: Status = Status.DONE
+    movement: Movement | None = None
+
+
+class Lot(msgspec.Struct, frozen=True, gc=False):
+    """What is left of a grant, or was taken from it.
+
+    Attributes:
+        left: how many credits.
+        priority: the lowest is spent first.
+        expires_at: what is left then is gone; None for never.
+        number: the version that the grant made; tells lots apart.
+        transaction_id: the grant's.
+    """
+
+    left: int
+    priority: int
+    expires_at: int | None
+    number: int
+    transaction_id: str
+
+    def of(self, left: int) -> Lot:
+        """The same lot with another number of credits."""
+        return Lot(left, self.priority, self.expires_at, self.number, self.transaction_id)
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Credits that are set aside.
+
+    Attributes:
+        transaction_id: of the reservation, and of what it comes to.
+        amount: how many.
+        action: what they are for.
+        expires_at: from then on they are not.
+        status: `OPEN`, or how it was resolved, where it was reserved before.
+        lots: what was taken from each.
+    """
+
+    transaction_id: str
+    amount: int
+    action: str
+    expires_at: int
+    status: Status = Status.OPEN
+    lots: tuple[Lot, ...] = ()
+
+
+class State(msgspec.Struct):
+    """An account, as a store keeps it. A change works on a fork of it."""
+
+    balance: int = 0
+    earned: int = 0
+    spent: int = 0
+    version: int = 0
+    lots: list[Lot] = []
+    reservations: dict[str, Reservation] = {}
+
+    def fork(self) -> State:
+        """The same, to be changed."""
+        lots, reservations = list(self.lots), dict(self.reservations)
+        return State(self.balance, self.earned, self.spent, self.version, lots, reservations)
+
+    def shown(self) -> Balance:
+        """How it is."""
+        return Balance(self.balance, self.available, self.earned, self.spent, self.version)
+
+    @property
+    def available(self) -> int:
+        """What may be reserved."""
+        return sum([lot.left for lot in self.lots])
+
+    @property
+    def due_at(self) -> int | None:
+        """When time next changes something; None for never."""
+        moments = [held.expires_at for held in self.reservations.values()]
+        moments += [lot.expires_at for lot in self.lots if lot.expires_at is not None]
+        return min(moments, default=None)
+
+
+class Outcome(NamedTuple, Generic[T]):
+    """What a change comes to.
+
+    Attributes:
+        state: the account after it; the very object that went in where nothing has changed.
+        movements: in order.
+        receipts: those that are new or have changed, by transaction id.
+        answer: for whoever asked.
+    """
+
+    state: State
+    movements: list[Movement]
+    receipts: dict[str, Receipt]
+    answer: T
+
+
+Change = Callable[[State, Receipt | None], Outcome[T]]
+"""A command: takes the account and the receipt of its transaction id, if there is one.
+
+Raises what its maker says; nothing has changed then. It never changes what it is given.
+"""

@@ -1,0 +1,148 @@
+"""An account while a command changes it: what is moved, taken and given back. Pure."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from math import inf
+from typing import TypeVar
+
+from lbproto.errors import InsufficientCredits, NotFound
+from lbproto.ledger.account import (
+    Kind,
+    Lot,
+    Movement,
+    Outcome,
+    Receipt,
+    Reservation,
+    State,
+    Status,
+)
+
+__all__ = ["Draft", "reserve_command"]
+
+T = TypeVar("T")
+
+
+class Draft:
+    """An account while a command changes it; what time has done to it until now is done.
+
+    Args:
+        state: as it is kept; it stays as it is.
+        now: in ms since the Unix epoch.
+
+    Attributes:
+        state: as it will be.
+        receipts: those that are new or have changed, by transaction id.
+    """
+
+    def __init__(self, state: State, now: int) -> None:
+        self.state = state.fork()
+        self.receipts: dict[str, Receipt] = {}
+        self._movements: list[Movement] = []
+        self._now = now
+        for held in list(self.state.reservations.values()):
+            if held.expires_at <= now:
+                self.resolve(held, Status.EXPIRED)
+                self.give_back(held.lots)
+        self._expire_lots()
+
+    def outcome(self, answer: T) -> Outcome[T]:
+        """What the command comes to."""
+        return Outcome(self.state, self._movements, self.receipts, answer)
+
+    def held(self, transaction_id: str) -> Reservation:
+        """The open reservation of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        held = self.state.reservations.get(transaction_id)
+        if held is None:
+            raise NotFound("There is no open reservation of that id")
+        return held
+
+    def move(self, kind: Kind, amount: int, reason: str, transaction_id: str) -> Movement:
+        """Change the balance by an amount."""
+        state = self.state
+        state.version += 1
+        state.balance += amount
+        if kind is Kind.DEDUCTED:
+            state.spent -= amount
+        elif amount > 0:
+            state.earned += amount
+        movement = Movement(
+            state.version,
+            kind,
+            amount,
+            state.balance,
+            state.earned,
+            state.spent,
+            reason,
+            transaction_id,
+            self._now,
+        )
+        self._movements.append(movement)
+        return movement
+
+    def take(self, amount: int) -> tuple[Lot, ...]:
+        """Take from the lots, in their order.
+
+        Raises:
+            InsufficientCredits: there is less in them.
+        """
+        available = self.state.available
+        if available < amount:
+            raise InsufficientCredits(
+                f"{amount} credits are needed, {available} are available",
+                required=amount,
+                available=available,
+            )
+        taken: list[Lot] = []
+        lots = self.state.lots
+        while amount:
+            lot = lots[0]
+            part = min(lot.left, amount)
+            amount -= part
+            taken.append(lot.of(part))
+            if part == lot.left:
+                del lots[0]
+            else:
+                lots[0] = lot.of(lot.left - part)
+        return tuple(taken)
+
+    def put(self, lot: Lot) -> None:
+        """Add a lot, in its place."""
+        insort(self.state.lots, lot, key=_order)
+
+    def give_back(self, parts: Sequence[Lot]) -> None:
+        """Put back what was taken; what has expired meanwhile is gone for good."""
+        for part in parts:
+            rest = next((lot for lot in self.state.lots if lot.number == part.number), None)
+            if rest is not None:
+                self.state.lots.remove(rest)
+            self.put(part.of(part.left + (0 if rest is None else rest.left)))
+        self._expire_lots()
+
+    def resolve(self, held: Reservation, status: Status, movement: Movement | None = None) -> None:
+        """End a reservation; what it holds is still to be given back."""
+        del self.state.reservations[held.transaction_id]
+        command = reserve_command(held.amount, held.action)
+        self.receipts[held.transaction_id] = Receipt(command, status, movement)
+
+    def _expire_lots(self) -> None:
+        for lot in list(self.state.lots):
+            if lot.expires_at is not None and lot.expires_at <= self._now:
+                self.state.lots.remove(lot)
+                # A lot can expire more than once, when something of it is given back later.
+                transaction_id = f"{lot.transaction_id}:expired:{self.state.version + 1}"
+                self.move(Kind.EXPIRED, -lot.left, "expired", transaction_id)
+
+
+def reserve_command(amount: int, action: str) -> tuple[str, int, str]:
+    """What has to be the same when a reservation is asked for again."""
+    return "reserve", amount, action
+
+
+def _order(lot: Lot) -> tuple[int, float, int]:
+    return lot.priority, inf if lot.expires_at is None else lot.expires_at, lot.number
