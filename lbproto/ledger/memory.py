@@ -1,0 +1,101 @@
+"""Accounts in this process: for one node that may forget them, for tests, and as a reference."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from types import TracebackType
+from typing import Self, TypeVar
+
+from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
+from lbproto.ledger.store import LedgerStore
+
+__all__ = ["MemoryLedger"]
+
+T = TypeVar("T")
+
+
+class _Record:
+    """What is kept of an account."""
+
+    __slots__ = ("movements", "queued", "receipts", "state")
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.receipts: dict[str, Receipt] = {}
+        self.movements: list[Movement] = []
+        self.queued: int | None = None  # the earliest moment by which it is in the queue
+
+
+class MemoryLedger(LedgerStore):
+    """Accounts in dictionaries; gone with the process.
+
+    It forgets nothing before that: each transaction takes some hundred bytes. Every call is done
+    without a pause, so that commands exclude each other by themselves.
+    """
+
+    def __init__(self) -> None:
+        self._records: dict[Account, _Record] = {}
+        self._queue: list[tuple[int, Account]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def transact(
+        self, account: Account, transaction_id: str, change: Change[T]
+    ) -> Outcome[T]:
+        record = self._records.get(account)
+        if record is None:
+            record = _Record()
+        outcome = change(record.state, record.receipts.get(transaction_id))
+        if outcome.state is not record.state:
+            record.state = outcome.state
+            record.receipts.update(outcome.receipts)
+            record.movements += outcome.movements
+            self._records[account] = record
+            self._enqueue(account, record)
+        return outcome
+
+    def _enqueue(self, account: Account, record: _Record) -> None:
+        """See to it that the queue has the account no later than it is due.
+
+        It may have it earlier, as when a reservation was settled in time: `due` finds out.
+        """
+        due = record.state.due_at
+        if due is not None and (record.queued is None or due < record.queued):
+            record.queued = due
+            heappush(self._queue, (due, account))
+
+    async def movements(
+        self, account: Account, before: int | None = None, limit: int = 100
+    ) -> list[Movement]:
+        record = self._records.get(account)
+        if record is None:
+            return []
+        end = len(record.movements)  # they are numbered from 1
+        if before is not None:
+            end = max(0, min(end, before - 1))
+        return record.movements[max(0, end - limit) : end][::-1]
+
+    async def due(self, now: int, limit: int = 100) -> list[Account]:
+        found: list[Account] = []
+        while self._queue and self._queue[0][0] <= now and len(found) < limit:
+            when, account = heappop(self._queue)
+            record = self._records[account]
+            if when != record.queued:
+                continue  # it was put in again, earlier
+            record.queued = None
+            if (due := record.state.due_at) is not None and due <= now:
+                found.append(account)
+            else:
+                self._enqueue(account, record)
+        for account in found:  # they are due until somebody looks at them
+            self._enqueue(account, self._records[account])
+        return found
