@@ -48,7 +48,7 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_AMOUNT = 2**53 - 1
-"""The largest balance: every reader of JSON has it exactly."""
+"""The most that an account ever earns: every reader of JSON has it exactly, and so any balance."""
 
 
 class Account(NamedTuple):
@@ -121,7 +121,7 @@ class Status(StrEnum):
     DONE = "done"  # a grant or an adjustment
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a transaction has come to.
 
     Attributes:
@@ -139,12 +139,15 @@ class Receipt(msgspec.Struct, frozen=True):
 class Lot(msgspec.Struct, frozen=True, gc=False):
     """What is left of a grant, or was taken from it.
 
+    Grants of one priority that never expire are one lot, however many there were: nothing tells
+    them apart, and an account stays small.
+
     Attributes:
         left: how many credits.
         priority: the lowest is spent first.
         expires_at: what is left then is gone; None for never.
-        number: the version that the grant made; tells lots apart.
-        transaction_id: the grant's.
+        number: the version that the grant made; tells lots apart. 0 for those that never expire.
+        transaction_id: the grant's; empty for those that never expire.
     """
 
     left: int
@@ -158,7 +161,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
         return Lot(left, self.priority, self.expires_at, self.number, self.transaction_id)
 
 
-class Reservation(msgspec.Struct, frozen=True):
+class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Credits that are set aside.
 
     Attributes:
@@ -178,7 +181,7 @@ class Reservation(msgspec.Struct, frozen=True):
     lots: tuple[Lot, ...] = ()
 
 
-class State(msgspec.Struct):
+class State(msgspec.Struct, gc=False):
     """An account, as a store keeps it. A change works on a fork of it."""
 
     balance: int = 0
@@ -200,17 +203,25 @@ class State(msgspec.Struct):
     @property
     def available(self) -> int:
         """What may be reserved."""
-        return sum([lot.left for lot in self.lots])
+        available = 0
+        for lot in self.lots:
+            available += lot.left
+        return available
 
     @property
     def due_at(self) -> int | None:
         """When time next changes something; None for never."""
-        moments = [held.expires_at for held in self.reservations.values()]
-        moments += [lot.expires_at for lot in self.lots if lot.expires_at is not None]
-        return min(moments, default=None)
+        due: int | None = None  # every command asks twice: no lists, no generators
+        for held in self.reservations.values():
+            if due is None or held.expires_at < due:
+                due = held.expires_at
+        for lot in self.lots:
+            if lot.expires_at is not None and (due is None or lot.expires_at < due):
+                due = lot.expires_at
+        return due
 
 
-class Outcome(NamedTuple, Generic[T]):
+class Outcome(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """What a change comes to.
 
     Attributes:

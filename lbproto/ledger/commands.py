@@ -47,8 +47,8 @@ def grant(
         expires_at: what is left then is gone; None for never.
 
     Raises:
-        InvalidRequest: the amount is none, the moment has passed, the balance would be too large,
-            or the transaction id was used for something else.
+        InvalidRequest: the amount is none, the moment has passed, the account would have earned
+            too much, or the transaction id was used for something else.
     """
     command = ("grant", amount, f"{reason}\n{priority}\n{expires_at}")
 
@@ -59,9 +59,9 @@ def grant(
         if expires_at is not None and expires_at <= now:
             raise InvalidRequest("The grant would have expired already")
         draft = Draft(state, now)
-        _check_balance(draft.state.balance + amount)
+        _check_earned(draft.state.earned + amount)
         movement = draft.move(Kind.GRANTED, amount, reason, transaction_id)
-        draft.put(Lot(amount, priority, expires_at, movement.version, transaction_id))
+        draft.add(amount, priority, expires_at, movement)
         draft.receipts[transaction_id] = Receipt(command, Status.DONE, movement)
         return draft.outcome(movement)
 
@@ -84,10 +84,11 @@ def adjust(transaction_id: str, amount: int, reason: str, now: int) -> Change[Mo
         draft = Draft(state, now)
         if amount < 0:
             draft.take(-amount)
-        _check_balance(draft.state.balance + amount)
+        else:
+            _check_earned(draft.state.earned + amount)
         movement = draft.move(Kind.ADJUSTED, amount, reason, transaction_id)
         if amount > 0:
-            draft.put(Lot(amount, 0, None, movement.version, transaction_id))
+            draft.add(amount, 0, None, movement)
         draft.receipts[transaction_id] = Receipt(command, Status.DONE, movement)
         return draft.outcome(movement)
 
@@ -115,15 +116,21 @@ def reserve(
             if known.command != command:
                 raise InvalidRequest(_USED)
             held = state.reservations.get(transaction_id)
+            if held is not None and held.expires_at > now:
+                return Outcome(state, [], {}, held)
             if held is None:
                 held = Reservation(transaction_id, amount, action, expires_at, known.status)
-            return Outcome(state, [], {}, held)
+                return Outcome(state, [], {}, held)
+            held = Reservation(transaction_id, amount, action, held.expires_at, Status.EXPIRED)
+            return Draft(state, now).outcome(held)
         _check_amount(amount)
+        if expires_at <= now:
+            raise InvalidRequest("The reservation would have expired already")
         draft = Draft(state, now)
         lots = draft.take(amount)
-        held = Reservation(transaction_id, amount, action, expires_at, Status.OPEN, lots)
+        held = Reservation(transaction_id, amount, action, expires_at, _OPEN, lots)
         draft.state.reservations[transaction_id] = held
-        draft.receipts[transaction_id] = Receipt(command, Status.OPEN)
+        draft.receipts[transaction_id] = Receipt(command, _OPEN)
         return draft.outcome(held)
 
     return change
@@ -142,7 +149,7 @@ def settle(transaction_id: str, amount: int, now: int) -> Change[Movement | None
     """
 
     def change(state: State, known: Receipt | None) -> Outcome[Movement | None]:
-        if known is not None and known.status is Status.SETTLED:
+        if known is not None and known.status is _SETTLED:
             if amount != (0 if known.movement is None else -known.movement.amount):
                 raise InvalidRequest("The reservation was settled with another amount")
             return Outcome(state, [], {}, known.movement)
@@ -154,9 +161,10 @@ def settle(transaction_id: str, amount: int, now: int) -> Change[Movement | None
             draft.take(amount - held.amount)
         movement = None
         if amount:
-            movement = draft.move(Kind.DEDUCTED, -amount, held.action, transaction_id)
-        draft.resolve(held, Status.SETTLED, movement)
-        draft.give_back(_last(held.lots, held.amount - amount))
+            movement = draft.move(_DEDUCTED, -amount, held.action, transaction_id)
+        draft.resolve(held, _SETTLED, movement)
+        if amount < held.amount:
+            draft.give_back(_last(held.lots, held.amount - amount))
         return draft.outcome(movement)
 
     return change
@@ -195,7 +203,9 @@ def extend(transaction_id: str, now: int, expires_at: int) -> Change[None]:
     def change(state: State, known: Receipt | None) -> Outcome[None]:  # noqa: ARG001 - a `Change`
         draft = Draft(state, now)
         held = draft.held(transaction_id)
-        longer = msgspec.structs.replace(held, expires_at=max(held.expires_at, expires_at))
+        if held.expires_at >= expires_at:
+            return Outcome(state, [], {}, None)
+        longer = msgspec.structs.replace(held, expires_at=expires_at)
         draft.state.reservations[transaction_id] = longer
         return draft.outcome(None)
 
@@ -217,6 +227,9 @@ def look(now: int) -> Change[Balance]:
 
 _USED = "The transaction id was used for something else"
 
+# Looking up a member of an enumeration takes longer than comparing it.
+_OPEN, _SETTLED, _DEDUCTED = Status.OPEN, Status.SETTLED, Kind.DEDUCTED
+
 
 def _again(state: State, known: Receipt, command: tuple[str, int, str]) -> Outcome[Movement]:
     if known.command != command or known.movement is None:
@@ -229,16 +242,18 @@ def _check_amount(amount: int) -> None:
         raise InvalidRequest(f"An amount of credits is from 1 to {MAX_AMOUNT:,}")
 
 
-def _check_balance(balance: int) -> None:
-    if balance > MAX_AMOUNT:
-        raise InvalidRequest(f"A balance is at most {MAX_AMOUNT:,}")
+def _check_earned(earned: int) -> None:
+    if earned > MAX_AMOUNT:
+        raise InvalidRequest(f"An account earns at most {MAX_AMOUNT:,} credits in its life")
 
 
 def _last(parts: Sequence[Lot], amount: int) -> list[Lot]:
     """So many credits of what was taken, the last ones: those taken first are spent first."""
+    if len(parts) == 1:
+        return [parts[0].of(amount)]
     found: list[Lot] = []
     for part in reversed(parts):
-        share = min(part.left, max(amount, 0))
+        share = min(part.left, amount)
         amount -= share
         if share:
             found.append(part.of(share))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import inf
 from typing import TypeVar
@@ -23,6 +23,8 @@ __all__ = ["Draft", "reserve_command"]
 
 T = TypeVar("T")
 
+_DEDUCTED = Kind.DEDUCTED  # looking up a member of an enumeration takes longer than comparing it
+
 
 class Draft:
     """An account while a command changes it; what time has done to it until now is done.
@@ -41,10 +43,16 @@ class Draft:
         self.receipts: dict[str, Receipt] = {}
         self._movements: list[Movement] = []
         self._now = now
+        due = state.due_at
+        if due is not None and due <= now:
+            self._pass_time()
+
+    def _pass_time(self) -> None:
         for held in list(self.state.reservations.values()):
-            if held.expires_at <= now:
+            if held.expires_at <= self._now:
                 self.resolve(held, Status.EXPIRED)
-                self.give_back(held.lots)
+                for part in held.lots:
+                    self._put(part)
         self._expire_lots()
 
     def outcome(self, answer: T) -> Outcome[T]:
@@ -67,7 +75,7 @@ class Draft:
         state = self.state
         state.version += 1
         state.balance += amount
-        if kind is Kind.DEDUCTED:
+        if kind is _DEDUCTED:
             state.spent -= amount
         elif amount > 0:
             state.earned += amount
@@ -91,6 +99,10 @@ class Draft:
         Raises:
             InsufficientCredits: there is less in them.
         """
+        lots = self.state.lots
+        if lots and (first := lots[0]).left > amount:
+            lots[0] = first.of(first.left - amount)
+            return (first.of(amount),)
         available = self.state.available
         if available < amount:
             raise InsufficientCredits(
@@ -99,7 +111,6 @@ class Draft:
                 available=available,
             )
         taken: list[Lot] = []
-        lots = self.state.lots
         while amount:
             lot = lots[0]
             part = min(lot.left, amount)
@@ -111,24 +122,41 @@ class Draft:
                 lots[0] = lot.of(lot.left - part)
         return tuple(taken)
 
-    def put(self, lot: Lot) -> None:
-        """Add a lot, in its place."""
-        insort(self.state.lots, lot, key=_order)
+    def add(self, amount: int, priority: int, expires_at: int | None, movement: Movement) -> None:
+        """Add what a movement has brought to the lots."""
+        if expires_at is None:
+            self._put(Lot(amount, priority, None, 0, ""))
+        else:
+            lot = Lot(amount, priority, expires_at, movement.version, movement.transaction_id)
+            self._put(lot)
 
     def give_back(self, parts: Sequence[Lot]) -> None:
         """Put back what was taken; what has expired meanwhile is gone for good."""
+        expired = False
         for part in parts:
-            rest = next((lot for lot in self.state.lots if lot.number == part.number), None)
-            if rest is not None:
-                self.state.lots.remove(rest)
-            self.put(part.of(part.left + (0 if rest is None else rest.left)))
-        self._expire_lots()
+            self._put(part)
+            expired = expired or (part.expires_at is not None and part.expires_at <= self._now)
+        if expired:
+            self._expire_lots()
 
     def resolve(self, held: Reservation, status: Status, movement: Movement | None = None) -> None:
         """End a reservation; what it holds is still to be given back."""
         del self.state.reservations[held.transaction_id]
         command = reserve_command(held.amount, held.action)
         self.receipts[held.transaction_id] = Receipt(command, status, movement)
+
+    def _put(self, part: Lot) -> None:
+        """Put a lot in its place, or with what is left of the same one."""
+        lots = self.state.lots
+        if lots and (first := lots[0]).number == part.number and first.priority == part.priority:
+            lots[0] = first.of(first.left + part.left)
+            return
+        order = _order(part)
+        index = bisect_left(lots, order, key=_order)
+        if index < len(lots) and _order(lots[index]) == order:
+            lots[index] = part.of(lots[index].left + part.left)
+        else:
+            lots.insert(index, part)
 
     def _expire_lots(self) -> None:
         for lot in list(self.state.lots):
