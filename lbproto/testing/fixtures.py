@@ -17,6 +17,8 @@ from lbproto.testing.serving import serve as serve_plugins
 
 __all__ = ["anyio_backend", "clock", "serve"]
 
+pytest.register_assert_rewrite("lbproto.testing.ledger")  # its suites say what was not equal
+
 
 def _where_installed(package: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")

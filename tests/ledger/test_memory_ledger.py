@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 
 from lbproto.ledger.account import Account
 from lbproto.ledger.commands import grant, look, reserve, settle
 from lbproto.ledger.memory import MemoryLedger
+from lbproto.testing.ledger import LedgerSuite, MakeLedger
 
 pytestmark = pytest.mark.anyio
 
@@ -44,3 +47,9 @@ async def test_a_refused_command_leaves_no_account_behind() -> None:
     ledger = MemoryLedger()
     await ledger.transact(Account("ann"), "", look(NOW))
     assert ledger._records == {}
+
+
+class TestMemoryLedger(LedgerSuite):
+    @pytest.fixture
+    def make_ledger(self) -> MakeLedger:
+        return defaultdict[str, MemoryLedger](MemoryLedger).__getitem__
