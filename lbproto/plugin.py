@@ -16,6 +16,7 @@ import msgspec
 
 from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
+from lbproto.ledger.account import MAX_AMOUNT
 from lbproto.messages import Subscribe
 from lbproto.overflow import OverflowPolicy, disconnect
 from lbproto.registry import Emission, Registry, RoomPattern, Route
@@ -27,6 +28,7 @@ __all__ = ["Lifespan", "Plugin"]
 
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+R = TypeVar("R", bound=Event)
 
 
 class Plugin:
@@ -51,10 +53,11 @@ class Plugin:
 
     def on(
         self,
-        request: type[Event],
+        request: type[R],
         *,
         refused: type[ErrorEvent] | None = None,
         repeatable: bool = False,
+        price: int | Callable[[R], int | Awaitable[int]] | None = None,
     ) -> Callable[[F], F]:
         """Declare what answers a request.
 
@@ -67,10 +70,14 @@ class Plugin:
             repeatable: serve a repeat (a request with the same `requestId` of the same user) like
                 any other, because it does no harm, or is about the session that asks; by default
                 it is answered as the first was, and the handler does not run.
+            price: credits that are set aside before the handler runs, and spent when it has: a
+                number of 0 or more, or a function of the request, `async` or not. Where the handler
+                calls `ctx.charge`, it is what is set aside at first. The server needs `credits=`.
 
         Raises:
-            UsageError: the function does not look like that.
+            UsageError: the function does not look like that, or the price is none.
         """
+        _check_price(price)
 
         def register(handler: F) -> F:
             hints = _hints(handler)
@@ -83,7 +90,8 @@ class Plugin:
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             _check_refusal(refused, request)
             self.emits(*_events_in(hints.get("return"), handler), *_given(refused))
-            self._routes.append(Route(request, handler, refused, self.name, repeatable))
+            route = Route(request, handler, refused, self.name, repeatable, price)
+            self._routes.append(route)
             return handler
 
         return register
@@ -178,6 +186,16 @@ def _check_refusal(refused: type[ErrorEvent] | None, request: type[Event]) -> No
         raise UsageError(
             f"{refused.__qualname__} cannot refuse {request.__qualname__}: "
             f"give {missing} a default, or the request a field of that name"
+        )
+
+
+def _check_price(price: Any) -> None:
+    if price is None or (callable(price) and _takes(price, None)):
+        return
+    if isinstance(price, bool) or not isinstance(price, int) or not 0 <= price <= MAX_AMOUNT:
+        raise UsageError(
+            f"a price is a whole number of credits, 0 or more, or a function of the request, "
+            f"not {price!r}"
         )
 
 

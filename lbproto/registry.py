@@ -15,9 +15,12 @@ from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.overflow import OverflowPolicy, disconnect
 
-__all__ = ["Emission", "Registry", "RoomPattern", "Route"]
+__all__ = ["Emission", "Price", "Registry", "RoomPattern", "Route"]
 
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(\*?)\}")
+
+Price = int | Callable[[Any], int | Awaitable[int]]
+"""What a request costs, in credits: a number, or a function of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Route:
         refused: the event that carries a refusal; None for the general ones.
         plugin: who declared it.
         repeatable: serving it again does no harm, so that a repeat does not join the first.
+        price: what is set aside before the handler runs; None for a request that costs nothing.
     """
 
     request: type[Event]
@@ -37,6 +41,7 @@ class Route:
     refused: type[ErrorEvent] | None
     plugin: str
     repeatable: bool = False
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)

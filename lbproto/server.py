@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lbproto.acknowledgements import Acknowledgements
@@ -14,11 +15,14 @@ from lbproto.backends.memory import MemoryPubSub, MemoryStorage
 from lbproto.bans import Bans
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
-from lbproto.context import Services, Target
+from lbproto.context import NO_CREDITS, Services, Target
+from lbproto.credits import Credits, tell
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.events import Event
+from lbproto.holds import Holds
 from lbproto.hub import Hub
+from lbproto.ledger.store import LedgerStore
 from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import EventsDropped, ServerDraining
@@ -70,12 +74,14 @@ class Server:
         middleware: the host's own, inside error handling, outside decoding.
         storage: where records live; in memory by default.
         pubsub: the way to the other nodes; by default there are none.
+        credits: where accounts of credits are kept; needed by plugins whose requests have a price.
         clock: where time comes from.
         strict: raise when an event is emitted that no plugin declared. On by default unless
             Python runs with -O.
 
     Raises:
-        UsageError: two plugins clash, or have the same name.
+        UsageError: two plugins clash, or have the same name; or one has a price, and there are no
+            credits.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class Server:
         middleware: Iterable[Middleware] = (),
         storage: Storage | None = None,
         pubsub: PubSub | None = None,
+        credits: LedgerStore | None = None,  # noqa: A002 - the name of the domain
         clock: Clock | None = None,
         strict: bool = __debug__,
     ) -> None:
@@ -114,12 +121,23 @@ class Server:
         self._bans = Bans(self.storage)
         self._membership = Membership(self.registry, rooms, self._hub, self._bans, clock, max_rooms)
         self._acknowledgements = Acknowledgements(self._hub, clock, timers)
+        self._ledger = credits or nullcontext()
+        self._credits: Credits | None = None
+        self._holds: Holds | None = None
+        if credits is not None:
+            self._credits = Credits(credits, clock, partial(tell, self._hub))
+            self._holds = Holds(self._credits, clock)
         services = Services(
-            self._hub, self.storage, clock, self._acknowledgements, admission.authorize
+            hub=self._hub,
+            storage=self.storage,
+            clock=clock,
+            acknowledgements=self._acknowledgements,
+            authorize=admission.authorize,
+            credits=self._credits,
         )
         self.sessions = Sessions(
             gate=Gate(auth, admission, self._bans),
-            dispatcher=Dispatcher(self.registry, services, middleware),
+            dispatcher=Dispatcher(self.registry, services, middleware, self._holds),
             membership=self._membership,
             rooms=rooms,
             hub=self._hub,
@@ -132,7 +150,8 @@ class Server:
             timers=timers,
         )
         self.runtime.dropped = self._tell_dropped
-        self.plugins = (system(self._membership, clock, self.sessions.renew), *plugins)
+        core = system(self._membership, clock, self.sessions.renew, has_credits=credits is not None)
+        self.plugins = (core, *plugins)
         self._register()
 
     def _register(self) -> None:
@@ -142,6 +161,11 @@ class Server:
                 raise UsageError(f"two plugins are called {plugin.name!r}")
             names.add(plugin.name)
             plugin.register(self.registry)
+        for name, route in self.registry.routes.items():
+            if route.price is not None and self._credits is None:
+                raise UsageError(
+                    f"{name!r} of plugin {route.plugin!r} has a price, but {NO_CREDITS}"
+                )
 
     # For the host
 
@@ -169,8 +193,10 @@ class Server:
             raise UsageError("this lbproto server runs already: start it once per process")
         self._started = True
         try:
-            async with self.storage, self._pubsub, background_tasks() as tasks:
+            async with self.storage, self._pubsub, self._ledger, background_tasks() as tasks:
                 tasks.start_soon(self._hub.run)
+                if self._holds is not None:
+                    tasks.start_soon(self._holds.run)
                 try:
                     async with self.runtime.run(), AsyncExitStack() as stack:
                         for plugin in self.plugins:
@@ -181,6 +207,17 @@ class Server:
                     self.sessions.end_all()
         finally:
             self._started = False
+
+    @property
+    def credits(self) -> Credits:
+        """What the users own: grants, adjustments, balances, histories.
+
+        Raises:
+            UsageError: the server keeps no credits.
+        """
+        if self._credits is None:
+            raise UsageError(NO_CREDITS)
+        return self._credits
 
     async def drain(self, seconds: float) -> None:
         """Take no new connections and close those there are, spread over `seconds`.

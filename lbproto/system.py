@@ -11,6 +11,10 @@ from lbproto.membership import Membership
 from lbproto.messages import (
     Authenticate,
     Connected,
+    CreditBalanceUpdated,
+    CreditsDeducted,
+    CreditsGranted,
+    CreditsInsufficient,
     Error,
     EventsDropped,
     Ping,
@@ -37,18 +41,23 @@ __all__ = ["system"]
 Renew = Callable[[Session, str], Awaitable[None]]
 
 
-def system(membership: Membership, clock: Clock, renew: Renew) -> Plugin:
+def system(
+    membership: Membership, clock: Clock, renew: Renew, *, has_credits: bool = False
+) -> Plugin:
     """The plugin that answers `ping`, `subscribe`, `unsubscribe` and `authenticate`.
 
     Args:
         membership: the server's rooms.
         clock: the server's.
         renew: lets a session go on with a newer token.
+        has_credits: whether the server keeps credits, and tells of them.
     """
     plugin = Plugin("system")
     plugin.emits(Connected, Recovered, SessionLost, SessionExpiring, EventsDropped)
     plugin.emits(UserJoinedRoom, UserLeftRoom, ServerDraining)
-    plugin.emits(RateLimitError, ValidationError, Error)
+    plugin.emits(RateLimitError, ValidationError, Error, CreditsInsufficient)
+    if has_credits:
+        plugin.emits(CreditsDeducted, CreditsGranted, CreditBalanceUpdated)
 
     @plugin.on(Ping, repeatable=True)
     async def ping(ctx: Context, request: Ping) -> Pong:  # noqa: ARG001 - the signature of handlers
