@@ -10,7 +10,8 @@ from lbproto.acknowledgements import Acknowledgements
 from lbproto.auth import Authorize
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
-from lbproto.errors import Unauthorized
+from lbproto.credits import Credits
+from lbproto.errors import ErrorCode, RequestError, Unauthorized, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.hub import Hub, Receipt
 from lbproto.outcomes import Outcome
@@ -18,12 +19,19 @@ from lbproto.rooms import Hold
 from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
+    from lbproto.holds import RepeatKey
+    from lbproto.middleware.credits import Meter
     from lbproto.registry import Route
     from lbproto.session import Session
 
-__all__ = ["Context", "Services", "Target"]
+__all__ = ["NO_CREDITS", "Context", "Services", "Target"]
 
 T = TypeVar("T")
+
+NO_CREDITS = (
+    "this server keeps no credits: tell it where, as by Server(..., credits=MemoryLedger()) "
+    "with `from lbproto.ledger.memory import MemoryLedger`"
+)
 
 
 class Target:
@@ -58,6 +66,7 @@ class Services:
     clock: Clock
     acknowledgements: Acknowledgements
     authorize: Authorize
+    credits: Credits | None = None
 
 
 class Context:
@@ -70,6 +79,10 @@ class Context:
         request: the payload; None until it is decoded, behind all middleware.
         refused: the event that carries a refusal from here on; None for the general ones.
         answered: whether an event has answered the request.
+        delivered: whether that was anything else than a refusal.
+        failed: whether the client was told that the request has failed.
+        repeat: what the request has in common with its repeats; None for one that has no id.
+        meter: what the request is charged on; None for one that costs nothing.
         hold: while a room is being joined, its events that are kept back.
     """
 
@@ -78,9 +91,13 @@ class Context:
         "_services",
         "_socket",
         "answered",
+        "delivered",
+        "failed",
         "hold",
         "inbound",
+        "meter",
         "refused",
+        "repeat",
         "request",
         "route",
         "session",
@@ -96,7 +113,9 @@ class Context:
         self.route = route
         self.refused: type[ErrorEvent] | None = route.refused if route is not None else None
         self.request: Event | None = None
-        self.answered = False
+        self.answered = self.delivered = self.failed = False
+        self.repeat: RepeatKey | None = None
+        self.meter: Meter | None = None
         self._outcome: Outcome | None = None
         self.hold: Hold | None = None
 
@@ -115,6 +134,17 @@ class Context:
         """The server's storage; prefix keys with the plugin's name."""
         return self._services.storage
 
+    @property
+    def credits(self) -> Credits:
+        """What the server's users own.
+
+        Raises:
+            UsageError: the server keeps no credits.
+        """
+        if self._services.credits is None:
+            raise UsageError(NO_CREDITS)
+        return self._services.credits
+
     def emit(self, event: Event) -> Receipt:
         """Answer the client that asks; the first answer is its acknowledgement too.
 
@@ -126,7 +156,7 @@ class Context:
             receipt = hub.send(session, event, request)
         else:
             receipt = hub.answer(session, event, request)
-        self.answered = True
+        self.answered = self.delivered = True
         if self._outcome is not None:
             self._outcome.answer(event)
         return receipt
@@ -137,12 +167,20 @@ class Context:
 
     def refuse(self, event: ErrorEvent) -> None:
         """Tell the client that its request failed, by an event and in the acknowledgement."""
-        self._services.hub.send(self.session, event, self.inbound.id)
         if self._outcome is not None:
             self._outcome.refuse(event)
-        envelope = {"code": event.code, "message": event.message}
-        if event.retry_after is not None:
-            envelope["retryAfter"] = event.retry_after  # type: ignore[assignment]
+        self._refuse(event, event.code, event.message, event.retry_after)
+
+    def refuse_for(self, error: RequestError, event: Event) -> None:
+        """The same by an event that does not carry the envelope; the acknowledgement does."""
+        self._refuse(event, error.code, error.message, error.retry_after_seconds)
+
+    def _refuse(self, event: Event, code: ErrorCode, message: str, retry_after: int | None) -> None:
+        self.failed = True
+        self._services.hub.send(self.session, event, self.inbound.id)
+        envelope: dict[str, Any] = {"code": code, "message": message}
+        if retry_after is not None:
+            envelope["retryAfter"] = retry_after
         self._acknowledge({"ok": False, "error": envelope})
 
     def settle(self) -> None:
@@ -189,6 +227,25 @@ class Context:
         """
         if not await self._services.authorize(self.session.identity, application_id):
             raise Unauthorized("This application is not yours to name")
+
+    async def charge(self, amount: int) -> None:
+        """Charge for a part of the work, before or after it is done, but before it is delivered.
+
+        In a handler that calls this, the request's price is what was set aside for it beforehand,
+        and what it costs is the sum of what is charged. Where that is used up, more is set aside.
+
+        Args:
+            amount: credits; 0 says that the work is metered, and costs nothing yet.
+
+        Raises:
+            InsufficientCredits: so much is not available: the work ends here. What was charged
+                before is paid for, if anything was delivered.
+            Overloaded: the store of credits cannot be reached.
+            UsageError: the request has no price, or the amount is negative.
+        """
+        if self.meter is None:
+            raise UsageError("only a request with a price is charged: plugin.on(..., price=1)")
+        await self.meter.charge(amount)
 
     def mark_snapshot(self) -> None:
         """Say, in a room's join function, that its first message is made of the state as of now.

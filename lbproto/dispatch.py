@@ -8,7 +8,9 @@ from typing import Any
 from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
 from lbproto.events import Event
+from lbproto.holds import Holds
 from lbproto.middleware import Middleware, fold
+from lbproto.middleware.credits import Charging
 from lbproto.middleware.errors import errors
 from lbproto.middleware.repeats import Repeats, may_be_a_repeat
 from lbproto.outcomes import Outcomes
@@ -30,16 +32,26 @@ class Dispatcher:
         services: what contexts give access to.
         middleware: the host's own, between the joining of repeats and decoding, the first
             outermost.
+        holds: where credits are set aside for requests with a price; None where none has one.
     """
 
     def __init__(
-        self, registry: Registry, services: Services, middleware: Iterable[Middleware] = ()
+        self,
+        registry: Registry,
+        services: Services,
+        middleware: Iterable[Middleware] = (),
+        holds: Holds | None = None,
     ) -> None:
         self._registry = registry
         self._services = services
         self._outcomes = Outcomes()
-        self._endpoint = fold(middleware, _handle)
-        self._once = fold([Repeats(self._outcomes)], self._endpoint)
+        repeats = Repeats(self._outcomes)
+        stack = list(middleware)
+        self._endpoint = self._charged = fold(stack, _handle)
+        if holds is not None:
+            self._charged = fold([*stack, Charging(holds)], _handle)
+        self._once = fold([repeats], self._endpoint)
+        self._charged_once = fold([repeats], self._charged)
 
     def context(self, session: Session, request: Event) -> Context:
         """A context for a request that the server makes in a session's name, unasked."""
@@ -52,9 +64,10 @@ class Dispatcher:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
         ctx = Context(self._services, session, inbound, route)
-        if route is not None and not route.repeatable and may_be_a_repeat(inbound):
-            return errors(ctx, self._once)
-        return errors(ctx, self._endpoint)
+        once = route is not None and not route.repeatable and may_be_a_repeat(inbound)
+        if route is not None and route.price is not None:
+            return errors(ctx, self._charged_once if once else self._charged)
+        return errors(ctx, self._once if once else self._endpoint)
 
 
 async def _handle(ctx: Context) -> None:
@@ -62,7 +75,8 @@ async def _handle(ctx: Context) -> None:
     route = ctx.route
     if route is None:
         raise InvalidRequest(f"There is no event {ctx.inbound.name[:_SHOWN_NAME]!r}")
-    ctx.request = ctx.inbound.arguments.first(route.request)
+    if ctx.request is None:
+        ctx.request = ctx.inbound.arguments.first(route.request)
     answer = await route.handler(ctx, ctx.request)
     if answer is not None:
         ctx.emit(answer)

@@ -1,4 +1,4 @@
-"""The events of the System domain, and the three that carry errors.
+"""The events of the System domain, the three that carry errors, and the four about credits.
 
 Published, except `error` and `server_draining`.
 """
@@ -14,6 +14,10 @@ from lbproto.events import ErrorEvent, Event
 __all__ = [
     "Authenticate",
     "Connected",
+    "CreditBalanceUpdated",
+    "CreditsDeducted",
+    "CreditsGranted",
+    "CreditsInsufficient",
     "Error",
     "EventsDropped",
     "Ping",
@@ -132,6 +136,44 @@ class ServerDraining(Event):
     """The server stops: in `retry_after` seconds this connection is closed; connect again then."""
 
     retry_after: int
+
+
+class CreditBalanceUpdated(Event):
+    """An account has moved; `version` (extension) grows by one each time: drop a lower one."""
+
+    new_balance: int
+    lifetime_earned: int
+    lifetime_spent: int
+    application_id: str
+    version: int
+
+
+class CreditsDeducted(Event):
+    """Credits were spent, on a request by the name `action`, or taken away for another reason."""
+
+    amount: int
+    new_balance: int
+    action: str
+    transaction_id: str
+    timestamp: str
+
+
+class CreditsGranted(Event):
+    """Credits were given."""
+
+    amount: int
+    new_balance: int
+    reason: str
+    transaction_id: str
+    timestamp: str
+
+
+class CreditsInsufficient(Event, event="insufficient_credits"):
+    """The request `action` needs more credits than are available; it stops there."""
+
+    required: int
+    available: int
+    action: str
 
 
 class RateLimitError(ErrorEvent, kw_only=True):

@@ -6,9 +6,15 @@ import logging
 from secrets import token_hex
 
 from lbproto.context import Context
-from lbproto.errors import Internal, InvalidRequest, RateLimited, RequestError
+from lbproto.errors import (
+    InsufficientCredits,
+    Internal,
+    InvalidRequest,
+    RateLimited,
+    RequestError,
+)
 from lbproto.events import ErrorEvent, Event
-from lbproto.messages import Error, RateLimitError, ValidationError
+from lbproto.messages import CreditsInsufficient, Error, RateLimitError, ValidationError
 from lbproto.middleware import Endpoint
 
 __all__ = ["errors"]
@@ -25,6 +31,8 @@ async def errors(ctx: Context, call_next: Endpoint) -> None:
     try:
         await call_next(ctx)
         ctx.settle()
+    except InsufficientCredits as error:  # in every domain by the same event
+        ctx.refuse_for(error, _insufficient(ctx, error))
     except RequestError as error:
         ctx.refuse(_event(ctx, error))
     except Exception:
@@ -35,6 +43,12 @@ async def errors(ctx: Context, call_next: Endpoint) -> None:
 
 def _event(ctx: Context, error: RequestError) -> ErrorEvent:
     return _event_class(ctx, error).of(error, **_request_fields(ctx))
+
+
+def _insufficient(ctx: Context, error: InsufficientCredits) -> CreditsInsufficient:
+    return CreditsInsufficient(
+        required=error.required, available=error.available, action=ctx.inbound.name[:128]
+    )
 
 
 def _event_class(ctx: Context, error: RequestError) -> type[ErrorEvent]:

@@ -9,7 +9,14 @@ from typing import Annotated
 import msgspec
 
 from lbproto.context import Context
-from lbproto.errors import Internal, InvalidRequest, LimitExceeded, Overloaded, RequestError
+from lbproto.errors import (
+    InsufficientCredits,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    Overloaded,
+    RequestError,
+)
 from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
 from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
@@ -60,20 +67,24 @@ class Repeats:
         digest = digest_of(request)
         outcome = self._outcomes.find(key, ctx.clock.monotonic())
         if outcome is None:
-            ctx.record(self._outcomes.begin(key, digest))
-            await self._serve(ctx, call_next, key)
+            ctx.repeat = request_id, digest
+            outcome = self._outcomes.begin(key, digest)
+            ctx.record(outcome)
+            await self._serve(ctx, call_next, key, outcome)
         elif outcome.digest != digest:
             raise InvalidRequest("The id was given to another request before - at `$.requestId`")
         else:
             await _join(ctx, outcome)
 
-    async def _serve(self, ctx: Context, call_next: Endpoint, key: Key) -> None:
+    async def _serve(self, ctx: Context, call_next: Endpoint, key: Key, outcome: Outcome) -> None:
         error: RequestError | None = Overloaded("The first request was cut off: try again")
         try:
             await call_next(ctx)
             error = None
         except RequestError as refusal:
             error = copy(refusal)  # without its traceback, and all that hangs on that
+            if isinstance(error, InsufficientCredits) and not ctx.delivered:
+                outcome.final = False  # nothing has happened: it may be asked again with more
             raise
         except Exception:
             error = Internal("The first request failed on our side: try again")

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.anyio
 
 REFUSALS: list[type[RequestError]] = [
     Cancelled,
-    InsufficientCredits,
     Internal,
     InvalidRequest,
     LimitExceeded,
@@ -187,6 +186,23 @@ async def test_a_refusal_by_the_domains_event(refusal: type[RequestError]) -> No
         else:
             assert event == Sent("query_error", {**envelope, "queryId": "q7"})
         assert ack == Sent("ack", {"ok": False, "error": envelope}, 7)
+
+
+@pytest.mark.parametrize("refused", [None, QueryError])
+async def test_too_few_credits_are_told_alike_in_every_domain(
+    refused: type[ErrorEvent] | None,
+) -> None:
+    plugin = answering(lambda: InsufficientCredits("poor", required=7, available=2), refused)
+    async with running(plugin) as server:
+        client = await connected(server)
+        assert await client.ask("query", ack=7) == [
+            Sent("insufficient_credits", {"required": 7, "available": 2, "action": "query"}),
+            Sent(
+                "ack",
+                {"ok": False, "error": {"code": "INSUFFICIENT_CREDITS", "message": "poor"}},
+                7,
+            ),
+        ]
 
 
 async def test_a_domains_event_repeats_any_field_and_the_requests_name() -> None:

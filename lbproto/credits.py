@@ -1,0 +1,218 @@
+"""The credits of a server's users, for the host, for plugins, and for whoever charges.
+
+A facade over a store of accounts (`lbproto.ledger`): it gives transactions their ids and times,
+tells what was committed, and lets time do its work on accounts that nobody touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from secrets import token_urlsafe
+from typing import TypeVar
+
+from lbproto.clock import Clock, iso_timestamp
+from lbproto.hub import Hub
+from lbproto.ledger.account import Account, Balance, Change, Movement, Outcome
+from lbproto.ledger.commands import adjust, grant, look
+from lbproto.ledger.order import InOrder
+from lbproto.ledger.store import LedgerStore
+from lbproto.messages import CreditBalanceUpdated, CreditsDeducted, CreditsGranted
+from lbproto.session import personal_room
+
+__all__ = ["Credits", "random_id", "tell"]
+
+T = TypeVar("T")
+
+_DUE = 100  # accounts that are swept at a time
+
+
+def random_id() -> str:
+    """A transaction id: 20 characters of URL-safe base64, 120 bits."""
+    return token_urlsafe(15)
+
+
+def tell(hub: Hub, account: Account, movement: Movement) -> None:
+    """Tell the user of a movement: every session, on every node, whatever it has subscribed to."""
+    room, timestamp = personal_room(account.user_id), iso_timestamp(movement.at)
+    if movement.amount > 0:
+        hub.announce(
+            room,
+            CreditsGranted(
+                movement.amount,
+                movement.balance,
+                movement.reason,
+                movement.transaction_id,
+                timestamp,
+            ),
+        )
+    else:
+        hub.announce(
+            room,
+            CreditsDeducted(
+                -movement.amount,
+                movement.balance,
+                movement.reason,
+                movement.transaction_id,
+                timestamp,
+            ),
+        )
+    hub.announce(
+        room,
+        CreditBalanceUpdated(
+            movement.balance,
+            movement.earned,
+            movement.spent,
+            account.application_id,
+            movement.version,
+        ),
+    )
+
+
+class Credits:
+    """What a server's users own.
+
+    Args:
+        store: where accounts are kept.
+        clock: its wall clock dates what happens; every node's must be about right.
+        announce: told each movement once, after its commit; those of an account that this node
+            makes in order of their versions.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        clock: Clock,
+        announce: Callable[[Account, Movement], None] = lambda _account, _movement: None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._announce = announce
+        self._orders: dict[Account, InOrder] = {}
+
+    # For the host
+
+    async def grant(
+        self,
+        user_id: str,
+        amount: int,
+        reason: str,
+        *,
+        application_id: str = "default",
+        transaction_id: str | None = None,
+        priority: int = 0,
+        expires_at: int | None = None,
+    ) -> Movement:
+        """Give credits.
+
+        Args:
+            amount: 1 or more.
+            reason: shown to the user.
+            transaction_id: the same grant again by the same id is given once and answered alike;
+                by default a new id.
+            priority: the lowest is spent first.
+            expires_at: what is left then is gone, in ms since the Unix epoch; None for never.
+
+        Raises:
+            InvalidRequest: the amount is none, the moment has passed, the account would have
+                earned too much, or the id was used for something else.
+            Overloaded: the store cannot be reached; whether it is done is not known then, and
+                asking again by the same id tells.
+        """
+        id_ = transaction_id or random_id()
+        change = grant(id_, amount, reason, self.now(), priority=priority, expires_at=expires_at)
+        return (await self.transact(Account(user_id, application_id), id_, change)).answer
+
+    async def adjust(
+        self,
+        user_id: str,
+        amount: int,
+        reason: str,
+        *,
+        application_id: str = "default",
+        transaction_id: str | None = None,
+    ) -> Movement:
+        """Correct a balance, upwards or, by a negative amount, downwards.
+
+        Args:
+            reason: shown to the user.
+            transaction_id: as for `grant`.
+
+        Raises:
+            InvalidRequest: as for `grant`.
+            InsufficientCredits: less than that is available.
+            Overloaded: as for `grant`.
+        """
+        id_ = transaction_id or random_id()
+        change = adjust(id_, amount, reason, self.now())
+        return (await self.transact(Account(user_id, application_id), id_, change)).answer
+
+    async def balance(self, user_id: str, application_id: str = "default") -> Balance:
+        """How an account is now; all is 0 for one that nobody has given anything.
+
+        Raises:
+            Overloaded: the store cannot be reached.
+        """
+        account = Account(user_id, application_id)
+        return (await self.transact(account, "", look(self.now()))).answer
+
+    async def history(
+        self,
+        user_id: str,
+        application_id: str = "default",
+        *,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Movement]:
+        """An account's movements, newest first.
+
+        Args:
+            before: only those of a lower version; None for the newest.
+            limit: at most so many.
+
+        Raises:
+            Overloaded: the store cannot be reached.
+        """
+        return await self._store.movements(Account(user_id, application_id), before, limit)
+
+    # For whoever charges
+
+    def now(self) -> int:
+        """Wall time, in ms since the Unix epoch."""
+        return int(self._clock.now() * 1000)
+
+    def announce(self, account: Account, movement: Movement) -> None:
+        """Tell a movement that was committed when nobody was there to hear of it."""
+        self._announce(account, movement)
+
+    async def transact(
+        self, account: Account, transaction_id: str, change: Change[T]
+    ) -> Outcome[T]:
+        """Have a command change an account, and tell what has moved; see `LedgerStore.transact`."""
+        order = self._orders.get(account)
+        if order is None:
+            order = self._orders[account] = InOrder()
+        number = order.begin()
+        movements: list[Movement] = []
+        try:
+            outcome = await self._store.transact(account, transaction_id, change)
+            movements = outcome.movements
+        finally:
+            for movement in order.end(number, movements):
+                self._announce(account, movement)
+            if not order.under_way:
+                del self._orders[account]
+        return outcome
+
+    async def sweep(self) -> None:
+        """Let time do its work: reservations expire, and what is left of grants.
+
+        Raises:
+            Overloaded: the store cannot be reached.
+        """
+        while True:
+            now = self.now()
+            accounts = await self._store.due(now, _DUE)
+            for account in accounts:
+                await self.transact(account, "", look(now))
+            if len(accounts) < _DUE:
+                return
