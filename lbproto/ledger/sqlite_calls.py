@@ -1,0 +1,65 @@
+"""What the event loop and the thread of a `SQLiteLedger` hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from lbproto.ledger.account import Account, Change, Outcome
+from lbproto.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from lbproto.ledger.sqlite_tables import Tables
+
+__all__ = ["Call", "Command", "Reading"]
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """What somebody waits for; nothing but that it is done, where it is no subclass.
+
+    Attributes:
+        done: set in the event loop.
+        error: what is raised for an answer.
+        answer: unless there is an error.
+    """
+
+    __slots__ = ("answer", "done", "error")
+
+    def __init__(self) -> None:
+        self.done = Wakeup()
+        self.error: BaseException | None = None
+        self.answer: T | None = None
+
+    def result(self) -> T:
+        """What is answered, once it is done.
+
+        Raises:
+            BaseException: the error.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast(T, self.answer)
+
+
+class Command(Call[Outcome[T]]):
+    """A change of an account."""
+
+    __slots__ = ("account", "change", "transaction_id")
+
+    def __init__(self, account: Account, transaction_id: str, change: Change[T]) -> None:
+        super().__init__()
+        self.account = account
+        self.transaction_id = transaction_id
+        self.change = change
+
+
+class Reading(Call[T]):
+    """A look at what is committed."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[Tables], T]) -> None:
+        super().__init__()
+        self.read = read

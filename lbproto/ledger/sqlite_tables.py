@@ -1,0 +1,182 @@
+"""Accounts in the tables of a `SQLiteLedger`: many commands in one transaction. Synchronous."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from lbproto.ledger.account import (
+    Account,
+    Kind,
+    Lot,
+    Movement,
+    Receipt,
+    Reservation,
+    State,
+    Status,
+)
+from lbproto.ledger.sqlite_calls import Command
+
+__all__ = ["Tables"]
+
+_Held = tuple[list[Lot], dict[str, Reservation]]
+_HELD = msgspec.msgpack.Decoder(_Held)
+_ENCODER = msgspec.msgpack.Encoder()
+
+_READ = """
+SELECT id, balance, earned, spent, version, held FROM accounts
+WHERE user_id = ? AND application_id = ?
+"""
+_CREATE = """
+INSERT INTO accounts (balance, earned, spent, version, due_at, held, user_id, application_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE = """
+UPDATE accounts SET balance = ?, earned = ?, spent = ?, version = ?, due_at = ?, held = ?
+WHERE id = ?
+"""
+_RECEIPT = """
+SELECT command, receipts.amount, detail, status, movements.version, kind, movements.amount, balance,
+    earned, spent, reason, movements.transaction_id, at
+FROM receipts LEFT JOIN movements
+    ON movements.account = receipts.account AND movements.version = receipts.movement
+WHERE receipts.account = ? AND receipts.transaction_id = ?
+"""
+_NOTE = "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)"
+_MOVE = "INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MOVEMENTS = """
+SELECT movements.version, kind, amount, movements.balance, movements.earned, movements.spent,
+    reason, transaction_id, at
+FROM accounts JOIN movements ON account = id
+WHERE user_id = ? AND application_id = ? AND movements.version < ?
+ORDER BY movements.version DESC LIMIT ?
+"""
+_DUE = "SELECT user_id, application_id FROM accounts WHERE due_at <= ? ORDER BY due_at LIMIT ?"
+
+_NEWEST = 2**63 - 1
+
+
+class _Open:
+    """An account in a transaction: read, changed perhaps, to be written before the commit."""
+
+    __slots__ = ("id", "is_changed", "movements", "noted", "receipts", "state")
+
+    def __init__(self, id_: int | None, state: State) -> None:
+        self.id = id_  # None where it is new
+        self.state = state
+        self.is_changed = False
+        self.movements: list[Movement] = []
+        self.noted: dict[str, Receipt] = {}  # to be written
+        self.receipts: dict[str, Receipt | None] = {}  # these, and those that were read
+
+    def apply(self, command: Command[Any]) -> None:
+        """Change it."""
+        try:
+            outcome = command.change(self.state, self.receipts[command.transaction_id])
+        except BaseException as error:  # noqa: BLE001 - raised to the one whose change it is
+            command.error = error
+            return
+        command.answer, command.error = outcome, None
+        if outcome.state is not self.state or outcome.receipts:
+            self.is_changed = True
+            self.state = outcome.state
+            self.movements += outcome.movements
+            self.noted.update(outcome.receipts)
+            self.receipts.update(outcome.receipts)
+
+
+class Tables:
+    """What is in a file.
+
+    Args:
+        connection: made by `lbproto.ledger.sqlite_schema.connect`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def commit(self, commands: Iterable[Command[Any]]) -> None:
+        """Have commands change accounts, one after the other, in one transaction.
+
+        Each account is read once and written once, however many commands change it. One that
+        raises has written nothing yet, so that it takes no other with it.
+
+        Raises:
+            Exception: nothing is committed: the file cannot be written, or something of what a
+                command comes to cannot be kept.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes from here on
+        try:
+            opened: dict[Account, _Open] = {}
+            for command in commands:
+                account, transaction_id = command.account, command.transaction_id
+                here = opened.get(account)
+                if here is None:
+                    here = opened[account] = self._read(account)
+                if transaction_id not in here.receipts:
+                    here.receipts[transaction_id] = self._receipt(here.id, transaction_id)
+                here.apply(command)
+            for account, here in opened.items():
+                if here.is_changed:
+                    self._write(account, here)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some errors have rolled back by themselves
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def movements(self, account: Account, before: int | None, limit: int) -> list[Movement]:
+        """An account's history, newest first."""
+        before = _NEWEST if before is None else before
+        rows = self._connection.execute(_MOVEMENTS, (*account, before, max(0, limit)))
+        return [_movement(row) for row in rows]
+
+    def due(self, now: int, limit: int) -> list[Account]:
+        """Accounts on which time has something to do."""
+        return [Account(*row) for row in self._connection.execute(_DUE, (now, max(0, limit)))]
+
+    def _read(self, account: Account) -> _Open:
+        row = self._connection.execute(_READ, account).fetchone()
+        if row is None:
+            return _Open(None, State())
+        id_, *numbers, held = row
+        return _Open(id_, State(*numbers, *_HELD.decode(held)))
+
+    def _receipt(self, account: int | None, transaction_id: str) -> Receipt | None:
+        row = self._connection.execute(_RECEIPT, (account, transaction_id)).fetchone()
+        if row is None:
+            return None
+        command, amount, detail, status, *moved = row
+        movement = None if moved[0] is None else _movement(moved)
+        return Receipt((command, amount, detail), Status(status), movement)
+
+    def _write(self, account: Account, here: _Open) -> None:
+        state = here.state
+        held = _ENCODER.encode((state.lots, state.reservations))
+        numbers = (state.balance, state.earned, state.spent, state.version, state.due_at, held)
+        if here.id is None:
+            here.id = self._connection.execute(_CREATE, (*numbers, *account)).lastrowid
+        else:
+            self._connection.execute(_UPDATE, (*numbers, here.id))
+        self._connection.executemany(
+            _MOVE, [(here.id, *msgspec.structs.astuple(one)) for one in here.movements]
+        )
+        self._connection.executemany(
+            _NOTE,
+            [
+                (here.id, name, *note.command, note.status, note.movement and note.movement.version)
+                for name, note in here.noted.items()
+            ],
+        )
+
+
+def _movement(row: Any) -> Movement:
+    version, kind, *rest = row
+    return Movement(version, Kind(kind), *rest)

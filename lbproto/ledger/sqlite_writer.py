@@ -1,0 +1,147 @@
+"""The thread of a `SQLiteLedger`: takes what waits, commits it together, then answers."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from lbproto.errors import Overloaded, UsageError
+from lbproto.ledger.sqlite_calls import Call, Command, Reading
+from lbproto.ledger.sqlite_schema import connect
+from lbproto.ledger.sqlite_tables import Tables
+
+__all__ = ["Writer"]
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 1_000
+"""How many commands are committed together, at most: none waits for more than these."""
+
+# What is wrong with a command, and not with the file.
+_ITS_OWN = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+)
+
+
+class Writer:
+    """The thread, and its queue; used from the event loop.
+
+    Args:
+        path: the file.
+        timeout: for how long another process is waited for, in seconds.
+        call_soon: has the event loop call something, from any thread.
+        answer: what that is, with calls that are done.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        timeout: float,
+        call_soon: Callable[[Callable[[], None]], object],
+        answer: Callable[[Sequence[Call[Any]]], None],
+    ) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._call_soon = call_soon
+        self._answer = answer
+        self._queue: SimpleQueue[Call[Any]] = SimpleQueue()
+        self.put = self._queue.put
+
+    def start(self, opening: Call[None]) -> None:
+        """Begin; `opening` is done when the file is open, or cannot be."""
+        name = f"lbproto ledger {self._path}"
+        # A daemon: an interpreter that ends without closing the ledger must not wait for ever.
+        Thread(target=self._run, args=(opening,), name=name, daemon=True).start()
+
+    def stop(self, closing: Call[None]) -> None:
+        """End, once what waits is answered; nothing may be put after this."""
+        self._queue.put(closing)
+
+    # In the thread
+
+    def _run(self, opening: Call[None]) -> None:
+        tables = self._open(opening)
+        self._tell((opening,))
+        if tables is None:
+            return
+        closing: Call[Any] | None = None
+        while closing is None:
+            calls = self._take()
+            if type(calls[-1]) is Call:
+                closing = calls.pop()
+            _commit(tables, [call for call in calls if isinstance(call, Command)])
+            for call in calls:
+                if isinstance(call, Reading):
+                    _read(tables, call)
+            self._tell(calls)
+        try:
+            tables.close()
+        except sqlite3.Error:
+            logger.exception("The ledger %r was not closed cleanly", self._path)
+        self._tell((closing,))
+
+    def _take(self) -> list[Call[Any]]:
+        """What waits, at least one; where the end is among it, it comes last."""
+        calls = [self._queue.get()]
+        with suppress(Empty):
+            while len(calls) < _BATCH and type(calls[-1]) is not Call:
+                calls.append(self._queue.get_nowait())
+        return calls
+
+    def _tell(self, calls: Sequence[Call[Any]]) -> None:
+        with suppress(RuntimeError):  # the event loop has ended, and all who waited with it
+            self._call_soon(partial(self._answer, calls))
+
+    def _open(self, opening: Call[None]) -> Tables | None:
+        try:
+            return Tables(connect(self._path, self._timeout))
+        except sqlite3.Error as error:
+            opening.error = UsageError(f"The ledger {self._path!r} cannot be opened: {error}")
+            opening.error.__cause__ = error
+        except Exception as error:  # noqa: BLE001 - raised where the ledger is entered
+            opening.error = error
+        return None
+
+
+def _commit(tables: Tables, commands: Sequence[Command[Any]]) -> None:
+    """Commit commands together; each has its answer then, or its error."""
+    if not commands:
+        return
+    try:
+        tables.commit(commands)
+    except Exception as error:
+        if _is_of_the_file(error):
+            logger.error("Credits cannot be committed", exc_info=error)
+            for command in commands:
+                command.error = _unreachable(error)
+        elif len(commands) == 1:
+            commands[0].error = error
+        else:  # one of them cannot be kept: the others are not to suffer for it
+            for command in commands:
+                _commit(tables, [command])
+
+
+def _read(tables: Tables, reading: Reading[Any]) -> None:
+    try:
+        reading.answer = reading.read(tables)
+    except Exception as error:  # noqa: BLE001 - raised to the one who has asked
+        reading.error = _unreachable(error) if _is_of_the_file(error) else error
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _ITS_OWN)
+
+
+def _unreachable(cause: Exception) -> Overloaded:
+    error = Overloaded("The credit store cannot be reached; try again", retry_after=1)
+    error.__cause__ = cause
+    return error
