@@ -1,0 +1,271 @@
+"""Accounts in Redis or Valkey; needs `lbproto[redis]`.
+
+Theory of operation. An account is read, changed here, and written by one script, which writes only
+if nobody else has since: each write leaves a stamp, and the script compares. Where somebody has
+come first it answers with what is there now, so that another try takes one more round trip. That
+makes a lost answer harmless, too: the script sent again finds its own stamp and writes nothing.
+
+All keys of an account, and the index of when it is due, have one hash tag, hence one slot:
+
+    <prefix>:{<shard>}:account:<account>      hash: `stamp` and `state`
+    <prefix>:{<shard>}:receipts:<account>     hash: a receipt by transaction id
+    <prefix>:{<shard>}:movements:<account>    list: the movement of version n is at n - 1
+    <prefix>:{<shard>}:due                    sorted set: accounts, by the moment they are due
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from secrets import token_bytes
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from zlib import crc32
+
+import anyio
+import msgspec
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lbproto.backends.bridge import Bridge
+from lbproto.errors import Overloaded, UsageError
+from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
+from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
+from lbproto.ledger.store import LedgerStore
+
+__all__ = ["RedisLedger"]
+
+T = TypeVar("T")
+
+_SHARDS = 16
+"""How many indexes of due accounts there are. Part of what is stored: never changed."""
+
+_TRIES = 100
+"""How often others may come first before a commit is given up."""
+
+_logger = logging.getLogger("lbproto.ledger")
+
+
+class RedisLedger(LedgerStore):
+    """Accounts in Redis 6.2 or later, or Valkey; shared by all nodes that use the same server.
+
+    How durable a commit is the server decides, and few settings of it are as strict as SQLite and
+    PostgreSQL are here: with `appendonly yes` and `appendfsync always` it is on disk; with
+    `everysec`, the default of `appendonly yes`, a crash of the machine takes the last second; with
+    neither, a restart takes everything since the last snapshot. A replica that is promoted may lack
+    the last commits in any case. `maxmemory-policy` has to be `noeviction`. What the server says of
+    itself is looked at on entering, and what loses credits is logged as a warning.
+
+    Args:
+        url: `redis://[user:password@]host:port/database`, `rediss://` for TLS, or `unix://path`.
+        prefix: what all keys begin with; no braces.
+        timeout: for how long a command may take, in seconds.
+        connections: how many are open at most; so many accounts are changed at once.
+        waiting: how many commands may wait at once.
+
+    Raises:
+        UsageError: there are braces in the prefix.
+        ValueError: that is no URL of a Redis.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "lbproto:credits",
+        timeout: float = 5.0,
+        connections: int = 8,
+        waiting: int = 10_000,
+    ) -> None:
+        if "{" in prefix or "}" in prefix:
+            raise UsageError("The prefix of a RedisLedger has braces, which mark a hash tag")
+        self._prefix = prefix
+        self._bridge = Bridge()
+        self._lanes = Lanes(self._commit, timeout, waiting)
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=timeout,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # `_reach` does it
+        )
+        self._client = Redis.from_pool(pool)
+        self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
+        self._script = self._client.register_script(_SCRIPT)
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            Overloaded: the server cannot be reached.
+        """
+        await self._bridge.__aenter__()
+        try:
+            await self._bridge.call(self._reach, self._look_at_server)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._bridge.call(self._close)
+            await self._bridge.__aexit__(kind, error, trace)
+
+    async def transact(
+        self, account: Account, transaction_id: str, change: Change[T]
+    ) -> Outcome[T]:
+        return await self._bridge.call(self._lanes.transact, account, transaction_id, change)
+
+    async def movements(
+        self, account: Account, before: int | None = None, limit: int = 100
+    ) -> list[Movement]:
+        async def read() -> list[Movement]:
+            key = _Keys(self._prefix, account).movements
+            last: int = await self._command("LLEN", key)
+            if before is not None:
+                last = min(last, before - 1)
+            if last <= 0 or limit <= 0:
+                return []
+            first = max(0, last - limit)
+            kept = await self._command("LRANGE", key, first, last - 1)
+            return [_MOVEMENT.decode(blob) for blob in reversed(kept)]
+
+        return await self._bridge.call(self._reach, read)
+
+    async def due(self, now: int, limit: int = 100) -> list[Account]:
+        async def read() -> list[Account]:
+            pipeline = self._client.pipeline(transaction=False)
+            for shard in range(_SHARDS):
+                key = _due_key(self._prefix, shard)
+                options: tuple[Any, ...] = ("WITHSCORES", "LIMIT", 0, limit)
+                pipeline.execute_command("ZRANGEBYSCORE", key, "-inf", now, *options)
+            found = [pair for shard in await pipeline.execute() for pair in shard]
+            found.sort(key=lambda pair: pair[1])
+            return [_account(member) for member, _ in found[:limit]]
+
+        return await self._bridge.call(self._reach, read)
+
+    async def _close(self) -> None:
+        await self._lanes.aclose()
+        await self._client.aclose()
+
+    async def _look_at_server(self) -> None:
+        found = await self._client.info("persistence", "memory")
+        if not found.get("aof_enabled"):
+            _logger.warning("The credit store has `appendonly no`: a restart of it loses credits")
+        policy = found.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            _logger.warning("The credit store evicts keys (`maxmemory-policy %s`)", policy)
+
+    async def _commit(
+        self, account: Account, waiting: Sequence[Waiting[Any]]
+    ) -> Sequence[Outcome[Any] | Exception]:
+        keys = _Keys(self._prefix, account)
+        ids = list(dict.fromkeys(each.transaction_id for each in waiting))
+        stamp = token_bytes(8)
+        arguments: list[Any] = ["?", len(ids), *ids]  # no account has that stamp: only read
+        results: list[Outcome[Any] | Exception] = []
+
+        async def commit() -> Sequence[Outcome[Any] | Exception]:
+            nonlocal arguments, results
+            for _ in range(_TRIES):
+                answer = await self._script(keys.all, arguments)
+                if not answer or answer[0] == stamp:  # written now, or where the answer was lost
+                    return results
+                found, state, receipts = answer
+                before = State() if state is None else _STATE.decode(state)
+                batch = fold(before, _known(ids, receipts), waiting)
+                results = batch.results
+                if not batch.is_change:
+                    return results
+                written = _written(before, batch, keys.member)
+                arguments = [found, len(ids), *ids, stamp, *written]
+            raise Overloaded("Too many change this account at once; try again", retry_after=1)
+
+        return await self._reach(commit)
+
+    async def _reach(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what may be done twice, and do so where the connection is lost."""
+        again = True
+        while True:
+            try:
+                return await work()
+            except exceptions.TimeoutError as error:
+                message = "The credit store takes too long; try again"
+                raise Overloaded(message, retry_after=1) from error
+            except (exceptions.ReadOnlyError, exceptions.OutOfMemoryError) as error:
+                message = "The credit store takes no writes now; try again"
+                raise Overloaded(message, retry_after=1) from error
+            except (exceptions.ConnectionError, OSError) as error:  # the server was restarted, say
+                if not again:
+                    message = "The credit store cannot be reached; try again"
+                    raise Overloaded(message, retry_after=1) from error
+                again = False
+
+
+class _Keys:
+    """The keys of an account."""
+
+    def __init__(self, prefix: str, account: Account) -> None:
+        self.member = _member(account)
+        shard = crc32(self.member.encode()) % _SHARDS
+        tag = f"{prefix}:{{{shard}}}"
+        self.movements = f"{tag}:movements:{self.member}"
+        self.all = [
+            f"{tag}:account:{self.member}",
+            f"{tag}:receipts:{self.member}",
+            self.movements,
+            _due_key(prefix, shard),
+        ]
+
+
+def _due_key(prefix: str, shard: int) -> str:
+    return f"{prefix}:{{{shard}}}:due"
+
+
+def _member(account: Account) -> str:
+    """An account in one string; with a length, since either part may hold any separator."""
+    return f"{len(account.application_id)}:{account.application_id}:{account.user_id}"
+
+
+def _account(member: bytes) -> Account:
+    length, _, rest = member.decode().partition(":")
+    return Account(rest[int(length) + 1 :], rest[: int(length)])
+
+
+def _known(ids: Sequence[str], receipts: Sequence[bytes | None]) -> dict[str, Receipt]:
+    pairs = zip(ids, receipts, strict=True)
+    return {id_: _RECEIPT.decode(receipt) for id_, receipt in pairs if receipt is not None}
+
+
+def _written(before: State, batch: Batch, member: str) -> list[Any]:
+    """What the script is given to write."""
+    due = batch.state.due_at
+    arguments: list[Any] = [
+        _encode(batch.state),
+        "" if due is None else due,
+        member,
+        before.version,
+        len(batch.movements),
+        *map(_encode, batch.movements),
+    ]
+    for transaction_id, receipt in batch.receipts.items():
+        arguments += (transaction_id, _encode(receipt))
+    return arguments
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_STATE = msgspec.msgpack.Decoder(State)
+_RECEIPT = msgspec.msgpack.Decoder(Receipt)
+_MOVEMENT = msgspec.msgpack.Decoder(Movement)
+_SCRIPT = files("lbproto.ledger").joinpath("redis.lua").read_text("utf-8")
