@@ -20,6 +20,7 @@ from lbproto.auth import (
 )
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
+from lbproto.credits import Credits
 from lbproto.errors import (
     Cancelled,
     ErrorCode,
@@ -37,6 +38,14 @@ from lbproto.errors import (
 )
 from lbproto.events import ErrorEvent, Event, Model
 from lbproto.hub import Receipt
+from lbproto.ledger.account import Balance, Movement
+from lbproto.ledger.store import LedgerStore
+from lbproto.messages import (
+    CreditBalanceUpdated,
+    CreditsDeducted,
+    CreditsGranted,
+    CreditsInsufficient,
+)
 from lbproto.middleware import Endpoint, Middleware
 from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
 from lbproto.plugin import Plugin
@@ -60,10 +69,16 @@ __all__ = [
     "Admission",
     "Authenticator",
     "Authorize",
+    "Balance",
     "Cancelled",
     "Clerk",
     "Clock",
     "Context",
+    "CreditBalanceUpdated",
+    "Credits",
+    "CreditsDeducted",
+    "CreditsGranted",
+    "CreditsInsufficient",
     "Endpoint",
     "ErrorCode",
     "ErrorEvent",
@@ -72,9 +87,11 @@ __all__ = [
     "InsufficientCredits",
     "Internal",
     "InvalidRequest",
+    "LedgerStore",
     "LimitExceeded",
     "Middleware",
     "Model",
+    "Movement",
     "NotFound",
     "OutboxStatistics",
     "OverflowPolicy",

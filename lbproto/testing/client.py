@@ -8,8 +8,9 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
+from lbproto.errors import ErrorCode
 from lbproto.events import Event
-from lbproto.messages import Error
+from lbproto.messages import CreditsInsufficient, Error
 from lbproto.server import Server
 from lbproto.testing.checks import ContractViolation
 from lbproto.testing.clock import settle
@@ -237,6 +238,8 @@ def _is_about(body: Any, entry: Entry) -> bool:
     """Whether an acknowledgement speaks of this event."""
     if body["ok"]:
         return (entry.event, entry.data) == (body.get("event"), body.get("data"))
+    if isinstance(entry.typed, CreditsInsufficient):  # it has no envelope to compare
+        return bool(body["error"]["code"] == ErrorCode.INSUFFICIENT_CREDITS)
     return isinstance(entry.data, dict) and body["error"].items() <= entry.data.items()
 
 
