@@ -14,6 +14,7 @@ from lbproto.cli import requests
 from lbproto.cli.bench import Plan, Wire
 from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
+from lbproto.cli.credits import commands as credits_commands
 from lbproto.cli.demo import Replay, demo_server
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(credits_commands, name="credits")
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
