@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Annotated
 
-from lbproto import Identity, Plugin, Server, Unauthorized, UsageError
+from msgspec import Meta
+
+from lbproto import Context, Credits, Event, Identity, Plugin, Server, Unauthorized, UsageError
 from lbproto.cli.failure import Failure
+from lbproto.ledger.memory import MemoryLedger
 from lbproto.transport import Peer
 
 __all__ = ["Replay", "demo_server"]
@@ -24,14 +28,50 @@ _NOTHING_TO_SHOW = "the demo needs plugins: pip install 'lbproto[demo]'"
 _TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 
 
+_WELCOME = 100
+"""Credits that everyone has to try with."""
+
+
 class DemoTokens:
-    """Lets everyone in as whoever they like: any token `demo-<name>` is the user `<name>`."""
+    """Lets everyone in as whoever they like: any token `demo-<name>` is the user `<name>`.
+
+    Attributes:
+        credits: given to who comes for the first time; None for no gifts.
+    """
+
+    def __init__(self) -> None:
+        self.credits: Credits | None = None
 
     async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002 - the port's
         match = _TOKEN.fullmatch(token)
         if match is None:
             raise Unauthorized("the demo takes any token demo-<name>, such as demo-alice")
+        if self.credits is not None:  # by the same id again, nothing is given
+            await self.credits.grant(match[1], _WELCOME, "welcome", transaction_id="welcome")
         return Identity(match[1])
+
+
+class DemoEcho(Event):
+    """Get a text back for a credit, and another one for every ten characters."""
+
+    text: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class DemoEchoed(Event):
+    """The text."""
+
+    text: str
+
+
+def _priced() -> Plugin:
+    """A request that costs something, to try credits with."""
+    plugin = Plugin("demo", description="a request with a price: demo_echo")
+
+    @plugin.on(DemoEcho, price=lambda request: 1 + len(request.text) // 10)
+    async def echo(_ctx: Context, request: DemoEcho) -> DemoEchoed:
+        return DemoEchoed(text=request.text)
+
+    return plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +104,12 @@ def demo_server(replay: Replay) -> Server:
         raise Failure(_NOTHING_TO_SHOW)
     try:
         plugins = [factories[name]() for name in sorted(factories)]
-        return Server(plugins, auth=DemoTokens())
+        tokens = DemoTokens()
+        server = Server([*plugins, _priced()], auth=tokens, credits=MemoryLedger())
     except UsageError as clash:
         raise Failure(f"the installed plugins do not go together: {clash}") from clash
+    tokens.credits = server.credits
+    return server
 
 
 def _load(entry: EntryPoint) -> Plugin:

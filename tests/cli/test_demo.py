@@ -63,6 +63,17 @@ def test_the_line_to_try_works(demo: Running) -> None:
     assert datetime.now(UTC) - newest < timedelta(minutes=5)
 
 
+def test_everyone_has_credits_to_try(demo: Running) -> None:
+    options = ("--url", demo.url, "--token", "demo-thrifty", "--json")
+    (echoed,) = run("call", "demo_echo", '{"text": "hello, world"}', *options).lines
+    assert echoed["data"] == {"text": "hello, world"}
+    (balance,) = run("call", "credits_balance", *options).lines
+    assert (balance["data"]["balance"], balance["data"]["lifetimeEarned"]) == (98, 100)
+    refused = run("call", "demo_echo", json.dumps({"text": "x" * 980}), *options)
+    assert refused.code == 1
+    assert refused.lines[0]["data"] == {"required": 99, "available": 98, "action": "demo_echo"}
+
+
 @pytest.mark.parametrize("prefix", ["", "Bearer ", "bearer "])
 def test_any_demo_token_is_its_user(demo: Running, prefix: str) -> None:
     with connect(f"{demo.url}/ws") as socket_:
@@ -196,7 +207,8 @@ def test_every_installed_plugin_is_served(
     monkeypatch.setattr(
         demo_module, "entry_points", lambda group: [other] if group == "lbproto.plugins" else []
     )
-    assert [plugin.name for plugin in demo_server(Replay()).plugins] == ["system", "other"]
+    names = [plugin.name for plugin in demo_server(Replay()).plugins]
+    assert names == ["system", "other", "demo"]
     assert run_here("events").code == 0
     replay = ("--replay", str(trades), "--symbol", "ACME")
     assert "the demo needs plugins: pip install 'lbproto[demo]'" in run_here("demo", *replay).err
