@@ -1,90 +1,22 @@
-"""Reservations of requests: repeats and crashes, long work, stores that fail, clocks that step."""
+"""Reservations of requests: long work, cancellation, stores that fail, clocks that step."""
 
 from __future__ import annotations
-
-from typing import TypeVar
 
 import anyio
 import pytest
 
-from lbproto import Context, Endpoint, Event, NotFound, Overloaded, Plugin, Server
+from lbproto import Context, Endpoint, Event, NotFound, Plugin
 from lbproto.credits import Credits
 from lbproto.holds import Holds
-from lbproto.ledger.account import Account, Change, Kind, Outcome
-from lbproto.ledger.memory import MemoryLedger
+from lbproto.ledger.account import Account
 from lbproto.testing import START, VirtualClock, settle
-from tests.core.harness import Client, Sent, connected, running
+from tests.core.crediting import Desk, Done, Frail, Late, Work, account_of, names, rich, spent
+from tests.core.harness import running
 
 pytestmark = pytest.mark.anyio
 
-T = TypeVar("T")
-
 NOW = int(START * 1000)
 ADA = Account("ada")
-
-
-class Work(Event):
-    units: int = 5
-
-
-class Done(Event):
-    pass
-
-
-class Frail(MemoryLedger):
-    """A store that cannot be reached at times, or is not heard of again.
-
-    Attributes:
-        unreachable: whether nothing gets through.
-        silent: whether what gets through is not answered.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unreachable = False
-        self.silent = False
-
-    async def transact(
-        self, account: Account, transaction_id: str, change: Change[T]
-    ) -> Outcome[T]:
-        if self.unreachable:
-            raise Overloaded("the store is away")
-        outcome = await super().transact(account, transaction_id, change)
-        if self.silent:
-            raise Overloaded("the store does not answer")
-        return outcome
-
-
-class Desk:
-    """Work for 5 credits, as it is told.
-
-    Attributes:
-        gate: waited for.
-        failure: raised at the end.
-        charges: what is charged instead of the price.
-    """
-
-    def __init__(self) -> None:
-        self.gate: anyio.Event | None = None
-        self.failure: Exception | None = None
-        self.charges: list[int] = []
-        self.served = 0
-
-    def plugin(self) -> Plugin:
-        plugin = Plugin("desk")
-
-        @plugin.on(Work, price=5)
-        async def work(ctx: Context, request: Work) -> Done:
-            self.served += 1
-            for amount in self.charges:
-                await ctx.charge(amount)
-            if self.gate is not None:
-                await self.gate.wait()
-            if self.failure is not None:
-                raise self.failure
-            return Done()
-
-        return plugin
 
 
 @pytest.fixture
@@ -95,171 +27,6 @@ def desk() -> Desk:
 @pytest.fixture
 def store() -> Frail:
     return Frail()
-
-
-async def account_of(server: Server) -> tuple[int, int]:
-    """The balance, and what of it is available."""
-    balance = await server.credits.balance("ada")
-    return balance.balance, balance.available
-
-
-async def spent(server: Server) -> list[int]:
-    """What was deducted, one after the other."""
-    history = await server.credits.history("ada")
-    return [-each.amount for each in reversed(history) if each.kind is Kind.DEDUCTED]
-
-
-async def rich(server: Server, amount: int = 20) -> Client:
-    """A client of a user with credits."""
-    client = await connected(server)
-    await server.credits.grant("ada", amount, "a gift", transaction_id="gift")
-    client.take()
-    return client
-
-
-def names(sent: list[Sent]) -> list[str]:
-    return [each.name for each in sent]
-
-
-AGAIN = {"requestId": "r1"}
-
-
-# Repeats
-
-
-async def test_a_repeat_is_not_charged(desk: Desk, store: Frail) -> None:
-    async with running(desk.plugin(), credits=store) as server:
-        client = await rich(server)
-        await client.ask("work", AGAIN)
-        assert names(await client.ask("work", AGAIN)) == ["done"]
-        assert await spent(server) == [5]
-
-
-async def test_a_retry_after_a_crash_does_not_pay_twice(desk: Desk, store: Frail) -> None:
-    async with running(desk.plugin(), credits=store) as server:
-        await (await rich(server)).ask("work", AGAIN)
-    async with running(desk.plugin(), credits=store) as server:  # which remembers no request
-        client = await rich(server)
-        assert names(await client.ask("work", AGAIN)) == ["done"]
-        assert desk.served == 2
-        assert await spent(server) == [5]
-        await client.ask("work", {"requestId": "r2"})
-        assert await spent(server) == [5, 5]
-
-
-@pytest.mark.parametrize("late", [0.001, 0.0])
-async def test_what_was_paid_counts_for_ten_minutes(
-    desk: Desk, store: Frail, clock: VirtualClock, late: float
-) -> None:
-    async with running(desk.plugin(), credits=store, clock=clock) as server:
-        await (await rich(server)).ask("work", AGAIN)
-    clock.jump(600 + late)
-    async with running(desk.plugin(), credits=store, clock=clock) as server:
-        await (await rich(server)).ask("work", AGAIN)
-        assert await spent(server) == ([5, 5] if late else [5])
-
-
-async def test_an_id_that_was_given_to_another_request_is_charged(desk: Desk, store: Frail) -> None:
-    async with running(desk.plugin(), credits=store) as server:
-        await (await rich(server)).ask("work", {**AGAIN, "units": 1})
-    async with running(desk.plugin(), credits=store) as server:
-        await (await rich(server)).ask("work", {**AGAIN, "units": 2})
-        assert await spent(server) == [5, 5]
-
-
-async def test_a_retry_takes_up_what_a_dead_node_has_set_aside(desk: Desk, store: Frail) -> None:
-    desk.gate = anyio.Event()
-    async with (
-        running(desk.plugin(), credits=store) as dead,
-        running(desk.plugin(), credits=store) as server,
-        anyio.create_task_group() as tasks,
-    ):
-        first = await rich(dead, 5)
-        tasks.start_soon(first.send, "work", AGAIN)
-        await settle()
-        second = await rich(server, 5)
-        tasks.start_soon(second.send, "work", AGAIN)
-        await settle()
-        assert desk.served == 2
-        assert await account_of(server) == (5, 0)  # and yet neither is refused
-        desk.gate.set()
-        await settle()
-        assert await spent(server) == [5]
-        told = names(first.take()) + names(second.take())  # by whichever was first
-        assert sorted(told) == ["credit_balance_updated", "credits_deducted", "done", "done"]
-
-
-async def test_of_two_nodes_at_the_same_request_one_may_fail(desk: Desk, store: Frail) -> None:
-    desk.gate, desk.failure = anyio.Event(), NotFound("nothing")
-    slow = Desk()
-    slow.gate = anyio.Event()
-    async with (
-        running(desk.plugin(), credits=store) as one,
-        running(slow.plugin(), credits=store) as other,
-        anyio.create_task_group() as tasks,
-    ):
-        for server in (one, other):
-            client = await rich(server)
-            tasks.start_soon(client.send, "work", AGAIN)
-            await settle()
-        desk.gate.set()
-        await settle()
-        assert await account_of(other) == (20, 20)
-        slow.gate.set()
-        await settle()
-        assert await spent(other) == [5]  # the work was done
-
-
-async def test_after_a_failure_that_may_be_retried_it_is_charged_once(
-    desk: Desk, store: Frail
-) -> None:
-    desk.failure = Overloaded("later")
-    async with running(desk.plugin(), credits=store) as server:
-        client = await rich(server)
-        for _ in range(3):
-            await client.ask("work", AGAIN)
-        assert await account_of(server) == (20, 20)
-        desk.failure = None
-        await client.ask("work", AGAIN)
-        assert desk.served == 4
-        assert await spent(server) == [5]
-
-
-async def test_a_request_is_not_tried_for_ever(desk: Desk, store: Frail) -> None:
-    desk.failure = Overloaded("later")
-    async with running(desk.plugin(), credits=store) as server:
-        client = await rich(server)
-        for _ in range(100):
-            (refusal,) = await client.ask("work", AGAIN)
-            assert refusal.data["code"] == "OVERLOADED"
-        (refusal,) = await client.ask("work", AGAIN)
-        assert refusal.data["code"] == "LIMIT_EXCEEDED"
-        assert "another requestId" in refusal.data["message"]
-
-
-async def test_who_had_too_little_may_ask_again_with_more(desk: Desk, store: Frail) -> None:
-    async with running(desk.plugin(), credits=store) as server:
-        client = await connected(server)
-        for _ in range(2):
-            assert names(await client.ask("work", AGAIN)) == ["insufficient_credits"]
-        await server.credits.grant("ada", 5, "bought")
-        client.take()
-        assert names(await client.ask("work", AGAIN))[0] == "done"
-        assert await spent(server) == [5]
-
-
-async def test_of_metered_work_that_is_repeated_only_the_rest_is_paid(
-    desk: Desk, store: Frail
-) -> None:
-    desk.charges = [3, 4]
-    async with running(desk.plugin(), credits=store) as server:
-        await (await rich(server)).ask("work", AGAIN)
-        assert await spent(server) == [7]
-    desk.charges = [3, 4, 2]
-    for _ in range(2):
-        async with running(desk.plugin(), credits=store) as server:
-            await (await rich(server)).ask("work", AGAIN)
-            assert await spent(server) == [7, 2]
 
 
 # Long work
@@ -296,6 +63,14 @@ async def test_what_a_dead_node_has_set_aside_expires(
         assert await account_of(server) == (20, 20)
 
 
+async def test_many_accounts_are_swept_at_once(store: Frail, clock: VirtualClock) -> None:
+    async with running(credits=store, clock=clock) as server:
+        for number in range(250):
+            await server.credits.grant(f"user{number}", 1, "for a second", expires_at=NOW + 1_000)
+        await clock.advance(5)
+        assert await store.due(NOW + 3_600_000) == []
+
+
 async def test_what_expires_of_a_grant_is_told(store: Frail, clock: VirtualClock) -> None:
     async with running(credits=store, clock=clock) as server:
         client = await rich(server)
@@ -308,8 +83,9 @@ async def test_what_expires_of_a_grant_is_told(store: Frail, clock: VirtualClock
         assert balance.data["newBalance"] == 20
 
 
+@pytest.mark.parametrize("seconds", [0, 30])
 async def test_a_clock_that_is_set_ahead_makes_no_work_free(
-    desk: Desk, store: Frail, clock: VirtualClock
+    desk: Desk, store: Frail, clock: VirtualClock, seconds: float
 ) -> None:
     desk.gate = anyio.Event()
     async with (
@@ -321,6 +97,7 @@ async def test_a_clock_that_is_set_ahead_makes_no_work_free(
         await settle()
         clock.set_wall(START + 3_600)
         assert await account_of(server) == (20, 20)
+        await clock.advance(seconds)  # what is kept up finds that it is gone
         desk.gate.set()
         await settle()
         assert await spent(server) == [5]
@@ -408,24 +185,6 @@ async def test_cancelled_work_is_paid_for_if_it_delivered(store: Frail, delivers
         assert (await account_of(server))[0] == (await account_of(server))[1]
 
 
-class Late(Frail):
-    """A store that does not answer before it may, though it has committed.
-
-    Attributes:
-        gate: waited for.
-    """
-
-    gate: anyio.Event | None = None
-
-    async def transact(
-        self, account: Account, transaction_id: str, change: Change[T]
-    ) -> Outcome[T]:
-        outcome = await super().transact(account, transaction_id, change)
-        if self.gate is not None:
-            await self.gate.wait()
-        return outcome
-
-
 async def test_a_settlement_that_is_cut_off_is_told_all_the_same(desk: Desk) -> None:
     store = Late()
     desk.gate = anyio.Event()
@@ -443,6 +202,27 @@ async def test_a_settlement_that_is_cut_off_is_told_all_the_same(desk: Desk) -> 
         store.gate = None
         tasks.cancel_scope.cancel()
     assert names(client.take()) == ["credits_deducted", "credit_balance_updated"]
+
+
+async def test_a_settlement_that_is_cut_off_and_fails_is_made_up_for(
+    desk: Desk, clock: VirtualClock
+) -> None:
+    store = Late()
+    desk.gate = anyio.Event()
+    async with running(desk.plugin(), credits=store, clock=clock) as server:
+        client = await rich(server)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.send, "work")
+            await settle()
+            store.gate = anyio.Event()
+            desk.gate.set()
+            await settle()
+            store.unreachable = True
+            tasks.cancel_scope.cancel()
+        assert names(client.take()) == ["done"]
+        store.gate, store.unreachable = None, False
+        await clock.advance(5)
+        assert names(client.take()) == ["credits_deducted", "credit_balance_updated"]
 
 
 # Stores that fail
