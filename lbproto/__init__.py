@@ -40,6 +40,7 @@ from lbproto.events import ErrorEvent, Event, Model
 from lbproto.hub import Receipt
 from lbproto.ledger.account import Balance, Movement
 from lbproto.ledger.store import LedgerStore
+from lbproto.limits import PUBLISHED_TIERS, Tier, Window
 from lbproto.messages import (
     CreditBalanceUpdated,
     CreditsDeducted,
@@ -58,12 +59,14 @@ from lbproto.statistics import (
     ServerStatistics,
     SessionStatistics,
 )
+from lbproto.throttle import Limits
 from lbproto.wire.settings import Settings
 
 __all__ = [
     "JWKS",
     "JWT",
     "PEM",
+    "PUBLISHED_TIERS",
     "APIKey",
     "APIKeys",
     "Admission",
@@ -89,6 +92,7 @@ __all__ = [
     "InvalidRequest",
     "LedgerStore",
     "LimitExceeded",
+    "Limits",
     "Middleware",
     "Model",
     "Movement",
@@ -111,8 +115,10 @@ __all__ = [
     "StaticTokens",
     "SystemClock",
     "Target",
+    "Tier",
     "Unauthorized",
     "UsageError",
+    "Window",
     "conflate",
     "disconnect",
     "drop_oldest",

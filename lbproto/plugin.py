@@ -19,7 +19,7 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.ledger.account import MAX_AMOUNT
 from lbproto.messages import Subscribe
 from lbproto.overflow import OverflowPolicy, disconnect
-from lbproto.registry import Emission, Registry, RoomPattern, Route
+from lbproto.registry import Counted, Emission, Registry, RoomPattern, Route
 
 if TYPE_CHECKING:
     from lbproto.server import Server
@@ -57,6 +57,8 @@ class Plugin:
         *,
         refused: type[ErrorEvent] | None = None,
         repeatable: bool = False,
+        weight: int = 1,
+        counted: Counted = "user",
         price: int | Callable[[R], int | Awaitable[int]] | None = None,
     ) -> Callable[[F], F]:
         """Declare what answers a request.
@@ -70,6 +72,8 @@ class Plugin:
             repeatable: serve a repeat (a request with the same `requestId` of the same user) like
                 any other, because it does no harm, or is about the session that asks; by default
                 it is answered as the first was, and the handler does not run.
+            weight: how much it counts against the server's `Limits`: as this many requests.
+            counted: against which limits: the user's and the session's, or only the session's.
             price: credits that are set aside before the handler runs, and spent when it has: a
                 number of 0 or more, or a function of the request, `async` or not. Where the handler
                 calls `ctx.charge`, it is what is set aside at first. The server needs `credits=`.
@@ -89,8 +93,18 @@ class Plugin:
             ):
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             _check_refusal(refused, request)
+            _check_weight(weight, request)
             self.emits(*_events_in(hints.get("return"), handler), *_given(refused))
-            route = Route(request, handler, refused, self.name, repeatable, price)
+            route = Route(
+                request,
+                handler,
+                refused,
+                self.name,
+                repeatable,
+                price,
+                weight=weight,
+                counted=counted,
+            )
             self._routes.append(route)
             return handler
 
@@ -196,6 +210,13 @@ def _check_price(price: Any) -> None:
         raise UsageError(
             f"a price is a whole number of credits, 0 or more, or a function of the request, "
             f"not {price!r}"
+        )
+
+
+def _check_weight(weight: int, request: type[Event]) -> None:
+    if type(weight) is not int or weight < 1:
+        raise UsageError(
+            f"{request.__qualname__} weighs a whole number of requests, 1 or more, not {weight!r}"
         )
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.overflow import OverflowPolicy, disconnect
 
 __all__ = ["Emission", "Price", "Registry", "RoomPattern", "Route"]
+
+Counted = Literal["user", "session"]
+"""Which limits a request counts against."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(\*?)\}")
 
@@ -32,6 +35,8 @@ class Route:
         handler: `async (ctx, request) -> Event | None`; what it returns is the answer.
         refused: the event that carries a refusal; None for the general ones.
         plugin: who declared it.
+        weight: how much it counts against the limits.
+        counted: against which: the user's and the session's, or the session's only.
         repeatable: serving it again does no harm, so that a repeat does not join the first.
         price: what is set aside before the handler runs; None for a request that costs nothing.
     """
@@ -40,6 +45,8 @@ class Route:
     handler: Callable[[Any, Any], Awaitable[Event | None]]
     refused: type[ErrorEvent] | None
     plugin: str
+    weight: int = field(default=1, kw_only=True)
+    counted: Counted = field(default="user", kw_only=True)
     repeatable: bool = False
     price: Price | None = None
 

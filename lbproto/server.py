@@ -41,6 +41,7 @@ from lbproto.statistics import (
 )
 from lbproto.system import system
 from lbproto.tasks import background_tasks
+from lbproto.throttle import MALFORMED, Limits, Throttle
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 
@@ -66,6 +67,7 @@ class Server:
         admission: who may come in and stay, by the host's policy.
         recovery: how long sessions wait for clients that have lost their connection; None for not
             at all.
+        limits: how much sessions and users may ask for; None for as much as they like.
         settings: bounds and times of the wire.
         namespaces: Socket.IO namespaces that all lead to this same application.
         allowed_origins: browser origins that may connect; "*" for any (tokens are not cookies,
@@ -91,6 +93,7 @@ class Server:
         auth: Authenticator,
         admission: Admission | None = None,
         recovery: Recovery | None = Recovery(),  # noqa: B008 - it is immutable
+        limits: Limits | None = None,
         settings: Settings | None = None,
         namespaces: Iterable[str] = ("/", "/ws"),
         allowed_origins: Sequence[str] = ("*",),
@@ -135,6 +138,8 @@ class Server:
             authorize=admission.authorize,
             credits=self._credits,
         )
+        throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
+        self._throttle = throttle
         self.sessions = Sessions(
             gate=Gate(auth, admission, self._bans),
             dispatcher=Dispatcher(self.registry, services, middleware, self._holds),
@@ -143,6 +148,7 @@ class Server:
             hub=self._hub,
             log=log,
             acknowledgements=self._acknowledgements,
+            throttle=throttle,
             admission=admission,
             recovery=recovery,
             settings=self.settings,
@@ -150,6 +156,7 @@ class Server:
             timers=timers,
         )
         self.runtime.dropped = self._tell_dropped
+        self.runtime.admits_malformed = self._admits_malformed
         core = system(self._membership, clock, self.sessions.renew, has_credits=credits is not None)
         self.plugins = (core, *plugins)
         self._register()
@@ -245,6 +252,11 @@ class Server:
     def _tell_dropped(self, socket: Socket, count: int) -> None:
         if isinstance(socket.state, Session):
             self._hub.notify(socket, EventsDropped(count=count))
+
+    def _admits_malformed(self, socket: Socket) -> bool:
+        if self._throttle is None or not isinstance(socket.state, Session):
+            return True
+        return self._throttle.admits(socket.state, MALFORMED)
 
     async def close(self) -> None:
         """Take no new connections and close those there are at once, without a word before.

@@ -8,6 +8,7 @@ from lbproto.auth import Identity
 from lbproto.frame import Frame
 from lbproto.log import Lane
 from lbproto.outbox import Outcome
+from lbproto.quotas import Quota
 from lbproto.turn import Line, step_out
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Socket
@@ -34,6 +35,7 @@ class Session:
         line: its connection, once it has caught up, where that may be sent to with others.
         lane: what was sent to it alone.
         start: the log's position when it began.
+        quota: what it has asked for; None for nothing, or for as much as it likes.
         closed: whether it is over.
     """
 
@@ -45,6 +47,7 @@ class Session:
         "line",
         "pid",
         "push",
+        "quota",
         "sid",
         "socket",
         "start",
@@ -62,6 +65,7 @@ class Session:
         self.line: Line | None = None
         self.lane = Lane(max_kept_bytes)
         self.start = position
+        self.quota: Quota | None = None
         self.closed = False
 
     def attach(self, socket: Socket) -> None:

@@ -44,6 +44,7 @@ from lbproto.middleware.errors import errors
 from lbproto.recovery import Recovery, replay
 from lbproto.rooms import Rooms
 from lbproto.session import Session
+from lbproto.throttle import Throttle
 from lbproto.timers import Timer, Timers
 from lbproto.transport import CloseCode
 from lbproto.wire.arguments import Arguments
@@ -86,7 +87,7 @@ class _Entrant:
 
 
 async def _nothing() -> None:
-    """Nobody stands there any more."""
+    """Nobody stands there any more, or it has been refused."""
 
 
 class Sessions(Handler):
@@ -100,6 +101,7 @@ class Sessions(Handler):
         hub: delivers to them.
         log: how far they have got.
         acknowledgements: what they are asked.
+        throttle: what they may ask for; None for as much as they like.
         admission: the host's policy.
         recovery: how long they wait for their clients; None for not at all.
         settings: the bounds of their outboxes.
@@ -117,6 +119,7 @@ class Sessions(Handler):
         hub: Hub,
         log: Log,
         acknowledgements: Acknowledgements,
+        throttle: Throttle | None,
         admission: Admission,
         recovery: Recovery | None,
         settings: Settings,
@@ -130,6 +133,7 @@ class Sessions(Handler):
         self._hub = hub
         self._log = log
         self._acknowledgements = acknowledgements
+        self._throttle = throttle
         self._max_per_user = admission.max_sessions_per_user
         self._recovery = recovery
         self._settings = settings
@@ -191,6 +195,8 @@ class Sessions(Handler):
 
     def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
         if socket.state is None:
+            return _nothing()
+        if self._throttle is not None and not self._throttle.admits(socket.state, inbound):
             return _nothing()
         return self._dispatcher.dispatch(socket.state, inbound)
 
@@ -313,6 +319,10 @@ class Sessions(Handler):
         session.identity = entrant.identity
         self._expiry.renewed(session)
         self._membership.revive(session)
+        if self._throttle is not None:
+            own = session.personal_room
+            rooms = [room for room in self._membership.rooms(session) if room != own]
+            self._throttle.resumed(session, len(rooms))
         self._hub.notify(socket, self._connected(session), entrant.position)
         missed = await replay(
             session, socket, entrant.position, self._rooms, self._hub, self._settings

@@ -59,7 +59,7 @@ def system(
     if has_credits:
         plugin.emits(CreditsDeducted, CreditsGranted, CreditBalanceUpdated)
 
-    @plugin.on(Ping, repeatable=True)
+    @plugin.on(Ping, repeatable=True, counted="session")
     async def ping(ctx: Context, request: Ping) -> Pong:  # noqa: ARG001 - the signature of handlers
         return Pong(timestamp=iso_timestamp(int(clock.now() * 1000)))
 
@@ -72,12 +72,12 @@ def system(
                 ctx.emit(first)
         return None
 
-    @plugin.on(Unsubscribe, repeatable=True)
+    @plugin.on(Unsubscribe, repeatable=True, counted="session")
     async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed:
         membership.leave(ctx.session, request.room)
         return Unsubscribed(room=request.room)
 
-    @plugin.on(Authenticate, repeatable=True)
+    @plugin.on(Authenticate, repeatable=True, counted="session")
     async def authenticate(ctx: Context, request: Authenticate) -> None:
         await renew(ctx.session, request.token)
 

@@ -97,7 +97,7 @@ class PlainConnection(Connection):
             self._refuse(Unauthorized(_AUTHENTICATE_FIRST), id_=request.id)
 
     async def _malformed(self, error: RequestError) -> None:
-        if self._socket.accepted:
+        if self._socket.accepted and self.runtime.admits_malformed(self._socket):
             self._socket.emit(ValidationError.event_name, ValidationError.of(error))
 
     def _event(self, inbound: Inbound) -> Rest:

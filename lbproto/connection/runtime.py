@@ -46,6 +46,10 @@ Mark = Callable[[Any], None]
 """Has a connection served by a relay."""
 
 
+def _admits(socket: Socket) -> bool:  # noqa: ARG001 - for programs without limits
+    return True
+
+
 def _not_running(connection: Connection) -> None:  # noqa: ARG001 - the signature of a mark
     raise UsageError(_NOT_RUNNING)
 
@@ -70,6 +74,8 @@ class Runtime:
         write_for: has its writer send what a connection has queued. Both raise `UsageError` where
             the server does not run.
         dropped: called with a socket that takes frames again after some were dropped, and how many.
+        admits_malformed: called with a socket whose client has sent what cannot be read: counts
+            that, and says whether the client is to be told so.
         past: what became of the frames of connections that are over.
         slow_consumers: connections that were closed because they were too slow.
     """
@@ -83,6 +89,7 @@ class Runtime:
         self.engines: dict[str, EngineConnection] = {}
         self.accepting = False
         self.dropped: Tell = _tell_nobody
+        self.admits_malformed: Callable[[Socket], bool] = _admits
         self.past = OutboxStatistics()
         self.slow_consumers = 0
         self._tasks: TaskGroup | None = None

@@ -1,0 +1,220 @@
+"""Limits: who may ask for how much, and what becomes of what is too much.
+
+Theory of operation. Every request is counted before anything of its payload is decoded: by a window
+of its session, and by those of its user's tier, which all sessions of the user share. It is let
+through by all of them, or counted by none. Of one that is not, the client is told how long to wait;
+that takes little, since the next may follow at once: the acknowledgement always, the event once a
+second. Refusals are counted too: whoever goes on regardless loses the connection.
+
+The clock is monotonic. Where it steps back all the same, time goes on from where it was: nobody
+waits for the clock to get there again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lbproto.auth import Identity
+from lbproto.clock import Clock
+from lbproto.errors import LimitExceeded, RateLimited, RequestError, UsageError
+from lbproto.hub import Hub
+from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Refusal, Tier, Window
+from lbproto.messages import Error, RateLimitError, Subscribe
+from lbproto.quotas import Quota, UserMeters
+from lbproto.registry import Registry
+from lbproto.session import Session
+from lbproto.transport import CloseCode
+from lbproto.wire.arguments import Inbound, ObjectArguments
+
+__all__ = ["MALFORMED", "Limits", "Throttle"]
+
+logger = logging.getLogger(__name__)
+
+_SHOWN_NAME = 128
+_TOLD_EVERY = SECOND
+
+MALFORMED = Inbound("", ObjectArguments([]), None)
+"""What counts for a message that cannot be read."""
+
+_FLOODING = CloseCode.POLICY_VIOLATION, "flooding: too many requests after they were refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much users and sessions may ask for.
+
+    Attributes:
+        tiers: by name; those of the published reference by default.
+        tier: which of them a user has: the claim of their token that names it, or a function of who
+            they are, which may return a tier of their own too. It is read again when the session
+            has another token.
+        default: the tier of whoever has none of those.
+        per_session: what one session may ask for, whoever's it is; None for no such limit. It is
+            the only one for `ping`, `unsubscribe`, `authenticate`, and for what a plugin declares
+            so (`counted="session"`).
+        flood: refusals that a session may get; at more, its transport is closed. None for any
+            number.
+        max_users: users whose requests are remembered. That is those who would not get as much as
+            somebody new; beyond it, one of them is forgotten.
+
+    Raises:
+        UsageError: there is no tier of the name `default`.
+    """
+
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: PUBLISHED_TIERS)
+    tier: str | Callable[[Identity], str | Tier] = "tier"
+    default: str = "free"
+    per_session: Window | None = Window(100, 1)  # noqa: RUF009 - it is immutable
+    flood: Window | None = Window(200, 10)  # noqa: RUF009 - it is immutable
+    max_users: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.default not in self.tiers:
+            known = ", ".join(self.tiers)
+            raise UsageError(f"limits: there is no tier {self.default!r} by default, only {known}")
+
+    def tier_of(self, identity: Identity) -> Tier:
+        """The tier of a user; the default where that cannot be told, and the log says why."""
+        if isinstance(self.tier, str):
+            named = identity.claims.get(self.tier, self.default)
+        else:
+            try:
+                named = self.tier(identity)
+            except Exception:
+                logger.exception("the tier of a user cannot be told: %r it is", self.default)
+                named = self.default
+        if isinstance(named, Tier):
+            return named
+        tier = self.tiers.get(named) if isinstance(named, str) else None
+        if tier is None:
+            logger.warning("there is no tier %.64r: a user has %r", named, self.default)
+            return self.tiers[self.default]
+        return tier
+
+
+class Throttle:
+    """Counts the requests of one server.
+
+    Args:
+        limits: how many there may be.
+        registry: what they weigh.
+        hub: tells clients.
+        clock: measures.
+    """
+
+    def __init__(self, limits: Limits, registry: Registry, hub: Hub, clock: Clock) -> None:
+        self._limits = limits
+        self._routes = registry.routes
+        self._hub = hub
+        self._monotonic = clock.monotonic
+        self._own = Tier() if limits.per_session is None else Tier(limits.per_session)
+        self._flood = Tier() if limits.flood is None else Tier(limits.flood)
+        self._users = UserMeters(limits.max_users)
+        self._read = 0  # what the clock has shown last
+        self._behind = 0  # how far it has stepped back so far
+
+    def __len__(self) -> int:
+        """Users whose requests are remembered."""
+        return len(self._users)
+
+    def admits(self, session: Session, inbound: Inbound) -> bool:
+        """Count a request.
+
+        Returns:
+            Whether it is to be served; otherwise its client has been told.
+        """
+        quota, now = session.quota, self._now()
+        if quota is None or quota.identity is not session.identity:
+            quota = self._identify(session)
+        route = self._routes.get(inbound.name)
+        weight = 1 if route is None else route.weight
+        users = quota.tier.rates and (route is None or route.counted == "user")
+        excused = quota.excused and route is not None and route.request is Subscribe
+        user = None
+        if users and not excused:
+            user = self._users.of(session.identity.user_id, quota.tier, now)
+        if quota.meter.take(now, weight):
+            if user is None:
+                if excused:
+                    quota.excused -= 1
+                return True
+            if user.take(now, weight):
+                return True
+            quota.meter.give_back(weight)
+        meters = (quota.meter,) if user is None else (quota.meter, user)
+        error = _error([refusal for meter in meters if (refusal := meter.refusal(now, weight))])
+        self._tell(session, quota, inbound, None if route is None else inbound.name, error, now)
+        self._count_refusal(session, quota, now)
+        return False
+
+    def resumed(self, session: Session, rooms: int) -> None:
+        """A client has come back to its session: so many rooms it may subscribe to again."""
+        quota = session.quota or self._identify(session)
+        quota.excused = rooms
+
+    def _now(self) -> int:
+        read = round(self._monotonic() * SECOND)
+        if read < self._read:
+            self._behind += self._read - read
+        self._read = read
+        return read + self._behind
+
+    def _identify(self, session: Session) -> Quota:
+        tier, quota = self._limits.tier_of(session.identity), session.quota
+        if quota is None:
+            quota = session.quota = Quota(session.identity, tier, self._own)
+        quota.identity, quota.tier = session.identity, tier
+        return quota
+
+    # Too much
+
+    def _tell(
+        self,
+        session: Session,
+        quota: Quota,
+        inbound: Inbound,
+        known: str | None,
+        error: RequestError,
+        now: int,
+    ) -> None:
+        """Acknowledge a request that is refused, and send the event unless one was just sent.
+
+        Args:
+            known: its name; None where nobody answers it: those are as many as a client likes, and
+                share one place.
+        """
+        if quota.told is None:
+            quota.told = {}
+        waiting = inbound.id is not None
+        if quota.told.get(known, now) <= now:
+            quota.told[known] = now + _TOLD_EVERY
+            event = RateLimitError if isinstance(error, RateLimited) else Error
+            shown = event.of(error, event=inbound.name[:_SHOWN_NAME])
+            self._hub.send(session, shown, inbound.id)
+            waiting = waiting and not session.format.answers_acknowledge
+        if waiting and inbound.id is not None and session.socket is not None:
+            envelope: dict[str, object] = {"code": error.code, "message": error.message}
+            if error.retry_after_seconds is not None:
+                envelope["retryAfter"] = error.retry_after_seconds
+            session.socket.acknowledge(inbound.id, {"ok": False, "error": envelope})
+
+    def _count_refusal(self, session: Session, quota: Quota, now: int) -> None:
+        if quota.refused is None:
+            quota.refused = Meter(self._flood)
+        if not quota.refused.take(now) and session.socket is not None:
+            logger.info("closing the connection of session %s, which floods", session.sid)
+            session.socket.close(*_FLOODING)
+
+
+def _error(refusals: list[Refusal]) -> RequestError:
+    """What the client is told: of the windows that refuse, the one that takes longest."""
+    for window, wait in refusals:
+        if wait is None:
+            return LimitExceeded(
+                f"This request weighs more than is ever let through at once, {window.burst}"
+            )
+    window, wait = max(refusals, key=lambda refusal: refusal.wait or 0)
+    allowed = f"at most {window.number} in {window.seconds:g} s, {window.burst} of them at once"
+    return RateLimited(f"Too many requests: {allowed}", retry_after=-(-(wait or 0) // SECOND))
