@@ -18,7 +18,6 @@ of a clock that does not step back, so that nothing is ever rounded in anybody's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -101,7 +100,7 @@ class Tier:
         object.__setattr__(self, "rates", rates)
 
 
-PUBLISHED_TIERS: Mapping[str, Tier] = MappingProxyType(
+PUBLISHED_TIERS = MappingProxyType(
     {
         "free": Tier(Window(60, _MINUTE), Window(1_000, _HOUR), Window(10_000, _DAY)),
         "pro": Tier(Window(300, _MINUTE), Window(10_000, _HOUR), Window(100_000, _DAY)),
