@@ -12,7 +12,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lbproto import Context, Credits, Event, Identity, Plugin, Server, Unauthorized, UsageError
+from lbproto import (
+    PUBLISHED_TIERS,
+    Context,
+    Credits,
+    Event,
+    Identity,
+    Limits,
+    Plugin,
+    Server,
+    Unauthorized,
+    UsageError,
+)
 from lbproto.cli.failure import Failure
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.transport import Peer
@@ -31,9 +42,14 @@ _TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 _WELCOME = 100
 """Credits that everyone has to try with."""
 
+# Who tries things out, or measures, is not to be stopped unless they ask for it.
+_LIMITS = Limits(default="unlimited", per_session=None)
+
 
 class DemoTokens:
     """Lets everyone in as whoever they like: any token `demo-<name>` is the user `<name>`.
+
+    A name that ends in `@free` or `@pro` has the limits of that tier, any other one none.
 
     Attributes:
         credits: given to who comes for the first time; None for no gifts.
@@ -48,7 +64,8 @@ class DemoTokens:
             raise Unauthorized("the demo takes any token demo-<name>, such as demo-alice")
         if self.credits is not None:  # by the same id again, nothing is given
             await self.credits.grant(match[1], _WELCOME, "welcome", transaction_id="welcome")
-        return Identity(match[1])
+        _, at, tier = match[1].rpartition("@")
+        return Identity(match[1], {"tier": tier} if at and tier in PUBLISHED_TIERS else {})
 
 
 class DemoEcho(Event):
@@ -105,7 +122,7 @@ def demo_server(replay: Replay) -> Server:
     try:
         plugins = [factories[name]() for name in sorted(factories)]
         tokens = DemoTokens()
-        server = Server([*plugins, _priced()], auth=tokens, credits=MemoryLedger())
+        server = Server([*plugins, _priced()], auth=tokens, credits=MemoryLedger(), limits=_LIMITS)
     except UsageError as clash:
         raise Failure(f"the installed plugins do not go together: {clash}") from clash
     tokens.credits = server.credits
