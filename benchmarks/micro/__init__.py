@@ -4,7 +4,7 @@ An operation is run under a name by several rows; the row `floor` is the least i
 Python.
 """
 
-from benchmarks.micro import candles, codec, memory, registry
+from benchmarks.micro import candles, codec, limits, memory, registry
 from benchmarks.micro.operation import Operation
 
 __all__ = ["OPERATIONS"]
@@ -12,6 +12,7 @@ __all__ = ["OPERATIONS"]
 OPERATIONS: tuple[Operation, ...] = (
     *codec.OPERATIONS,
     *registry.OPERATIONS,
+    *limits.OPERATIONS,
     *memory.OPERATIONS,
     *candles.OPERATIONS,
 )
