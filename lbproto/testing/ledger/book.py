@@ -18,7 +18,7 @@ from lbproto.ledger.account import (
 from lbproto.ledger.commands import adjust, extend, grant, look, release, reserve, settle
 from lbproto.ledger.store import LedgerStore
 
-__all__ = ["NOW", "Book"]
+__all__ = ["NOW", "Book", "check_account"]
 
 T = TypeVar("T")
 
@@ -105,18 +105,28 @@ class Book:
             AssertionError: its movements do not add up to it, or there is more reserved and left
                 than it holds.
         """
-        balance = earned = spent = 0
-        state, history = await self.state(), await self.history()
-        for number, one in enumerate(history, 1):
-            balance += one.amount
-            earned += max(one.amount, 0)
-            spent -= one.amount if one.kind is Kind.DEDUCTED else 0
-            kept = (one.version, one.balance, one.earned, one.spent)
-            assert kept == (number, balance, earned, spent)
-        reserved = sum(held.amount for held in state.reservations.values())
-        assert state.shown() == Balance(balance, balance - reserved, earned, spent, len(history))
-        assert all(lot.left > 0 for lot in state.lots)
-        assert all(
-            held.amount == sum(lot.left for lot in held.lots)
-            for held in state.reservations.values()
-        )
+        check_account(await self.state(), await self.history())
+
+
+def check_account(state: State, history: list[Movement]) -> None:
+    """See whether an account adds up.
+
+    Args:
+        history: all movements, oldest first.
+
+    Raises:
+        AssertionError: it does not.
+    """
+    balance = earned = spent = 0
+    for number, one in enumerate(history, 1):
+        balance += one.amount
+        earned += max(one.amount, 0)
+        spent -= one.amount if one.kind is Kind.DEDUCTED else 0
+        kept = (one.version, one.balance, one.earned, one.spent)
+        assert kept == (number, balance, earned, spent)
+    reserved = sum(held.amount for held in state.reservations.values())
+    assert state.shown() == Balance(balance, balance - reserved, earned, spent, len(history))
+    assert all(lot.left > 0 for lot in state.lots)
+    assert all(
+        held.amount == sum(lot.left for lot in held.lots) for held in state.reservations.values()
+    )
