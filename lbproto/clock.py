@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 import anyio
@@ -50,5 +51,10 @@ def iso_timestamp(milliseconds: int) -> str:
         OverflowError, ValueError: outside those years.
     """
     seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=16)  # many events of one second are told
+def _second(seconds: int) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment.replace(tzinfo=None).isoformat()}.{rest:03d}Z"  # %Y pads on some systems only
+    return moment.replace(tzinfo=None).isoformat()  # %Y pads on some systems only

@@ -6,7 +6,8 @@ tells what was committed, and lets time do its work on accounts that nobody touc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from secrets import token_urlsafe
 from typing import TypeVar
 
@@ -26,9 +27,21 @@ T = TypeVar("T")
 _DUE = 100  # accounts that are swept at a time
 
 
+_ids: list[str] = []  # many at once: a call of the operating system takes longer than a request
+_ID_BYTES, _ID_CHARACTERS, _IDS = 15, 20, 256
+
+if hasattr(os, "register_at_fork"):  # a child process has ids of its own
+    os.register_at_fork(after_in_child=_ids.clear)
+
+
 def random_id() -> str:
     """A transaction id: 20 characters of URL-safe base64, 120 bits."""
-    return token_urlsafe(15)
+    if not _ids:
+        text = token_urlsafe(_ID_BYTES * _IDS)
+        _ids.extend(
+            text[start : start + _ID_CHARACTERS] for start in range(0, len(text), _ID_CHARACTERS)
+        )
+    return _ids.pop()
 
 
 def tell(hub: Hub, account: Account, movement: Movement) -> None:
@@ -87,7 +100,7 @@ class Credits:
         self._store = store
         self._clock = clock
         self._announce = announce
-        self._orders: dict[Account, InOrder] = {}
+        self._orders: dict[Account, InOrder | None] = {}  # None where one is under way, alone
 
     # For the host
 
@@ -188,20 +201,34 @@ class Credits:
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
         """Have a command change an account, and tell what has moved; see `LedgerStore.transact`."""
-        order = self._orders.get(account)
-        if order is None:
-            order = self._orders[account] = InOrder()
-        number = order.begin()
-        movements: list[Movement] = []
+        number = self._begin(account)
         try:
             outcome = await self._store.transact(account, transaction_id, change)
-            movements = outcome.movements
-        finally:
-            for movement in order.end(number, movements):
-                self._announce(account, movement)
-            if not order.under_way:
-                del self._orders[account]
+        except BaseException:
+            self._end(account, number, ())
+            raise
+        self._end(account, number, outcome.movements)
         return outcome
+
+    def _begin(self, account: Account) -> int:
+        orders = self._orders
+        if account not in orders:
+            orders[account] = None
+            return 0
+        order = orders[account]
+        if order is None:
+            order = orders[account] = InOrder()
+            order.begin()  # for who is under way already
+        return order.begin()
+
+    def _end(self, account: Account, number: int, movements: Sequence[Movement]) -> None:
+        order = self._orders[account]
+        if order is not None:
+            movements = order.end(number, movements)
+        if order is None or not order.under_way:
+            del self._orders[account]
+        for movement in movements:
+            self._announce(account, movement)
 
     async def sweep(self) -> None:
         """Let time do its work: reservations expire, and what is left of grants.
