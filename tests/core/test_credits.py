@@ -21,7 +21,7 @@ from lbproto.errors import ErrorCode
 from lbproto.events import ErrorEvent
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.testing import START, settle
-from tests.core.harness import FORMATS, Client, Sent, connected, make_server, running
+from tests.core.harness import FORMATS, Client, Sent, connected, running
 
 pytestmark = pytest.mark.anyio
 
@@ -333,50 +333,6 @@ async def test_a_handler_may_end_by_itself_when_nothing_is_left(store: MemoryLed
         sent = await client.ask("work")
         assert sent[0].data == {"text": "3"}
         assert await account_of(server) == (1, 1)
-
-
-async def price_later(request: Work) -> int:
-    await anyio.lowlevel.checkpoint()
-    return request.units
-
-
-@pytest.mark.parametrize("price", [lambda request: request.units, price_later])
-async def test_a_price_may_depend_on_the_request(store: MemoryLedger, price: Any) -> None:
-    desk = Desk(price)
-    async with running(desk.plugin(), credits=store) as server:
-        client = await client_with(server, 5)
-        await client.ask("work", {"units": 3})
-        assert await account_of(server) == (2, 2)
-        (refusal,) = await client.ask("work", {"units": 3})
-        assert refusal.data == {"required": 3, "available": 2, "action": "work"}
-        await client.ask("work", {"units": 0})
-        assert await account_of(server) == (2, 2)
-        (refusal,) = await client.ask("work", {"units": "many"})
-        assert refusal.name == "validation_error"
-
-
-@pytest.mark.parametrize("price", [-1, 1.5, True, None, "2"])
-async def test_what_is_no_price_is_our_failure(
-    store: MemoryLedger, price: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    desk = Desk(lambda request: price)
-    async with running(desk.plugin(), credits=store) as server:
-        client = await client_with(server, 5)
-        (refusal,) = await client.ask("work")
-        assert refusal.data["code"] == "INTERNAL"
-        assert f"'work' has the price {price!r}" in caplog.text
-        assert desk.served == 0
-
-
-@pytest.mark.parametrize("price", [-1, 1.5, True, "2", 2**53, lambda: 1])
-def test_what_is_no_price_is_told_at_registration(price: Any) -> None:
-    with pytest.raises(UsageError, match="a price is a whole number of credits"):
-        Plugin("desk").on(Work, price=price)
-
-
-def test_a_price_needs_a_store(desk: Desk) -> None:
-    with pytest.raises(UsageError, match=r"'work' of plugin 'desk' has a price, .*MemoryLedger"):
-        make_server(desk.plugin())
 
 
 async def test_without_a_store_there_are_no_credits() -> None:
