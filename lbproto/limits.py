@@ -18,6 +18,7 @@ of a clock that does not step back, so that nothing is ever rounded in anybody's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -167,6 +168,10 @@ class Meter:
             until - window.interval * weight
             for until, window in zip(self._until, self.tier.windows, strict=True)
         ]
+
+    def adopt(self, ahead: Sequence[int], now: int) -> None:
+        """Go on from what somebody else has counted: how far each window is ahead of now."""
+        self._until = [now + each for each in ahead]
 
     def refusal(self, now: int, weight: int = 1) -> Refusal | None:
         """Why a request would not be let through now; None where it would."""

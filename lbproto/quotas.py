@@ -29,9 +29,10 @@ class Quota:
         excused: subscriptions that its user is not charged with, because it had them before.
         told: when its client may next be told of a refusal, by the event's name.
         refused: counts refusals; None as long as there were none.
+        owed: what the last request weighs, where other nodes have still to let it through; or 0.
     """
 
-    __slots__ = ("excused", "identity", "meter", "refused", "tier", "told")
+    __slots__ = ("excused", "identity", "meter", "owed", "refused", "tier", "told")
 
     def __init__(self, identity: object, tier: Tier, own: Tier) -> None:
         self.identity = identity
@@ -40,6 +41,7 @@ class Quota:
         self.excused = 0
         self.told: dict[str | None, int] | None = None
         self.refused: Meter | None = None
+        self.owed = 0
 
 
 class UserMeters:

@@ -140,6 +140,7 @@ class Server:
         )
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
         self._throttle = throttle
+        self._limit_store = (limits and limits.store) or nullcontext()
         self.sessions = Sessions(
             gate=Gate(auth, admission, self._bans),
             dispatcher=Dispatcher(self.registry, services, middleware, self._holds),
@@ -200,7 +201,13 @@ class Server:
             raise UsageError("this lbproto server runs already: start it once per process")
         self._started = True
         try:
-            async with self.storage, self._pubsub, self._ledger, background_tasks() as tasks:
+            async with (
+                self.storage,
+                self._pubsub,
+                self._ledger,
+                self._limit_store,
+                background_tasks() as tasks,
+            ):
                 tasks.start_soon(self._hub.run)
                 if self._holds is not None:
                     tasks.start_soon(self._holds.run)

@@ -194,11 +194,21 @@ class Sessions(Handler):
             await self._begin(socket, entrant)
 
     def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
-        if socket.state is None:
+        session, throttle = socket.state, self._throttle
+        if session is None:
             return _nothing()
-        if self._throttle is not None and not self._throttle.admits(socket.state, inbound):
-            return _nothing()
-        return self._dispatcher.dispatch(socket.state, inbound)
+        if throttle is not None:
+            if not throttle.admits(session, inbound):
+                return _nothing()
+            if session.quota.owed:
+                return self._event_if(throttle.admits_everywhere(session, inbound), socket, inbound)
+        return self._dispatcher.dispatch(session, inbound)
+
+    async def _event_if(
+        self, admitted: Coroutine[Any, Any, bool], socket: Socket, inbound: Inbound
+    ) -> None:
+        if await admitted and socket.state is not None:
+            await self._dispatcher.dispatch(socket.state, inbound)
 
     def acknowledged(self, socket: Socket, request: int, arguments: Arguments) -> None:
         self._acknowledgements.settle(socket, request, arguments)

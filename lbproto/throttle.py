@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lbproto.auth import Identity
+from lbproto.backends.base import LimitStore
 from lbproto.clock import Clock
-from lbproto.errors import LimitExceeded, RateLimited, RequestError, UsageError
+from lbproto.errors import LimitExceeded, Overloaded, RateLimited, RequestError, UsageError
 from lbproto.hub import Hub
 from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Refusal, Tier, Window
 from lbproto.messages import Error, RateLimitError, Subscribe
@@ -58,6 +59,9 @@ class Limits:
             number.
         max_users: users whose requests are remembered. That is those who would not get as much as
             somebody new; beyond it, one of them is forgotten.
+        store: counts for several nodes together; None where there is one. It is asked only about
+            what the node itself lets through, by what it knows from the last answer. While it
+            cannot be reached, each node counts by itself.
 
     Raises:
         UsageError: there is no tier of the name `default`.
@@ -69,6 +73,7 @@ class Limits:
     per_session: Window | None = Window(100, 1)  # noqa: RUF009 - it is immutable
     flood: Window | None = Window(200, 10)  # noqa: RUF009 - it is immutable
     max_users: int = 100_000
+    store: LimitStore | None = None
 
     def __post_init__(self) -> None:
         if self.default not in self.tiers:
@@ -112,6 +117,7 @@ class Throttle:
         self._own = Tier() if limits.per_session is None else Tier(limits.per_session)
         self._flood = Tier() if limits.flood is None else Tier(limits.flood)
         self._users = UserMeters(limits.max_users)
+        self._store = limits.store
         self._read = 0  # what the clock has shown last
         self._behind = 0  # how far it has stepped back so far
 
@@ -123,11 +129,13 @@ class Throttle:
         """Count a request.
 
         Returns:
-            Whether it is to be served; otherwise its client has been told.
+            Whether it is to be served; otherwise its client has been told. Where the session's
+            quota owes something now, `admits_everywhere` has the last word.
         """
         quota, now = session.quota, self._now()
         if quota is None or quota.identity is not session.identity:
             quota = self._identify(session)
+        quota.owed = 0
         route = self._routes.get(inbound.name)
         weight = 1 if route is None else route.weight
         users = quota.tier.rates and (route is None or route.counted == "user")
@@ -141,13 +149,38 @@ class Throttle:
                     quota.excused -= 1
                 return True
             if user.take(now, weight):
+                if self._store is not None:
+                    quota.owed = weight
                 return True
             quota.meter.give_back(weight)
-        meters = (quota.meter,) if user is None else (quota.meter, user)
-        error = _error([refusal for meter in meters if (refusal := meter.refusal(now, weight))])
-        self._tell(session, quota, inbound, None if route is None else inbound.name, error, now)
-        self._count_refusal(session, quota, now)
+        self._refuse(session, quota, inbound, user, weight, now)
         return False
+
+    async def admits_everywhere(self, session: Session, inbound: Inbound) -> bool:
+        """Have the store count, for all nodes, a request that this one has let through.
+
+        Returns:
+            Whether it is to be served; otherwise its client has been told.
+        """
+        quota = session.quota
+        if quota is None or self._store is None or not quota.owed:
+            return True
+        tier, weight, quota.owed = quota.tier, quota.owed, 0
+        windows = [
+            (round(each.seconds * SECOND), each.interval, each.reach) for each in tier.windows
+        ]
+        try:
+            taken, ahead = await self._store.take(session.user_id, windows, weight)
+        except Overloaded as error:
+            logger.warning("requests are counted by this node alone: %s", error.message)
+            return True
+        now = self._now()
+        user = self._users.of(session.user_id, tier, now)
+        user.adopt(ahead, now)
+        if not taken:
+            quota.meter.give_back(weight)
+            self._refuse(session, quota, inbound, user, weight, now)
+        return taken
 
     def resumed(self, session: Session, rooms: int) -> None:
         """A client has come back to its session: so many rooms it may subscribe to again."""
@@ -170,21 +203,31 @@ class Throttle:
 
     # Too much
 
+    def _refuse(
+        self,
+        session: Session,
+        quota: Quota,
+        inbound: Inbound,
+        user: Meter | None,
+        weight: int,
+        now: int,
+    ) -> None:
+        meters = (quota.meter,) if user is None else (quota.meter, user)
+        error = _error([refusal for meter in meters if (refusal := meter.refusal(now, weight))])
+        self._tell(session, quota, inbound, error, now)
+        self._count_refusal(session, quota, now)
+
     def _tell(
         self,
         session: Session,
         quota: Quota,
         inbound: Inbound,
-        known: str | None,
         error: RequestError,
         now: int,
     ) -> None:
-        """Acknowledge a request that is refused, and send the event unless one was just sent.
-
-        Args:
-            known: its name; None where nobody answers it: those are as many as a client likes, and
-                share one place.
-        """
+        """Acknowledge a request that is refused, and send the event unless one was just sent."""
+        # Events that nobody answers share one place: there are as many as a client likes.
+        known = inbound.name if inbound.name in self._routes else None
         if quota.told is None:
             quota.told = {}
         waiting = inbound.id is not None

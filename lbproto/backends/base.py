@@ -1,16 +1,16 @@
 """The ports to storage and to the other nodes. Bytes only: a backend never sees an event.
 
-Both are async context managers that the server enters before it accepts connections and leaves
-after the last one is gone. `lbproto.backends.memory` is the reference for both.
+All are async context managers that the server enters before it accepts connections and leaves
+after the last one is gone. `lbproto.backends.memory` is the reference for the first two.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-__all__ = ["PubSub", "Storage"]
+__all__ = ["LimitStore", "PubSub", "Storage"]
 
 
 class Storage(AbstractAsyncContextManager["Storage"], Protocol):
@@ -68,4 +68,36 @@ class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
 
     def messages(self) -> AsyncIterator[tuple[str, bytes]]:
         """The messages of all subscribed channels as `(channel, payload)`; one reader only."""
+        ...
+
+
+class LimitStore(AbstractAsyncContextManager["LimitStore"], Protocol):
+    """What users have asked for, counted once for all nodes that use the same store.
+
+    For each user and window it keeps one moment, `until`, by its own clock: when all that was let
+    through is paid for (see `lbproto.limits`). Once that has passed it need not be kept. All times
+    are whole nanoseconds.
+    """
+
+    async def take(
+        self, user_id: str, windows: Sequence[tuple[int, int, int]], weight: int
+    ) -> tuple[bool, Sequence[int]]:
+        """Let a request through by all windows, or by none; atomically.
+
+        By each, `until` (or now, if that is later) moves by `weight` intervals, to no more than a
+        reach from now; else the request is not let through, and nothing moves.
+
+        Args:
+            user_id: whose it is.
+            windows: the length, the interval and the reach of each. A user's windows are told apart
+                by their lengths. What was used by another interval is used in proportion.
+            weight: at least 1, and nowhere more than goes through at once.
+
+        Returns:
+            Whether it is let through, and how far `until` is ahead of now for each window, after
+            that; 0 where it is not.
+
+        Raises:
+            Overloaded: the store cannot be reached, or does not answer in time.
+        """
         ...
