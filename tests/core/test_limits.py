@@ -203,6 +203,24 @@ def test_whoever_has_two_tiers_gets_no_more_than_the_higher_one_allows(
     assert busiest(admitted, 60 * SECOND) <= 60
 
 
+@given(windows(), st.integers(1, 40), asked(20), st.integers(1, 20))
+def test_nothing_is_gained_by_changing_to_and_fro(
+    window: Window, number: int, requests: list[Asked], times: int
+) -> None:
+    """Not a nanosecond: what is used is rounded up."""
+    tier, other = Tier(window), Tier(Window(number, window.seconds))
+    meter, now = Meter(tier), 1_000
+    for later, weight in requests:
+        now += later
+        meter.take(now, weight)
+        before = meter.refusal(now, window.burst)
+        for _ in range(times):
+            meter.change(other, now)
+            meter.change(tier, now)
+        after = meter.refusal(now, window.burst)
+        assert after == before or (after and before and (after.wait or 0) > (before.wait or 0))
+
+
 def test_what_is_set_aside_keeps_a_meter_from_being_full() -> None:
     meter = Meter(FREE)
     used_up(meter, 0)
