@@ -55,7 +55,7 @@ class MemoryLedger(LedgerStore):
         if record is None:
             record = _Record()
         outcome = change(record.state, record.receipts.get(transaction_id))
-        if outcome.state is not record.state:
+        if outcome.state is not record.state or outcome.receipts:
             record.state = outcome.state
             record.receipts.update(outcome.receipts)
             record.movements += outcome.movements

@@ -48,20 +48,27 @@ class SQLiteLedger(LedgerStore):
     Args:
         path: the file; two more beside it have its name with `-wal` and `-shm`.
         waiting: how many calls may wait at once; more are refused with `Overloaded`.
+        batch: how many commands are committed together at most; none waits for more than these.
         timeout: for how long another process is waited for, in seconds.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, waiting: int = 10_000, timeout: float = 5.0
+        self,
+        path: str | os.PathLike[str],
+        *,
+        waiting: int = 10_000,
+        batch: int = 1_000,
+        timeout: float = 5.0,
     ) -> None:
         self._path = os.fspath(path)
         self._most = waiting
+        self._batch = batch
         self._timeout = timeout
         self._waiting = 0
         self._writer: Writer | None = None
 
     async def __aenter__(self) -> Self:
-        writer = Writer(self._path, self._timeout, _call_soon(), self._answer)
+        writer = Writer(self._path, self._batch, self._timeout, _call_soon(), self._answer)
         opening = Call[None]()
         writer.start(opening)
         try:

@@ -118,7 +118,6 @@ def _prepare(connection: sqlite3.Connection, path: str, timeout: float) -> None:
         "synchronous = FULL",  # every commit waits for the disk
         "fullfsync = ON",  # on macOS: for the disk itself, not its cache
         "checkpoint_fullfsync = ON",
-        "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -18,6 +18,7 @@ from lbproto.ledger.account import (
     State,
     Status,
 )
+from lbproto.ledger.draft import reserve_command
 from lbproto.ledger.sqlite_calls import Command
 
 __all__ = ["Tables"]
@@ -39,11 +40,12 @@ UPDATE accounts SET balance = ?, earned = ?, spent = ?, version = ?, due_at = ?,
 WHERE id = ?
 """
 _RECEIPT = """
-SELECT command, receipts.amount, detail, status, movements.version, kind, movements.amount, balance,
-    earned, spent, reason, movements.transaction_id, at
-FROM receipts LEFT JOIN movements
-    ON movements.account = receipts.account AND movements.version = receipts.movement
-WHERE receipts.account = ? AND receipts.transaction_id = ?
+SELECT command, amount, detail, status, movement FROM receipts
+WHERE account = ? AND transaction_id = ?
+"""
+_MOVEMENT = """
+SELECT version, kind, amount, balance, earned, spent, reason, transaction_id, at FROM movements
+WHERE account = ? AND version = ?
 """
 _NOTE = "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MOVE = "INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -72,10 +74,10 @@ class _Open:
         self.noted: dict[str, Receipt] = {}  # to be written
         self.receipts: dict[str, Receipt | None] = {}  # these, and those that were read
 
-    def apply(self, command: Command[Any]) -> None:
+    def apply(self, command: Command[Any], known: Receipt | None) -> None:
         """Change it."""
         try:
-            outcome = command.change(self.state, self.receipts[command.transaction_id])
+            outcome = command.change(self.state, known)
         except BaseException as error:  # noqa: BLE001 - raised to the one whose change it is
             command.error = error
             return
@@ -120,9 +122,14 @@ class Tables:
                 here = opened.get(account)
                 if here is None:
                     here = opened[account] = self._read(account)
-                if transaction_id not in here.receipts:
-                    here.receipts[transaction_id] = self._receipt(here.id, transaction_id)
-                here.apply(command)
+                if transaction_id in here.receipts:
+                    known = here.receipts[transaction_id]
+                elif (held := here.state.reservations.get(transaction_id)) is not None:
+                    known = _while_open(held)
+                else:
+                    known = self._receipt(here.id, transaction_id)
+                    here.receipts[transaction_id] = known
+                here.apply(command, known)
             for account, here in opened.items():
                 if here.is_changed:
                     self._write(account, here)
@@ -153,8 +160,10 @@ class Tables:
         row = self._connection.execute(_RECEIPT, (account, transaction_id)).fetchone()
         if row is None:
             return None
-        command, amount, detail, status, *moved = row
-        movement = None if moved[0] is None else _movement(moved)
+        command, amount, detail, status, version = row
+        movement = None
+        if version is not None:
+            movement = _movement(self._connection.execute(_MOVEMENT, (account, version)).fetchone())
         return Receipt((command, amount, detail), Status(status), movement)
 
     def _write(self, account: Account, here: _Open) -> None:
@@ -173,8 +182,14 @@ class Tables:
             [
                 (here.id, name, *note.command, note.status, note.movement and note.movement.version)
                 for name, note in here.noted.items()
+                if (open_ := state.reservations.get(name)) is None or note != _while_open(open_)
             ],
         )
+
+
+def _while_open(held: Reservation) -> Receipt:
+    """The receipt of an open reservation: it says nothing new, so that it is not kept as well."""
+    return Receipt(reserve_command(held.amount, held.action), Status.OPEN)
 
 
 def _movement(row: Any) -> Movement:

@@ -20,9 +20,6 @@ __all__ = ["Writer"]
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 1_000
-"""How many commands are committed together, at most: none waits for more than these."""
-
 # What is wrong with a command, and not with the file.
 _ITS_OWN = (
     sqlite3.IntegrityError,
@@ -37,6 +34,7 @@ class Writer:
 
     Args:
         path: the file.
+        batch: how many calls are taken together, at most.
         timeout: for how long another process is waited for, in seconds.
         call_soon: has the event loop call something, from any thread.
         answer: what that is, with calls that are done.
@@ -45,11 +43,13 @@ class Writer:
     def __init__(
         self,
         path: str,
+        batch: int,
         timeout: float,
         call_soon: Callable[[Callable[[], None]], object],
         answer: Callable[[Sequence[Call[Any]]], None],
     ) -> None:
         self._path = path
+        self._batch = batch
         self._timeout = timeout
         self._call_soon = call_soon
         self._answer = answer
@@ -93,7 +93,7 @@ class Writer:
         """What waits, at least one; where the end is among it, it comes last."""
         calls = [self._queue.get()]
         with suppress(Empty):
-            while len(calls) < _BATCH and type(calls[-1]) is not Call:
+            while len(calls) < self._batch and type(calls[-1]) is not Call:
                 calls.append(self._queue.get_nowait())
         return calls
 
