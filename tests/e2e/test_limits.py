@@ -102,4 +102,6 @@ async def test_a_flood_all_at_once(limiting: ServerProcess) -> None:
     async with RawClient.connecting(limiting) as client:
         await client.authenticate(token_hex(4))
         await client.send(*['42["echo",{"text":"a"}]'] * 500)
-        assert await client.closed() == FLOODING
+        closed = await client.closed()
+    # Where a server closes while it is still being sent to, TCP may drop what it had said.
+    assert closed == FLOODING or closed[0] == 1006
