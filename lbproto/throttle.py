@@ -118,6 +118,7 @@ class Throttle:
         self._flood = Tier() if limits.flood is None else Tier(limits.flood)
         self._users = UserMeters(limits.max_users)
         self._store = limits.store
+        self._alone = False  # whether it was away when it was asked last
         self._read = 0  # what the clock has shown last
         self._behind = 0  # how far it has stepped back so far
 
@@ -172,8 +173,11 @@ class Throttle:
         try:
             taken, ahead = await self._store.take(session.user_id, windows, weight)
         except Overloaded as error:
-            logger.warning("requests are counted by this node alone: %s", error.message)
+            if not self._alone:  # it is said once, not for every request
+                logger.warning("requests are counted by this node alone: %s", error.message)
+            self._alone = True
             return True
+        self._alone = False
         now = self._now()
         user = self._users.of(session.user_id, tier, now)
         user.adopt(ahead, now)
