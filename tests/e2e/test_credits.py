@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from lbproto.ledger.sqlite import SQLiteLedger
 from tests.e2e.clients import PlainClient
 from tests.e2e.crediting import AHEAD, SPENDERS, STORE
+from tests.ledger.servers import Valkey
 from tests.serving import ServerProcess, serving
 
 pytestmark = pytest.mark.anyio
@@ -28,11 +29,17 @@ SECONDS = 120
 AHEAD_SECONDS = 61  # longer than a reservation lives
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the server keeps accounts; add more kinds here."""
-    urls = {"memory": "memory", "sqlite": f"sqlite:{tmp_path / 'credits.db'}"}
-    return urls[request.param]
+@pytest.fixture(params=["memory", "sqlite", "valkey"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the server keeps accounts."""
+    if request.param == "memory":
+        yield "memory"
+    elif request.param == "sqlite":
+        yield f"sqlite:{tmp_path / 'credits.db'}"
+    else:
+        server = Valkey()
+        yield server.url
+        server.stop()
 
 
 @pytest.fixture
