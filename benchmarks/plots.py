@@ -144,6 +144,7 @@ _BARS: dict[str, tuple[str, str]] = {
     "request": ("cpu_us", "Server CPU per request"),
     "idle": ("kib", "Memory of an idle connection"),
     "recovery": ("resume_us", "Server CPU to resume a session"),
+    "ledger": ("us", "Time per debit, 64 tasks"),
     "imports": ("cpu_ms", "CPU to import"),
 }
 """Of each case, the figure that is drawn and its title."""

@@ -4,6 +4,7 @@ from benchmarks.cases.base import Case
 from benchmarks.cases.fanout import FANOUT
 from benchmarks.cases.idle import IDLE
 from benchmarks.cases.imports import IMPORTS
+from benchmarks.cases.ledger import LEDGER
 from benchmarks.cases.micro import INSTRUCTIONS, MICRO
 from benchmarks.cases.paced import PACED
 from benchmarks.cases.recovery import RECOVERY
@@ -20,6 +21,7 @@ CASES: dict[str, Case] = {
         REQUEST,
         IDLE,
         RECOVERY,
+        LEDGER,
         IMPORTS,
         MICRO,
         INSTRUCTIONS,

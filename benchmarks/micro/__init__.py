@@ -4,7 +4,7 @@ An operation is run under a name by several rows; the row `floor` is the least i
 Python.
 """
 
-from benchmarks.micro import candles, codec, limits, memory, registry
+from benchmarks.micro import candles, codec, ledger, limits, memory, registry
 from benchmarks.micro.operation import Operation
 
 __all__ = ["OPERATIONS"]
@@ -13,6 +13,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *codec.OPERATIONS,
     *registry.OPERATIONS,
     *limits.OPERATIONS,
+    *ledger.OPERATIONS,
     *memory.OPERATIONS,
     *candles.OPERATIONS,
 )

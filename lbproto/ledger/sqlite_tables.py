@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -64,9 +64,10 @@ _NEWEST = 2**63 - 1
 class _Open:
     """An account in a transaction: read, changed perhaps, to be written before the commit."""
 
-    __slots__ = ("id", "is_changed", "movements", "noted", "receipts", "state")
+    __slots__ = ("account", "id", "is_changed", "movements", "noted", "receipts", "state")
 
-    def __init__(self, id_: int | None, state: State) -> None:
+    def __init__(self, account: Account, id_: int | None, state: State) -> None:
+        self.account = account
         self.id = id_  # None where it is new
         self.state = state
         self.is_changed = False
@@ -88,6 +89,11 @@ class _Open:
             self.movements += outcome.movements
             self.noted.update(outcome.receipts)
             self.receipts.update(outcome.receipts)
+
+    def tells(self, name: str, note: Receipt) -> bool:
+        """Whether a receipt is that of an open reservation: then the account says as much."""
+        held = self.state.reservations.get(name)
+        return held is not None and note == _while_open(held)
 
 
 class Tables:
@@ -130,9 +136,7 @@ class Tables:
                     known = self._receipt(here.id, transaction_id)
                     here.receipts[transaction_id] = known
                 here.apply(command, known)
-            for account, here in opened.items():
-                if here.is_changed:
-                    self._write(account, here)
+            self._write([here for here in opened.values() if here.is_changed])
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # some errors have rolled back by themselves
@@ -152,9 +156,9 @@ class Tables:
     def _read(self, account: Account) -> _Open:
         row = self._connection.execute(_READ, account).fetchone()
         if row is None:
-            return _Open(None, State())
+            return _Open(account, None, State())
         id_, *numbers, held = row
-        return _Open(id_, State(*numbers, *_HELD.decode(held)))
+        return _Open(account, id_, State(*numbers, *_HELD.decode(held)))
 
     def _receipt(self, account: int | None, transaction_id: str) -> Receipt | None:
         row = self._connection.execute(_RECEIPT, (account, transaction_id)).fetchone()
@@ -166,29 +170,42 @@ class Tables:
             movement = _movement(self._connection.execute(_MOVEMENT, (account, version)).fetchone())
         return Receipt((command, amount, detail), Status(status), movement)
 
-    def _write(self, account: Account, here: _Open) -> None:
-        state = here.state
-        held = _ENCODER.encode((state.lots, state.reservations))
-        numbers = (state.balance, state.earned, state.spent, state.version, state.due_at, held)
-        if here.id is None:
-            here.id = self._connection.execute(_CREATE, (*numbers, *account)).lastrowid
-        else:
-            self._connection.execute(_UPDATE, (*numbers, here.id))
-        self._connection.executemany(
-            _MOVE, [(here.id, *msgspec.structs.astuple(one)) for one in here.movements]
+    def _write(self, changed: Sequence[_Open]) -> None:
+        connection = self._connection
+        known = [here for here in changed if here.id is not None]
+        for here in changed:
+            if here.id is None:
+                created = connection.execute(_CREATE, (*_columns(here.state), *here.account))
+                here.id = created.lastrowid
+        # Three statements, however many accounts: starting one takes as long as a row of it.
+        connection.executemany(_UPDATE, [(*_columns(here.state), here.id) for here in known])
+        connection.executemany(
+            _MOVE,
+            [
+                (here.id, *msgspec.structs.astuple(movement))
+                for here in changed
+                for movement in here.movements
+            ],
         )
-        self._connection.executemany(
+        connection.executemany(
             _NOTE,
             [
                 (here.id, name, *note.command, note.status, note.movement and note.movement.version)
+                for here in changed
                 for name, note in here.noted.items()
-                if (open_ := state.reservations.get(name)) is None or note != _while_open(open_)
+                if not here.tells(name, note)
             ],
         )
 
 
+def _columns(state: State) -> tuple[object, ...]:
+    """What is kept of an account, in the order of the statements."""
+    held = _ENCODER.encode((state.lots, state.reservations))
+    return state.balance, state.earned, state.spent, state.version, state.due_at, held
+
+
 def _while_open(held: Reservation) -> Receipt:
-    """The receipt of an open reservation: it says nothing new, so that it is not kept as well."""
+    """The receipt of an open reservation, which is not kept besides."""
     return Receipt(reserve_command(held.amount, held.action), Status.OPEN)
 
 
