@@ -3,7 +3,7 @@
 Theory of operation. What an account holds lies in lots: each grant makes one, with a priority and
 perhaps an expiry. Spending is in two phases. A reservation takes from the lots, those of the lowest
 priority first, then those that expire first, then the oldest; what it holds is in the balance
-still, but nobody else may spend it. It is resolved once:
+still, but nobody else may spend it. It is resolved once::
 
                  settle
     reserve ---> settled           an amount is spent, the rest goes back to its lots
@@ -123,6 +123,9 @@ class Status(StrEnum):
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a transaction has come to.
+
+    That of an open reservation follows from it, so that a store need not keep it: its command has
+    the reservation's amount and action.
 
     Attributes:
         command: what was asked for by its id, with everything that has to be the same when it is

@@ -1,5 +1,7 @@
 """What every store of credits has to do, whoever wrote it: subclass the suite, give it your store.
 
+Like this::
+
     class TestMyLedger(LedgerSuite):
         @pytest.fixture
         def make_ledger(self, tmp_path: Path) -> MakeLedger:
