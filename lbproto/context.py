@@ -241,7 +241,7 @@ class Context:
             InsufficientCredits: so much is not available: the work ends here. What was charged
                 before is paid for, if anything was delivered.
             Overloaded: the store of credits cannot be reached.
-            UsageError: the request has no price, or the amount is negative.
+            UsageError: the request has no price, or is over, or the amount is negative.
         """
         if self.meter is None:
             raise UsageError("only a request with a price is charged: plugin.on(..., price=1)")

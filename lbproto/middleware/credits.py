@@ -44,6 +44,7 @@ class Meter:
         "_account",
         "_action",
         "_charged",
+        "_closed",
         "_hold",
         "_holds",
         "_price",
@@ -62,6 +63,7 @@ class Meter:
         self._charged: int | None = None  # not metered (yet)
         self._within = 0  # what may be charged without asking: paid before, or set aside
         self._hold: Hold | None = None
+        self._closed = False
 
     async def open(self, amount: int) -> None:
         """Set so much aside, less what a repeat has paid.
@@ -77,6 +79,8 @@ class Meter:
         """See `Context.charge`."""
         if amount < 0:
             raise UsageError("what is charged cannot be taken back: charge 0 or more")
+        if self._closed:
+            raise UsageError("the request has been served and paid for: charge while it is served")
         charged = self._charged = (self._charged or 0) + amount
         if charged <= self._within:
             return
@@ -101,6 +105,7 @@ class Meter:
 
     async def close(self, *, delivered: bool) -> None:
         """Settle; nothing where nothing was delivered. A cancellation waits for it."""
+        self._closed = True
         hold, self._hold = self._hold, None
         if hold is None:
             return

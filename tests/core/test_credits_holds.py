@@ -140,6 +140,21 @@ async def test_a_clock_that_was_set_ahead_and_nothing_left_is_logged(
         assert "stays unpaid: 5 credits are needed, 2 are available" in caplog.text
 
 
+async def test_nothing_is_charged_when_the_request_is_over(store: Frail) -> None:
+    plugin, kept = Plugin("desk"), []
+
+    @plugin.on(Work, price=5)
+    async def work(ctx: Context, request: Work) -> Done:
+        kept.append(ctx)
+        return Done()
+
+    async with running(plugin, credits=store) as server:
+        await (await rich(server)).ask("work")
+        with pytest.raises(UsageError, match="while it is served"):
+            await kept[0].charge(1)
+        assert await account_of(server) == (15, 15)
+
+
 # Cancellation
 
 
