@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from lbproto import Context, Endpoint, Event, NotFound, Plugin
+from lbproto import Context, Endpoint, Event, NotFound, Plugin, UsageError
 from lbproto.credits import Credits
 from lbproto.holds import Holds
 from lbproto.ledger.account import Account
