@@ -60,6 +60,9 @@ _DUE = "SELECT user_id, application_id FROM accounts WHERE due_at <= ? ORDER BY 
 
 _NEWEST = 2**63 - 1
 
+_KEPT = 4_096
+"""How many accounts are remembered from one transaction to the next."""
+
 
 class _Open:
     """An account in a transaction: read, changed perhaps, to be written before the commit."""
@@ -105,6 +108,8 @@ class Tables:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._kept: dict[Account, tuple[int, State]] = {}  # as they are in the file, unless
+        self._kept_of = -1  # another process has written since: its number for that has changed
 
     def close(self) -> None:
         """Close the file."""
@@ -122,6 +127,7 @@ class Tables:
         """
         self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes from here on
         try:
+            self._forget()
             opened: dict[Account, _Open] = {}
             for command in commands:
                 account, transaction_id = command.account, command.transaction_id
@@ -138,7 +144,11 @@ class Tables:
                 here.apply(command, known)
             self._write([here for here in opened.values() if here.is_changed])
             self._connection.execute("COMMIT")
+            self._kept.update(
+                {here.account: (here.id, here.state) for here in opened.values() if here.id}
+            )
         except BaseException:
+            self._kept.clear()
             if self._connection.in_transaction:  # some errors have rolled back by themselves
                 self._connection.execute("ROLLBACK")
             raise
@@ -153,7 +163,16 @@ class Tables:
         """Accounts on which time has something to do."""
         return [Account(*row) for row in self._connection.execute(_DUE, (now, max(0, limit)))]
 
+    def _forget(self) -> None:
+        """Forget what may not be so any more; called when nobody else can write."""
+        (written,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if written != self._kept_of or len(self._kept) > _KEPT:
+            self._kept.clear()
+            self._kept_of = written
+
     def _read(self, account: Account) -> _Open:
+        if (kept := self._kept.get(account)) is not None:
+            return _Open(account, *kept)
         row = self._connection.execute(_READ, account).fetchone()
         if row is None:
             return _Open(account, None, State())

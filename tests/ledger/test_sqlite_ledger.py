@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from lbproto import Overloaded, UsageError
+from lbproto.ledger import sqlite_tables
 from lbproto.ledger.account import Account, Kind, Movement, Outcome, Receipt, State, Status
 from lbproto.ledger.sqlite import SQLiteLedger
 from lbproto.ledger.sqlite_calls import Command
@@ -186,6 +187,36 @@ async def test_what_cannot_be_kept_takes_nothing_with_it(
         assert sorted(refused) == [0, 8, 16, 24]
         assert (await book.look()).balance == 28
         await book.check()
+
+
+async def test_what_is_remembered_of_an_account_is_what_another_process_has_left(
+    path: Path, other: sqlite3.Connection
+) -> None:
+    async with SQLiteLedger(path) as one, SQLiteLedger(path) as two:
+        books = [Book(ledger, Account("ann")) for ledger in (one, two)]
+        for number in range(40):
+            book = books[number // 3 % 2]
+            await book.grant(f"g{number}", 10)
+            await book.reserve(f"r{number}", 4)
+            await books[number // 5 % 2].settle(f"r{number}", 3)
+            assert (await book.look()).balance == 7 * (number + 1)
+        await books[0].check()
+        await books[1].check()
+        other.execute("UPDATE accounts SET balance = 1000")
+        for book in books:
+            assert (await book.look()).balance == 1_000
+
+
+async def test_more_accounts_than_are_remembered(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_tables, "_KEPT", 10)
+    async with SQLiteLedger(path) as ledger:
+        books = [Book(ledger, Account(f"user-{number}")) for number in range(50)]
+        for turn in range(2):
+            for number, book in enumerate(books):
+                await book.grant(f"g{turn}", number + 1)
+                assert (await book.look()).balance == (turn + 1) * (number + 1)
 
 
 async def test_the_file_itself_refuses_what_does_not_add_up(
