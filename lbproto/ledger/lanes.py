@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lbproto.errors import Overloaded, UsageError
@@ -107,12 +108,14 @@ class Lanes:
         commit: commits several changes of one account.
         patience: for how long a change is waited for, in seconds.
         depth: how many may wait at once, over all accounts.
+        width: how many commits there are at once, of as many accounts.
     """
 
-    def __init__(self, commit: Commit, patience: float, depth: int) -> None:
+    def __init__(self, commit: Commit, patience: float, depth: int, width: int) -> None:
         self._commit = commit
         self._patience = patience
         self._room = depth
+        self._slots = asyncio.Semaphore(width)
         self._closed = False
         self._lanes: dict[Account, deque[Waiting[Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,14 +172,22 @@ class Lanes:
         batch: list[Waiting[Any]] = []
         try:
             while lane:
-                batch = [lane.popleft() for _ in range(min(len(lane), _BATCH))]
-                batch = [each for each in batch if not each.outcome.done()]
-                await self._serve_batch(account, batch)
+                with suppress(TimeoutError):  # else a server that hangs would collect lanes
+                    async with asyncio.timeout(self._patience):
+                        await self._slots.acquire()
+                    try:
+                        batch = [lane.popleft() for _ in range(min(len(lane), _BATCH))]
+                        await self._serve_batch(account, batch)
+                    finally:
+                        self._slots.release()
+                while lane and lane[0].outcome.done():
+                    lane.popleft()
         finally:  # no pause between the last look at the lane and this
             del self._lanes[account]
             _give_up((*batch, *lane))
 
     async def _serve_batch(self, account: Account, batch: Sequence[Waiting[Any]]) -> None:
+        batch = [each for each in batch if not each.outcome.done()]
         if not batch:
             return
         try:

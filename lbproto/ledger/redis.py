@@ -84,13 +84,14 @@ class RedisLedger(LedgerStore):
             raise UsageError("The prefix of a RedisLedger has braces, which mark a hash tag")
         self._prefix = prefix
         self._bridge = Bridge()
-        self._lanes = Lanes(self._commit, timeout, waiting)
+        self._lanes = Lanes(self._commit, timeout, waiting, connections)
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=connections,
             timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
+            socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),  # `_reach` does it
         )
         self._client = Redis.from_pool(pool)

