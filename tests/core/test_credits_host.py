@@ -160,8 +160,8 @@ def test_ids_are_not_used_twice_not_even_in_a_child_process() -> None:
         "from lbproto.credits import random_id\n"
         "random_id()\n"
         "child = os.fork()\n"
-        "print(random_id(), flush=True)\n"
         "if child: os.waitpid(child, 0)\n"
+        "print(random_id(), flush=True)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
