@@ -43,4 +43,4 @@ class Pure:
 
 
 def test_any_interleaving_adds_up() -> None:
-    try_interleavings(lambda: nullcontext(Pure()), 150)
+    try_interleavings(lambda: nullcontext(Pure()), 400)

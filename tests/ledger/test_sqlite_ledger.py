@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -19,8 +20,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from lbproto import Overloaded, UsageError
 from lbproto.ledger import sqlite_tables
 from lbproto.ledger.account import Account, Kind, Movement, Outcome, Receipt, State, Status
+from lbproto.ledger.commands import grant
 from lbproto.ledger.sqlite import SQLiteLedger
 from lbproto.ledger.sqlite_calls import Command
+from lbproto.ledger.sqlite_schema import connect
 from lbproto.ledger.sqlite_tables import Tables
 from lbproto.testing.ledger import NOW, Book, LedgerSuite, MakeLedger
 
@@ -207,16 +210,63 @@ async def test_what_is_remembered_of_an_account_is_what_another_process_has_left
             assert (await book.look()).balance == 1_000
 
 
-async def test_more_accounts_than_are_remembered(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+class Failing:
+    """A connection whose commits fail when asked to: after they were made, or before."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.fails = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        error = sqlite3.OperationalError("disk I/O error")
+        if statement == "COMMIT" and self.fails == "before":
+            raise error
+        cursor = self._connection.execute(statement, *parameters)
+        if statement == "COMMIT" and self.fails == "after":
+            raise error
+        return cursor
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[Failing]:
+    with closing(connect(str(path), 5)) as connection:
+        yield Failing(connection)
+
+
+def commit(tables: Tables, number: int, user: str = "ann") -> int:
+    """Give 10, in a transaction of its own; the balance."""
+    name = f"g{number}"
+    command = Command(Account(user), name, grant(name, 10, "gift", NOW))
+    tables.commit([command])
+    return command.result().state.balance
+
+
+@pytest.mark.parametrize(("fails", "balance"), [("before", 20), ("after", 30)])
+def test_a_commit_that_fails_is_in_the_file_or_not_but_never_only_remembered(
+    connection: Failing, fails: str, balance: int
+) -> None:
+    tables = Tables(cast(sqlite3.Connection, connection))
+    commit(tables, 1)
+    connection.fails = fails
+    with pytest.raises(sqlite3.OperationalError):
+        commit(tables, 2)
+    assert not connection.in_transaction
+    connection.fails = ""
+    assert commit(tables, 3) == balance
+
+
+def test_so_many_accounts_are_remembered(
+    connection: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_tables, "_KEPT", 10)
-    async with SQLiteLedger(path) as ledger:
-        books = [Book(ledger, Account(f"user-{number}")) for number in range(50)]
-        for turn in range(2):
-            for number, book in enumerate(books):
-                await book.grant(f"g{turn}", number + 1)
-                assert (await book.look()).balance == (turn + 1) * (number + 1)
+    tables = Tables(cast(sqlite3.Connection, connection))
+    for turn in range(2):
+        for number in range(50):
+            assert commit(tables, turn, f"user-{number}") == 10 * (turn + 1)
+            assert len(tables._kept) <= 12
 
 
 async def test_the_file_itself_refuses_what_does_not_add_up(
@@ -310,6 +360,7 @@ async def test_the_thread_ends_with_the_ledger(path: Path) -> None:
 _SPENDING = """
 import sys, anyio
 from lbproto.ledger.account import Account
+from lbproto.ledger.commands import grant
 from lbproto.ledger.sqlite import SQLiteLedger
 from lbproto.testing.ledger.book import Book
 

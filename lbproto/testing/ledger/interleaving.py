@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -19,7 +21,16 @@ from hypothesis.stateful import (
 )
 
 from lbproto.errors import InsufficientCredits, InvalidRequest, NotFound, RequestError
-from lbproto.ledger.account import Account, Balance, Change, Movement, Outcome, Reservation, State
+from lbproto.ledger.account import (
+    Account,
+    Balance,
+    Change,
+    Lot,
+    Movement,
+    Outcome,
+    Reservation,
+    State,
+)
 from lbproto.ledger.commands import adjust, extend, grant, look, release, reserve, settle
 from lbproto.ledger.store import LedgerStore
 from lbproto.testing.ledger.base import MakeLedger
@@ -206,6 +217,16 @@ class _Interleaving(RuleBasedStateMachine):
         if name in model.held:
             self.reserved.append((account, name))
 
+    @rule(number=_NUMBERS)
+    def reserve_again(self, number: int) -> None:
+        account, name = self._reservation(number)
+        model, until = self._model(account), self.now + 9
+        if name in model.transactions:
+            amount = model.transactions[name].amount
+            change = reserve(name, amount, "buy", self.now, until)
+            expected = partial(model.reserve, name, amount, "buy", until)
+            self._do(account, name, change, expected, lasting=False)
+
     @rule(number=_NUMBERS, less=st.integers(-2, 12))
     def settle(self, number: int, less: int) -> None:
         account, name = self._reservation(number)
@@ -323,6 +344,13 @@ class _Interleaving(RuleBasedStateMachine):
         version = len(self.told[account])
         shown = Balance(model.balance, model.available, model.earned, model.spent, version)
         assert state.shown() == shown
-        assert {name: held.amount for name, held in state.reservations.items()} == {
-            name: held.amount for name, held in model.held.items()
-        }
+        lots = Counter[tuple[str | None, int, float]]()
+        for name, held in [(None, state.lots), *_held(state)]:
+            for lot in held:
+                until = inf if lot.expires_at is None else lot.expires_at
+                lots[name, lot.priority, until] += lot.left
+        assert lots == model.lots()
+
+
+def _held(state: State) -> list[tuple[str, Sequence[Lot]]]:
+    return [(name, held.lots) for name, held in state.reservations.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import inf
 
@@ -29,6 +30,7 @@ class _Transaction:
     command: tuple[object, ...]
     status: Status
     moved: Moved = None
+    amount: int = 0  # of a reservation
 
 
 @dataclass
@@ -63,6 +65,10 @@ class Model:
     def available(self) -> int:
         """Credits that nobody holds."""
         return len(self._free())
+
+    def lots(self) -> Counter[tuple[str | None, int, float]]:
+        """How many credits there are by holder, priority and expiry."""
+        return Counter((credit.holder, *credit.order[:2]) for credit in self._credits)
 
     def pass_time(self, now: int) -> None:
         """Let it be so late."""
@@ -104,7 +110,7 @@ class Model:
         for credit in taken:
             credit.holder = name
         self.held[name] = _Held(amount, until, taken)
-        self.transactions[name] = _Transaction(command, Status.OPEN)
+        self.transactions[name] = _Transaction(command, Status.OPEN, amount=amount)
         return Status.OPEN
 
     def settle(self, name: str, amount: int) -> Moved:
