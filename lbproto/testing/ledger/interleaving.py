@@ -344,6 +344,9 @@ class _Interleaving(RuleBasedStateMachine):
         version = len(self.told[account])
         shown = Balance(model.balance, model.available, model.earned, model.spent, version)
         assert state.shown() == shown
+        assert {name: held.expires_at for name, held in state.reservations.items()} == {
+            name: held.expires_at for name, held in model.held.items()
+        }
         lots = Counter[tuple[str | None, int, float]]()
         for name, held in [(None, state.lots), *_held(state)]:
             for lot in held:
