@@ -161,10 +161,15 @@ class FaultsSuite:
                 except Overloaded as error:
                     messages.append(error.message)
 
+            async def read() -> None:
+                with pytest.raises(Overloaded, match="takes too long"):
+                    await book.history()
+
             with server.suspended():
                 async with anyio.create_task_group() as tasks:
                     for number in range(5):
                         tasks.start_soon(ask, number)
+                    tasks.start_soon(read)
             assert sorted(messages) == sorted(
                 ["The credit store takes too long; try again"] * 3
                 + ["Too many wait for the credit store; try again"] * 2

@@ -147,11 +147,13 @@ async def test_who_is_cancelled_before_the_commit_changes_nothing() -> None:
     async with lanes(database.commit) as made, anyio.create_task_group() as tasks:
         tasks.start_soon(made.transact, ANN, "g", grant("g", 1, "gift", NOW))
         await until(lambda: database.begun == 1)
+        tasks.start_soon(made.transact, ANN, "a", adjust("a", -1, "mistake", NOW))
+        await checkpoint()
         with anyio.CancelScope() as scope:
             scope.cancel()
             await made.transact(ANN, "late", grant("late", 1, "gift", NOW))
-        database.let(1)
-    assert database.committed == [["g"]]
+        database.let(2)
+    assert database.committed == [["g"], ["a"]]
 
 
 async def test_who_is_cancelled_during_the_commit_does_not_undo_it() -> None:
