@@ -155,7 +155,11 @@ def test_every_command_explains_itself(run_here: Main, command: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "kind"),
-    [("sqlite:credits.db", "SQLiteLedger"), ("redis://localhost:6379/0", "RedisLedger")],
+    [
+        ("sqlite:credits.db", "SQLiteLedger"),
+        ("redis://localhost:6379/0", "RedisLedger"),
+        ("postgresql://localhost/credits", "PostgresLedger"),
+    ],
 )
 def test_every_scheme_leads_to_a_store(url: str, kind: str) -> None:
     assert type(open_store(url)).__name__ == kind

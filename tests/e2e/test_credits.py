@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from lbproto.ledger.sqlite import SQLiteLedger
 from tests.e2e.clients import PlainClient
 from tests.e2e.crediting import AHEAD, SPENDERS, STORE
-from tests.ledger.servers import Valkey
+from tests.ledger.servers import Postgres, Valkey
 from tests.serving import ServerProcess, serving
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ SECONDS = 120
 AHEAD_SECONDS = 61  # longer than a reservation lives
 
 
-@pytest.fixture(params=["memory", "sqlite", "valkey"])
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where the server keeps accounts."""
     if request.param == "memory":
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     elif request.param == "sqlite":
         yield f"sqlite:{tmp_path / 'credits.db'}"
     else:
-        server = Valkey()
+        server = Valkey() if request.param == "valkey" else Postgres()
         yield server.url
         server.stop()
 
