@@ -49,7 +49,9 @@ class Command(Call[Outcome[T]]):
     __slots__ = ("account", "change", "transaction_id")
 
     def __init__(self, account: Account, transaction_id: str, change: Change[T]) -> None:
-        super().__init__()
+        self.done = Wakeup()  # what `super` would do, in half the time: there are many of these
+        self.error = None
+        self.answer = None
         self.account = account
         self.transaction_id = transaction_id
         self.change = change

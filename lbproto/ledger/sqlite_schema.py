@@ -116,6 +116,7 @@ def _prepare(connection: sqlite3.Connection, path: str, timeout: float) -> None:
         raise UsageError(f"{path!r} cannot have a write-ahead log: it has to be a file on a disk")
     for pragma in (
         "synchronous = FULL",  # every commit waits for the disk
+        "wal_autocheckpoint = 4000",  # pages: of 4 KiB, 16 MiB; most are written anew till then
         "fullfsync = ON",  # on macOS: for the disk itself, not its cache
         "checkpoint_fullfsync = ON",
     ):
