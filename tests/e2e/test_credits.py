@@ -55,7 +55,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 async def clients(server: ServerProcess, *names: str) -> AsyncIterator[list[PlainClient]]:
     async with AsyncExitStack() as stack:
         opened = [
-            await stack.enter_async_context(PlainClient.connecting(server, name)) for name in names
+            # Whoever has not read all that was told has no ear for the end of it.
+            await stack.enter_async_context(PlainClient.connecting(server, name, close_timeout=0.2))
+            for name in names
         ]
         for client in opened:
             await client.until("connected")
