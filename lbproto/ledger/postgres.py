@@ -130,13 +130,16 @@ class PostgresLedger(LedgerStore):
 
         Raises:
             Overloaded: the server cannot be reached.
-            UsageError: the tables are of a later version of lbproto.
+            UsageError: the URL is wrong, its user may not do what is needed, or the tables are of a
+                later version of lbproto.
         """
         await self._bridge.__aenter__()
         try:
             await self._bridge.call(self._open)
-        except BaseException:
+        except BaseException as error:
             await self.__aexit__(None, None, None)
+            if isinstance(error, _REFUSED):
+                raise UsageError(f"PostgreSQL does not let lbproto in: {error}") from error
             raise
         return self
 
@@ -323,6 +326,12 @@ _LOST = (
     exceptions.IdleInTransactionSessionTimeoutError,
 )
 _MISTAKES = (exceptions.ClientConfigurationError, exceptions.DataError)
+_REFUSED = (
+    exceptions.ClientConfigurationError,
+    exceptions.InvalidAuthorizationSpecificationError,
+    exceptions.InvalidCatalogNameError,
+    exceptions.InsufficientPrivilegeError,
+)
 _encode = msgspec.msgpack.Encoder().encode
 _STATE = msgspec.msgpack.Decoder(State)
 _RECEIPT = msgspec.msgpack.Decoder(Receipt)

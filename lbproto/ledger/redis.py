@@ -103,12 +103,16 @@ class RedisLedger(LedgerStore):
 
         Raises:
             Overloaded: the server cannot be reached.
+            UsageError: the user in the URL is not let in, or may not do what is needed.
         """
         await self._bridge.__aenter__()
         try:
             await self._bridge.call(self._reach, self._look_at_server)
-        except BaseException:
+        except BaseException as error:
             await self.__aexit__(None, None, None)
+            if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED):
+                reason = error.__cause__ or error
+                raise UsageError(f"Redis does not let lbproto in: {reason}") from error
             raise
         return self
 
@@ -265,6 +269,7 @@ def _written(before: State, batch: Batch, member: str) -> list[Any]:
     return arguments
 
 
+_REFUSED = (exceptions.AuthenticationError, exceptions.NoPermissionError)
 _encode = msgspec.msgpack.Encoder().encode
 _STATE = msgspec.msgpack.Decoder(State)
 _RECEIPT = msgspec.msgpack.Decoder(Receipt)

@@ -102,6 +102,25 @@ async def test_tables_of_a_later_version_are_left_alone(postgres: Postgres, sche
         await PostgresLedger(postgres.url, schema=schema).__aenter__()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("postgresql://stranger@{server}/postgres", 'role "stranger" does not exist'),
+        ("postgresql://postgres@{server}/nowhere", 'database "nowhere" does not exist'),
+        ("postgresql://{role}@{server}/postgres", "permission denied"),
+        ("http://{server}/postgres", "invalid DSN"),
+    ],
+)
+async def test_a_url_that_is_wrong(
+    wrong: str, reason: str, postgres: Postgres, schema: str
+) -> None:
+    role = schema.replace("-", "_")
+    postgres.ask(f"CREATE ROLE {role} LOGIN", schema)
+    url = wrong.format(server=postgres.url.split("@")[1].split("/")[0], role=role)
+    with pytest.raises(UsageError, match=f"PostgreSQL does not let lbproto in: .*{reason}"):
+        await PostgresLedger(url, schema=schema).__aenter__()
+
+
 async def test_a_role_that_may_make_nothing_and_is_set_to_be_lazy(
     postgres: Postgres, schema: str
 ) -> None:

@@ -108,6 +108,17 @@ def test_a_prefix_has_no_braces(valkey: Valkey) -> None:
         RedisLedger(valkey.url, prefix="{credits}")
 
 
+@pytest.mark.parametrize("rights", ["-@all", "~* +@all -info"])
+async def test_a_user_who_is_not_let_in(rights: str, valkey: Valkey, prefix: str) -> None:
+    valkey.command("ACL", "SETUSER", prefix, "on", ">right", *rights.split())
+    passwords = ["wrong", "right"]
+    for password in passwords:
+        url = valkey.url.replace("//", f"//{prefix}:{password}@")
+        with pytest.raises(UsageError, match="Redis does not let lbproto in") as caught:
+            await RedisLedger(url, prefix=prefix).__aenter__()
+        assert password not in str(caught.value)
+
+
 async def test_a_server_that_may_forget_is_warned_of(
     prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
