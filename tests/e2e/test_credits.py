@@ -29,12 +29,10 @@ SECONDS = 120
 AHEAD_SECONDS = 61  # longer than a reservation lives
 
 
-@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
+@pytest.fixture(params=["sqlite", "valkey", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where the server keeps accounts."""
-    if request.param == "memory":
-        yield "memory"
-    elif request.param == "sqlite":
+    if request.param == "sqlite":
         yield f"sqlite:{tmp_path / 'credits.db'}"
     else:
         server = Valkey() if request.param == "valkey" else Postgres()

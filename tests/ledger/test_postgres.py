@@ -33,7 +33,7 @@ def schema() -> str:
 
 
 class TestPostgresLedger(LedgerSuite):
-    interleavings = 10
+    interleavings = 6
 
     @pytest.fixture
     def make_ledger(self, postgres: Postgres, schema: str) -> MakeLedger:
