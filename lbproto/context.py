@@ -11,7 +11,7 @@ from lbproto.auth import Authorize
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
 from lbproto.credits import Credits
-from lbproto.errors import ErrorCode, RequestError, Unauthorized, UsageError
+from lbproto.errors import ErrorCode, RequestError, Unauthorized, UsageError, envelope
 from lbproto.events import ErrorEvent, Event
 from lbproto.hub import Hub, Receipt
 from lbproto.outcomes import Outcome
@@ -178,10 +178,7 @@ class Context:
     def _refuse(self, event: Event, code: ErrorCode, message: str, retry_after: int | None) -> None:
         self.failed = True
         self._services.hub.send(self.session, event, self.inbound.id)
-        envelope: dict[str, Any] = {"code": code, "message": message}
-        if retry_after is not None:
-            envelope["retryAfter"] = retry_after
-        self._acknowledge({"ok": False, "error": envelope})
+        self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
 
     def settle(self) -> None:
         """The request is done: acknowledge it if no event has."""

@@ -6,13 +6,12 @@ tells what was committed, and lets time do its work on accounts that nobody touc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from secrets import token_urlsafe
 from typing import TypeVar
 
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.hub import Hub
+from lbproto.ids import new_id
 from lbproto.ledger.account import Account, Balance, Change, Movement, Outcome
 from lbproto.ledger.commands import adjust, grant, look
 from lbproto.ledger.order import InOrder
@@ -20,28 +19,11 @@ from lbproto.ledger.store import LedgerStore
 from lbproto.messages import CreditBalanceUpdated, CreditsDeducted, CreditsGranted
 from lbproto.session import personal_room
 
-__all__ = ["Credits", "random_id", "tell"]
+__all__ = ["Credits", "tell"]
 
 T = TypeVar("T")
 
 _DUE = 100  # accounts that are swept at a time
-
-
-_ids: list[str] = []  # many at once: a call of the operating system takes longer than a request
-_ID_BYTES, _ID_CHARACTERS, _IDS = 15, 20, 256
-
-if hasattr(os, "register_at_fork"):  # a child process has ids of its own
-    os.register_at_fork(after_in_child=_ids.clear)
-
-
-def random_id() -> str:
-    """A transaction id: 20 characters of URL-safe base64, 120 bits."""
-    if not _ids:
-        text = token_urlsafe(_ID_BYTES * _IDS)
-        _ids.extend(
-            text[start : start + _ID_CHARACTERS] for start in range(0, len(text), _ID_CHARACTERS)
-        )
-    return _ids.pop()
 
 
 def tell(hub: Hub, account: Account, movement: Movement) -> None:
@@ -131,7 +113,7 @@ class Credits:
             Overloaded: the store cannot be reached; whether it is done is not known then, and
                 asking again by the same id tells.
         """
-        id_ = transaction_id or random_id()
+        id_ = transaction_id or new_id()
         change = grant(id_, amount, reason, self.now(), priority=priority, expires_at=expires_at)
         return (await self.transact(Account(user_id, application_id), id_, change)).answer
 
@@ -155,7 +137,7 @@ class Credits:
             InsufficientCredits: less than that is available.
             Overloaded: as for `grant`.
         """
-        id_ = transaction_id or random_id()
+        id_ = transaction_id or new_id()
         change = adjust(id_, amount, reason, self.now())
         return (await self.transact(Account(user_id, application_id), id_, change)).answer
 

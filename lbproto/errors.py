@@ -25,6 +25,7 @@ __all__ = [
     "RequestTimeout",
     "Unauthorized",
     "UsageError",
+    "envelope",
 ]
 
 
@@ -51,6 +52,14 @@ class ErrorCode(StrEnum):
 _RETRYABLE = frozenset(
     {ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED}
 )
+
+
+def envelope(code: ErrorCode, message: str, retry_after: int | None) -> dict[str, object]:
+    """The envelope as an acknowledgement carries it; `retry_after` in whole seconds."""
+    body: dict[str, object] = {"code": code, "message": message}
+    if retry_after is not None:
+        body["retryAfter"] = retry_after
+    return body
 
 
 class RequestError(Exception):

@@ -17,7 +17,7 @@ from hashlib import blake2b
 import anyio
 
 from lbproto.clock import Clock
-from lbproto.credits import Credits, random_id
+from lbproto.credits import Credits
 from lbproto.errors import (
     InsufficientCredits,
     InvalidRequest,
@@ -25,6 +25,7 @@ from lbproto.errors import (
     NotFound,
     Overloaded,
 )
+from lbproto.ids import new_id
 from lbproto.ledger.account import Account
 from lbproto.ledger.commands import extend, release, reserve, settle
 from lbproto.ledger.metering import enlarge, take_up
@@ -104,7 +105,7 @@ class Holds:
         if repeat is None:
             if not amount:
                 return None, 0
-            id_ = random_id()
+            id_ = new_id()
             change = reserve(id_, amount, action, now, now + _LIFETIME)
             await self._credits.transact(account, id_, change)
             return self._hold(account, id_, amount, action, now + _LIFETIME), 0

@@ -23,7 +23,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from secrets import token_urlsafe
 from typing import Any
 
 import msgspec
@@ -37,6 +36,7 @@ from lbproto.dispatch import Dispatcher
 from lbproto.errors import ErrorCode, InvalidRequest, Overloaded, Unauthorized
 from lbproto.expiry import Expiry
 from lbproto.hub import Hub
+from lbproto.ids import new_id
 from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import Connected, Recovered, SessionLost, Subscribe
@@ -236,7 +236,7 @@ class Sessions(Handler):
 
     def _newcomer(self, socket: Socket, identity: Identity, *, lost: bool) -> _Entrant:
         if self._recovery is not None:
-            socket.pid = token_urlsafe(15)
+            socket.pid = new_id()
         kept = 0 if self._recovery is None else self._recovery.max_bytes_alone
         session = Session(identity, socket, self._log.position, kept)
         return _Entrant(session, identity, session.start, lost=lost)

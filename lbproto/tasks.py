@@ -1,14 +1,15 @@
-"""Tasks that live as long as a block of code, and an error of that block as it is."""
+"""Tasks: those that live as long as a block of code, and which event loop runs this one."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 from anyio.abc import TaskGroup
 
-__all__ = ["background_tasks"]
+__all__ = ["background_tasks", "is_asyncio"]
 
 
 @asynccontextmanager
@@ -27,3 +28,11 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def is_asyncio() -> bool:
+    """Whether this is a task of asyncio, and so not one of trio; also where trio is its guest."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False

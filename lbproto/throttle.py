@@ -19,7 +19,14 @@ from dataclasses import dataclass, field
 from lbproto.auth import Identity
 from lbproto.backends.base import LimitStore
 from lbproto.clock import Clock
-from lbproto.errors import LimitExceeded, Overloaded, RateLimited, RequestError, UsageError
+from lbproto.errors import (
+    LimitExceeded,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    UsageError,
+    envelope,
+)
 from lbproto.hub import Hub
 from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Refusal, Tier, Window
 from lbproto.messages import Error, RateLimitError, Subscribe
@@ -242,10 +249,8 @@ class Throttle:
             self._hub.send(session, shown, inbound.id)
             waiting = waiting and not session.format.answers_acknowledge
         if waiting and inbound.id is not None and session.socket is not None:
-            envelope: dict[str, object] = {"code": error.code, "message": error.message}
-            if error.retry_after_seconds is not None:
-                envelope["retryAfter"] = error.retry_after_seconds
-            session.socket.acknowledge(inbound.id, {"ok": False, "error": envelope})
+            body = envelope(error.code, error.message, error.retry_after_seconds)
+            session.socket.acknowledge(inbound.id, {"ok": False, "error": body})
 
     def _count_refusal(self, session: Session, quota: Quota, now: int) -> None:
         if quota.refused is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from lbproto.tasks import is_asyncio
+
 __all__ = ["Wakeup"]
 
 
@@ -36,7 +38,7 @@ class Wakeup:
         """Wait until it is set since the last time; no checkpoint where it is already."""
         if not self._is_set:
             try:
-                await (self._in_asyncio() if _is_asyncio() else self._in_trio())
+                await (self._in_asyncio() if is_asyncio() else self._in_trio())
             finally:
                 self._resume = None
         self._is_set = False
@@ -60,15 +62,8 @@ class Wakeup:
             lowlevel.reschedule(task)
 
         def abort(_: object) -> lowlevel.Abort:
-            self._resume = None
+            self._resume = None  # at once: a task that goes on already must not be told to again
             return lowlevel.Abort.SUCCEEDED
 
         self._resume = resume
         await lowlevel.wait_task_rescheduled(abort)
-
-
-def _is_asyncio() -> bool:
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False

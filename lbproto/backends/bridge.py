@@ -6,7 +6,6 @@ loop of asyncio's in a thread, one for each `Bridge`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
@@ -18,6 +17,7 @@ from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from lbproto.errors import UsageError
+from lbproto.tasks import is_asyncio
 
 __all__ = ["Bridge"]
 
@@ -33,7 +33,7 @@ class Bridge:
         self._portal: BlockingPortal | None = None
 
     async def __aenter__(self) -> Self:
-        if not _is_asyncio():
+        if not is_asyncio():
             self._thread = start_blocking_portal("asyncio")
             self._portal = await to_thread.run_sync(self._thread.__enter__)
         return self
@@ -61,7 +61,7 @@ class Bridge:
         """
         if self._portal is not None:
             return await _result(self._portal.start_task_soon(function, *arguments))
-        if not _is_asyncio():
+        if not is_asyncio():
             raise UsageError("Enter it (`async with`) before it is used")
         return await function(*arguments)
 
@@ -84,11 +84,3 @@ async def _result(future: Future[T]) -> T:
         future.cancel()
         raise
     return future.result()
-
-
-def _is_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.polls import Polls
 from lbproto.frame import Frame, Message, frame_of
+from lbproto.ids import new_id
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire.engineio import CLOSE, MESSAGE, NOOP, PING, Engine, State
@@ -48,9 +49,7 @@ class EngineConnection(Connection):
         self.polls = Polls() if websocket is None else None
         super().__init__(runtime, peer, _transport(self.polls, websocket))
         now = runtime.clock.monotonic()
-        self.engine = Engine(
-            runtime.new_id(), runtime.settings, now, websocket=websocket is not None
-        )
+        self.engine = Engine(new_id(), runtime.settings, now, websocket=websocket is not None)
         runtime.engines[self.engine.sid] = self
         self._schedule()
         handshake = self.engine.handshake()

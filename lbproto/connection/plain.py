@@ -10,6 +10,7 @@ from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.intake import Rest
 from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.frame import Frame, Message
+from lbproto.ids import new_id
 from lbproto.messages import Error, ValidationError
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
@@ -66,7 +67,7 @@ class PlainConnection(Connection):
         super().__init__(runtime, peer, transport)
         self._handler = handler
         self._format = format_
-        self._socket = _PlainSocket(runtime.new_id(), format_, self)
+        self._socket = _PlainSocket(new_id(), format_, self)
         self._authenticating = token is not None
         when = runtime.clock.monotonic() + runtime.settings.connect_timeout
         self._deadline: Timer = runtime.timers.call_at(when, self._too_late)

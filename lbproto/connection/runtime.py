@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from secrets import SystemRandom, token_urlsafe
+from secrets import SystemRandom
 from typing import Any
 
 import anyio
@@ -114,11 +114,6 @@ class Runtime:
     def outbox_statistics(self) -> OutboxStatistics:
         """Every outbox, those of connections that are over too."""
         return sum((each.statistics() for each in self.connections), self.past)
-
-    @staticmethod
-    def new_id() -> str:
-        """An id nobody can guess: 20 characters of URL-safe base64, 120 bits."""
-        return token_urlsafe(15)
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ from lbproto.connection.base import tell_closed
 from lbproto.connection.engine import EngineConnection
 from lbproto.connection.intake import Rest
 from lbproto.frame import Frame, Message
+from lbproto.ids import new_id
 from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode
@@ -113,7 +114,7 @@ class SocketIO:
         if len(self._sockets) >= settings.max_namespaces:
             raise ProtocolError("too many namespaces")
         self._left.discard(namespace)
-        sid = self._connection.runtime.new_id()
+        sid = new_id()
         socket = self._sockets[namespace] = _NamespaceSocket(sid, namespace, format_, self)
         self._connection.enqueue(partial(self._authenticate, socket, packet))
 

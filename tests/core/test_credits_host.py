@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Self
 
 import pytest
 
 from lbproto import InsufficientCredits, InvalidRequest, Plugin, Server, SystemClock
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from lbproto.credits import Credits, random_id
+from lbproto.credits import Credits
 from lbproto.ledger.account import Kind
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.testing import START, VirtualClock, settle
@@ -148,25 +145,6 @@ async def test_a_store_is_opened_and_closed_with_the_server() -> None:
     async with running(credits=Noting()):
         assert states == ["open"]
     assert states == ["open", "closed"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes")
-def test_ids_are_not_used_twice_not_even_in_a_child_process() -> None:
-    ids = {random_id() for _ in range(2_000)}
-    assert len(ids) == 2_000
-    assert {len(each) for each in ids} == {20}
-    program = (
-        "import os\n"
-        "from lbproto.credits import random_id\n"
-        "random_id()\n"
-        "child = os.fork()\n"
-        "if child: os.waitpid(child, 0)\n"
-        "print(random_id(), flush=True)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert len(set(done.stdout.split())) == 2
 
 
 def test_the_events_are_declared_where_there_are_credits(store: MemoryLedger) -> None:

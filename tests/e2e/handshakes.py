@@ -33,7 +33,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _tell(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/slow":
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.2)  # so that the client has time to send before it is answered
     chosen = (scope["subprotocols"] or [None])[0]
     headers = [(b"x-more", b"told")]
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})

@@ -159,7 +159,7 @@ async def expiry(file: Path) -> None:
     for _ in range(100):
         if not await set_aside(file):
             return
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.2)  # another process lets it expire
     raise AssertionError("something stays set aside")
 
 

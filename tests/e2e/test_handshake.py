@@ -115,7 +115,7 @@ async def test_a_header_in_latin_1(ours: ServerProcess) -> None:
 async def test_what_is_sent_before_the_answer_is_not_lost(ours: ServerProcess) -> None:
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request("/slow"))
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.05)  # else it may be read with the request, and uvicorn drops it then
         await stream.send(TEXT + PING + TEXT)
         await read_until(stream, rb'(?s)101 .*\{"asgi".*"early".*"early"')
 
@@ -124,7 +124,7 @@ async def test_a_client_that_does_not_wait_for_the_answer(ours: ServerProcess) -
     """That nothing fails over it is seen in the server's log, by the fixture."""
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request("/slow"))
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.05)  # the server has read it, and not answered
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request())
         await read_until(stream, rb'(?s)101 .*\{"asgi"')

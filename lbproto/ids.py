@@ -1,0 +1,23 @@
+"""Ids that nobody can guess: of connections, sessions and transactions."""
+
+from __future__ import annotations
+
+import os
+from secrets import token_urlsafe
+
+__all__ = ["new_id"]
+
+_BYTES, _CHARACTERS, _AT_ONCE = 15, 20, 256
+
+_made: list[str] = []  # many at once: a call of the operating system takes longer than a request
+
+if hasattr(os, "register_at_fork"):  # a child process has ids of its own
+    os.register_at_fork(after_in_child=_made.clear)
+
+
+def new_id() -> str:
+    """20 characters of URL-safe base64, 120 random bits."""
+    if not _made:
+        text = token_urlsafe(_BYTES * _AT_ONCE)
+        _made.extend(text[at : at + _CHARACTERS] for at in range(0, len(text), _CHARACTERS))
+    return _made.pop()
