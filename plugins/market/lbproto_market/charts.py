@@ -15,6 +15,7 @@ from lbproto_market.bars import Bar
 from lbproto_market.events import Candle, MarketChartLiveUpdate
 from lbproto_market.resolutions import Resolution
 from lbproto_market.series import Series
+from lbproto_market.tallies import Tally
 from lbproto_market.trades import Trade
 
 __all__ = ["TELL_EVERY", "Chart", "candle"]
@@ -81,7 +82,7 @@ class Chart:
             candles.append(self._told)
         return candles
 
-    def _tell(self, changed: Iterable[Bar], now: float) -> list[MarketChartLiveUpdate]:
+    def _tell(self, changed: Iterable[Tally], now: float) -> list[MarketChartLiveUpdate]:
         updates = []
         for bar in changed:
             if not bar.closed:
@@ -93,7 +94,7 @@ class Chart:
             updates.append(update)
         return updates
 
-    def _update(self, bar: Bar) -> MarketChartLiveUpdate:
+    def _update(self, bar: Tally) -> MarketChartLiveUpdate:
         state = candle(bar)
         return MarketChartLiveUpdate(
             symbol=self.symbol,
@@ -110,7 +111,7 @@ class Chart:
         )
 
 
-def candle(bar: Bar) -> Candle:
+def candle(bar: Bar | Tally) -> Candle:
     """A bar as the wire shows it: each number the float nearest to the exact one."""
     return Candle(
         timestamp=iso_timestamp(bar.opening),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from anyio import TASK_STATUS_IGNORED
@@ -17,7 +17,7 @@ __all__ = ["Feed", "Sink"]
 class Sink(Protocol):
     """Where a feed puts its trades. Both methods are synchronous and never wait."""
 
-    def add(self, symbol: str, trades: Collection[Trade]) -> None:
+    def add(self, symbol: str, trades: Sequence[Trade]) -> None:
         """Hand over trades of one of the feed's symbols; each trade once, best in order of time.
 
         A trade that comes late is counted all the same: it amends its candle.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
@@ -41,13 +41,16 @@ class Live:
         self._started = False
         self._changed = anyio.Event()
 
-    def add(self, symbol: str, trades: Collection[Trade]) -> None:
+    def add(self, symbol: str, trades: Sequence[Trade]) -> None:
         """See `Sink.add`."""
-        self._tell_all(self._markets[symbol].add(trades, self._clock.monotonic()))
+        wall_ms = int(self._clock.now() * 1000)
+        changes = self._markets[symbol].add(trades, self._clock.monotonic(), wall_ms)
+        self._tell_all(changes.updates)
 
     def advance(self, milliseconds: int) -> None:
         """See `Sink.advance`."""
-        self._tell_all(self._markets.advance(milliseconds, self._clock.monotonic()))
+        for changes in self._markets.advance(milliseconds, self._clock.monotonic()):
+            self._tell_all(changes.updates)
 
     async def run(
         self, feed: Feed, *, task_status: TaskStatus[Exception | None] = TASK_STATUS_IGNORED

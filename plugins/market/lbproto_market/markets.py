@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from lbproto import LimitExceeded, NotFound
-from lbproto_market.bars import Bar
+from lbproto_market.bars import Bar, merged
+from lbproto_market.changes import Changes
 from lbproto_market.charts import Chart, candle
 from lbproto_market.events import Candle, MarketChartLiveUpdate, RequestMarketData
 from lbproto_market.resolutions import RESOLUTIONS, Resolution, parse_resolution
@@ -17,6 +18,9 @@ __all__ = ["DEFAULT_CANDLES", "Market", "Markets"]
 
 DEFAULT_CANDLES = 100
 """How many candles a snapshot holds, and an answer to a request without a window."""
+
+# How far ahead of time as everybody else has it a venue's clock may be.
+_AHEAD_MS = 5000
 
 _NAMED_IN_A_REFUSAL = 20
 
@@ -40,22 +44,36 @@ class Market:
             for series in self._venues.values():
                 series.update((name, Series(cut, history)) for name, cut in RESOLUTIONS.items())
 
-    def add(self, trades: Collection[Trade], now: float) -> list[MarketChartLiveUpdate]:
-        """Count trades in, at `now` in monotonic seconds; returns what is to be told, in order."""
+    def add(self, trades: Sequence[Trade], now: float, wall_ms: int | None = None) -> Changes:
+        """Count trades in, in any order of time; those that were counted before change nothing.
+
+        Args:
+            trades: of this symbol, at its venues.
+            now: monotonic seconds; paces what is told.
+            wall_ms: Unix milliseconds; a trade far ahead of it is refused. None: none is.
+        """
+        skewed = 0
+        if wall_ms is not None:
+            horizon = max(wall_ms, self.now_ms) + _AHEAD_MS
+            skewed = len(trades)
+            trades = [trade for trade in trades if trade.timestamp_ms <= horizon]
+            skewed -= len(trades)
         self.now_ms = max(self.now_ms, max((trade.timestamp_ms for trade in trades), default=0))
         for trade in trades:
             for series in self._venues[trade.venue].values():
                 series.add(trade)
-        return [update for chart in self.charts.values() for update in chart.add(trades, now)]
+        updates = [update for chart in self.charts.values() for update in chart.add(trades, now)]
+        return Changes(self.symbol, list(trades), updates, [], skewed=skewed)
 
-    def advance(self, milliseconds: int, now: float) -> list[MarketChartLiveUpdate]:
-        """Let event time pass, to a moment in Unix milliseconds; returns what is to be told."""
+    def advance(self, milliseconds: int, now: float) -> Changes:
+        """Let event time pass, to a moment in Unix milliseconds."""
         self.now_ms = max(self.now_ms, milliseconds)
         for by_resolution in self._venues.values():
             for series in by_resolution.values():
                 series.advance(milliseconds)
         charts = self.charts.values()
-        return [update for chart in charts for update in chart.advance(milliseconds, now)]
+        updates = [update for chart in charts for update in chart.advance(milliseconds, now)]
+        return Changes(self.symbol, [], updates, [])
 
     def candles(self, request: RequestMarketData) -> list[Candle]:
         """What a request asks for, oldest first; see `RequestMarketData`.
@@ -94,7 +112,7 @@ class Market:
         for venue in venues:
             for bar in self._venues[venue][cut.name].bars(begin, end):
                 known = bars.get(bar.opening)
-                bars[bar.opening] = bar if known is None else known.merged(bar)
+                bars[bar.opening] = bar.bar() if known is None else merged(known, bar.bar())
         return [candle(bars[opening]) for opening in sorted(bars)]
 
 
@@ -123,10 +141,9 @@ class Markets:
         except KeyError:
             raise _unknown("symbol", symbol, self._markets) from None
 
-    def advance(self, milliseconds: int, now: float) -> list[MarketChartLiveUpdate]:
+    def advance(self, milliseconds: int, now: float) -> list[Changes]:
         """Let event time pass for all; see `Market.advance`."""
-        markets = self._markets.values()
-        return [update for market in markets for update in market.advance(milliseconds, now)]
+        return [market.advance(milliseconds, now) for market in self._markets.values()]
 
     @property
     def due(self) -> float | None:

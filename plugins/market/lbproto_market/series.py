@@ -21,8 +21,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from operator import attrgetter
 
-from lbproto_market.bars import Bar
 from lbproto_market.resolutions import Resolution
+from lbproto_market.tallies import Tally
 from lbproto_market.trades import Trade
 
 __all__ = ["Series"]
@@ -42,15 +42,15 @@ class Series:
 
     def __init__(self, resolution: Resolution, history: int) -> None:
         self.resolution = resolution
-        self.closed: list[Bar] = []
-        self.open: Bar | None = None
+        self.closed: list[Tally] = []
+        self.open: Tally | None = None
         self.left_out = 0
         """Trades too late for the history."""
         self._history = history
         # The current period, [begin, end). Before anything arrived, everything is later than it.
         self._begin = self._end = 0
 
-    def add(self, trade: Trade) -> tuple[Bar, ...]:
+    def add(self, trade: Trade) -> tuple[Tally, ...]:
         """Take a trade, in any order of time, but each trade once.
 
         Returns:
@@ -62,12 +62,12 @@ class Series:
             return self._amend(trade)
         changed = self.advance(timestamp)
         if self.open is None:
-            self.open = Bar.of(self._begin, trade)
+            self.open = Tally.of(self._begin, trade)
         else:
             self.open.add(trade)
         return (*changed, self.open)
 
-    def advance(self, milliseconds: int) -> tuple[Bar, ...]:
+    def advance(self, milliseconds: int) -> tuple[Tally, ...]:
         """Let event time pass, to a moment in Unix milliseconds; an earlier one changes nothing.
 
         Returns:
@@ -86,7 +86,7 @@ class Series:
         self._forget()
         return (bar,)
 
-    def bars(self, begin: int, end: int) -> list[Bar]:
+    def bars(self, begin: int, end: int) -> list[Tally]:
         """The bars whose period starts in [begin, end), oldest first, the open one included."""
         first = bisect_left(self.closed, begin, key=_opening)
         last = bisect_left(self.closed, end, key=_opening)
@@ -95,7 +95,7 @@ class Series:
             bars.append(self.open)
         return bars
 
-    def _amend(self, trade: Trade) -> tuple[Bar, ...]:
+    def _amend(self, trade: Trade) -> tuple[Tally, ...]:
         opening = self.resolution.opening(self.resolution.period(trade.timestamp_ms))
         place = bisect_left(self.closed, opening, key=_opening)
         if place < len(self.closed) and self.closed[place].opening == opening:
@@ -105,7 +105,7 @@ class Series:
             self.left_out += 1
             return ()
         else:
-            bar = Bar.of(opening, trade)
+            bar = Tally.of(opening, trade)
             bar.closed = True
             self.closed.insert(place, bar)
             self._forget()

@@ -10,6 +10,8 @@ __all__ = ["MalformedTrade", "Trade", "parse_trade"]
 # The year 3000. What lies beyond is micro- or nanoseconds taken for milliseconds.
 _END_OF_TIME = 32_503_680_000_000
 
+_HIGHEST_ID = (1 << 63) - 1
+
 # Between 1e-18 (a token in wei) and 1e18, so at most 37 digits: the sum of as many trades as will
 # ever be seen stays within the precision that bars are added up with, and is exact.
 _DIGITS = 18
@@ -24,7 +26,7 @@ class Trade(NamedTuple):
     timestamp_ms: int
     """Event time at the venue, milliseconds since the Unix epoch."""
     id: int
-    """The venue's number of this trade; grows with time within a venue, and is never reused."""
+    """The venue's number of this trade, 0 to 2**63 - 1; grows with time, and is never reused."""
     venue: str
     price: Decimal
     """Finite and above 0, in the quote asset."""
@@ -49,6 +51,8 @@ def parse_trade(timestamp_ms: str, id_: str, price: str, amount: str, *, venue: 
         raise MalformedTrade(f"not four numbers: {fields:.120}") from None
     if not 0 <= trade.timestamp_ms < _END_OF_TIME:
         raise MalformedTrade(f"timestamp_ms {timestamp_ms:.40} is outside the years 1970 to 2999")
+    if not 0 <= trade.id <= _HIGHEST_ID:
+        raise MalformedTrade(f"id {id_:.40} is outside 0 to 2**63 - 1")
     if not _is_exact(trade.price) or trade.price <= 0:
         raise MalformedTrade(f"price {price:.40} is not a number above 0")
     if not _is_exact(trade.amount) or trade.amount < 0:

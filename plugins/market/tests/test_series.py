@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbproto_market import RESOLUTIONS, Trade
-from lbproto_market.bars import Bar
 from lbproto_market.series import Series
+from lbproto_market.tallies import Tally
 
 
 def _trade(timestamp_ms: int, price: int = 10, id_: int = 0, amount: str = "1") -> Trade:
@@ -22,11 +22,11 @@ def _series(history: int = 1000) -> Series:
     return Series(RESOLUTIONS["1s"], history)
 
 
-def _bars(series: Series) -> list[Bar]:
+def _bars(series: Series) -> list[Tally]:
     return series.bars(0, 1 << 60)
 
 
-def _prices(bar: Bar) -> tuple[object, ...]:
+def _prices(bar: Tally) -> tuple[object, ...]:
     return (bar.first.price, bar.high, bar.low, bar.last.price)
 
 
