@@ -30,7 +30,8 @@ _TWO_BYTES, _EIGHT_BYTES = 126, 127
 _OPCODE = 0x0F
 _CONTROL = 0x08
 _MAX_CONTROL = 125  # bytes that a control frame may carry
-_SHORTEST = 6  # bytes: the header of a masked frame with up to 125 bytes
+_MASK = 4  # bytes, the last of a header
+_SHORTEST = 2 + _MASK  # bytes: the header of a masked frame with up to 125 bytes
 _WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
 # Those of a client without extensions: a control frame is never a fragment.
 _FIRST_BYTES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
@@ -97,13 +98,20 @@ class FrameSplitter:
         while end - position >= 2:
             first, second = buffer[position], buffer[position + 1]
             length = second & _LENGTH
+            if (
+                not second & _MASKED
+                or first not in _FIRST_BYTES
+                or (first & _CONTROL and length > _MAX_CONTROL)
+            ):
+                self._broken = True  # and nothing more is waited for to be told so
+                return position
             header = _SHORTEST
             if length >= _TWO_BYTES:
                 header += 2 if length == _TWO_BYTES else 8
-                if end - position < header:
+                if end - position < header - _MASK:
                     return position
-                length = int.from_bytes(buffer[position + 2 : position + header - 4])
-            if not second & _MASKED or first not in _FIRST_BYTES or length > self._most(first):
+                length = int.from_bytes(buffer[position + 2 : position + header - _MASK])
+            if length > self._max_size:
                 self._broken = True
                 return position
             start = position + header
@@ -112,17 +120,13 @@ class FrameSplitter:
                 self._missing = stop - position
                 return position
             if first in _WHOLE and not self._fragmented:
-                yield first & _OPCODE, apply_mask(buffer[start:stop], buffer[start - 4 : start])
+                yield first & _OPCODE, apply_mask(buffer[start:stop], buffer[start - _MASK : start])
             else:
                 if first & _OPCODE < _CONTROL:
                     self._fragmented = not first & _FIN
                 yield COMPLETE, bytes(buffer[position:stop])
             position = stop
         return position
-
-    def _most(self, first: int) -> int:
-        """Bytes that a frame with this first byte may carry."""
-        return _MAX_CONTROL if first & _CONTROL else self._max_size
 
 
 def frame_again(opcode: int, payload: bytes) -> bytes:

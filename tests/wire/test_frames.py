@@ -75,12 +75,16 @@ def test_what_is_no_whole_message_is_for_the_complete_parser() -> None:
         b"\x8b\x80abcd",
         b"\x09\x80abcd",  # a part of a ping
         b"\x89\xfe\x00\x7eabcd" + bytes(126),  # a long ping
+        b"\x00\x7e",  # what two bytes show is not waited with, though they announce a length
+        b"\x83\xfe",
+        b"\x89\xff",
         b"\x82\xff" + (MAX_SIZE + 1).to_bytes(8),  # too long, as soon as that is said
         b"\x82\xff\xff" + bytes(7),
     ],
 )
 def test_from_a_breach_of_the_rules_on_everything_is_for_the_complete_parser(wrong: bytes) -> None:
     good = masked(Opcode.TEXT, b"good")
+    assert split([good + wrong]) == [(TEXT, b"good"), (COMPLETE, wrong)]  # and at once
     (first, *others) = split([good + wrong, good, b"x"])
     assert first == (TEXT, b"good")
     assert {opcode for opcode, _ in others} == {COMPLETE}
