@@ -33,7 +33,7 @@ _LENGTH = 0x7F
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
 _MAX_CONTROL = 125
 _NORMAL = 1000
-_CODES = range(1000, 5000)
+_CODES = frozenset({*range(1000, 1015), *range(3000, 5000)}) - {1004, 1005, 1006}
 
 
 class BadFrame(Exception):
@@ -142,8 +142,9 @@ def payload_start(data: bytes) -> int:
 def closing(data: bytes) -> bytes | None:
     """The payload of the close frame that these bytes end with; nothing follows one.
 
-    The bytes may begin amid a frame. What only looks like a close frame has no code that may be
-    sent (RFC 6455 section 7.4.2): it would begin with a control character, which JSON has not.
+    The bytes may begin amid a frame. What only looks like a close frame is told from one by the
+    code, which may be sent (RFC 6455 section 7.4) and begins with a control character, which JSON
+    has not; and by the reason, which is text, where MessagePack that ends like it is not.
 
     Returns:
         None where there is none.
@@ -151,11 +152,21 @@ def closing(data: bytes) -> bytes | None:
     start = data.find(_FIN | CLOSE, -_MAX_CONTROL - 2)
     while start >= 0:
         payload = data[start + 2 :]
-        valid = int.from_bytes(payload[:2]) in _CODES or not (payload or start)
-        if valid and data[start + 1] == len(payload):
+        if data[start + 1 : start + 2] == bytes((len(payload),)) and _says_why(payload, start):
             return payload
         start = data.find(_FIN | CLOSE, start + 1)
     return None
+
+
+def _says_why(payload: bytes, start: int) -> bool:
+    """Whether a close frame that starts here may have this payload; none only as the first."""
+    if not payload:
+        return not start
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return False
+    return int.from_bytes(payload[:2]) in _CODES
 
 
 def reason_of(payload: bytes) -> str:

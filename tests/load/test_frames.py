@@ -109,6 +109,9 @@ def test_the_end_is_found_behind_anything() -> None:
     assert closing('["È!'.encode() + b"x" * 33) is None  # C3 88, and as many bytes as `!` says
     assert closing(b"\x83\xcb\x88\x00") is None
     assert closing(close + b"more") is None
+    assert closing(b"\xcf\0\0\x0b\x02\x88\x17\n'\xa6offset\xadI2chDGWm.4838") is None  # MessagePack
+    assert closing(b"\xcf\0\0\x0b\x02\x88\x17\x03\xf4\xa6offset\xadI2chDGWm.4838") is None
+    assert closing(b"\x88") is None
     assert closing(b"") is None
 
 
