@@ -83,6 +83,7 @@ class Dropping:
         self.ports: list[int] = []
         self._port = port
         self._pairs: list[set[_Pair]] = [set() for _ in range(lines)]
+        self._down: list[Loss | None] = [None] * lines
         self._random = [Random(f"{seed}-{line}") for line in range(lines)]  # noqa: S311
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +106,25 @@ class Dropping:
         for pair in pairs:
             pair.lose(loss)
         return len(pairs)
+
+    @contextmanager
+    def down(self, line: int, loss: Loss) -> Iterator[None]:
+        """Lose a line's connections, and each that is made anew while the body runs.
+
+        A polling client has none that matters between two polls, and may not notice the loss of
+        one that it only keeps for the next.
+        """
+
+        async def lose(loss: Loss | None) -> None:
+            self._down[line] = loss
+            if loss is not None:
+                self._lose(line, loss)
+
+        asyncio.run_coroutine_threadsafe(lose(loss), self._loop).result(_SECONDS)
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(lose(None), self._loop).result(_SECONDS)
 
     @contextmanager
     def random_losses(
@@ -169,6 +189,8 @@ class Dropping:
             return
         pair = _Pair(client, server)
         self._pairs[line].add(pair)
+        if (loss := self._down[line]) is not None:
+            pair.lose(loss)
         try:
             await asyncio.gather(
                 self._forward(line, pair, from_client, server, Loss.HALFWAY_UP),

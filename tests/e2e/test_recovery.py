@@ -37,8 +37,8 @@ class _Client(NodeClient):
         return self.event("connected")
 
     def lost(self, proxy: Dropping, loss: Loss = Loss.RESET) -> None:
-        proxy.lose(0, loss)
-        assert self.until(happened="disconnect")["active"]
+        with proxy.down(0, loss):
+            assert self.until(happened="disconnect")["active"]
 
     def come_back(self) -> Any:
         """Connect again; what the stock client says of it."""
