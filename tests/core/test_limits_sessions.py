@@ -100,7 +100,16 @@ TWO = {"free": FEW, "pro": Tier(Window(8, 10))}
         ({"tier": lambda identity: Tier(Window(6, 10))}, "ada", 3),
         ({"tier": lambda identity: 1 / 0}, "ada", 2),
     ],
-    ids=repr,
+    ids=[
+        "the first by default",
+        "named by the user",
+        "another named by the user",
+        "unknown",
+        "another by default",
+        "chosen by name",
+        "chosen",
+        "failing",
+    ],
 )
 async def test_which_tier_a_user_has(
     options: dict[str, Any], user: str, served: int, caplog: pytest.LogCaptureFixture

@@ -166,6 +166,8 @@ class Postgres:
 def _suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
     for process in processes:
         process.suspend()
+    while not all(process.status() == psutil.STATUS_STOPPED for process in processes):
+        sleep(0.001)  # a signal takes its time, and until then the server answers
     try:
         yield
     finally:

@@ -119,7 +119,7 @@ def test_descendants_and_threads_count() -> None:
 def test_two_on_one_core_wait_for_each_other() -> None:
     core = min(os.sched_getaffinity(0))
     program = f"import os, sys; os.sched_setaffinity(0, {{{core}}}); os.fork()"
-    counting = "sum(range(20_000_000)); print(1, flush=True); sys.stdin.read()"
+    counting = "sum(range(20_000_000)); os.write(1, b'1\\n'); sys.stdin.read()"  # in one piece
     with subprocess.Popen(
         [sys.executable, "-c", f"{program}; {counting}"],
         stdin=subprocess.PIPE,
