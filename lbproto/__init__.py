@@ -34,6 +34,7 @@ from lbproto.errors import (
     RequestError,
     RequestTimeout,
     Unauthorized,
+    Unavailable,
     UsageError,
 )
 from lbproto.events import ErrorEvent, Event, Model
@@ -117,6 +118,7 @@ __all__ = [
     "Target",
     "Tier",
     "Unauthorized",
+    "Unavailable",
     "UsageError",
     "Window",
     "conflate",

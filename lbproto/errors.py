@@ -24,6 +24,7 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "Unauthorized",
+    "Unavailable",
     "UsageError",
     "envelope",
 ]
@@ -42,6 +43,7 @@ class ErrorCode(StrEnum):
     TIMEOUT = "TIMEOUT"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     OVERLOADED = "OVERLOADED"
+    UNAVAILABLE = "UNAVAILABLE"
 
     @property
     def retryable(self) -> bool:
@@ -50,7 +52,13 @@ class ErrorCode(StrEnum):
 
 
 _RETRYABLE = frozenset(
-    {ErrorCode.RATE_LIMITED, ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED}
+    {
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.INTERNAL,
+        ErrorCode.TIMEOUT,
+        ErrorCode.OVERLOADED,
+        ErrorCode.UNAVAILABLE,
+    }
 )
 
 
@@ -153,6 +161,12 @@ class Overloaded(RequestError):
     """Too much at once; the same request may succeed later."""
 
     code = ErrorCode.OVERLOADED
+
+
+class Unavailable(RequestError):
+    """Something that the answer comes from is out of reach, and is being tried again."""
+
+    code = ErrorCode.UNAVAILABLE
 
 
 class UsageError(RuntimeError):

@@ -7,6 +7,7 @@ and let go behind it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,8 @@ from lbproto.statistics import RoomStatistics
 from lbproto.transport import TOO_SLOW
 
 __all__ = ["Membership"]
+
+logger = logging.getLogger(__name__)
 
 
 class Membership:
@@ -114,7 +117,7 @@ class Membership:
             if hold.newer() is None:
                 raise Overloaded("More has happened in the room than can be kept for a newcomer")
             if not session.closed and self._rooms.add(room, session):
-                self._announce_join(session, room)
+                self._entered(session, room)
             yield first
         finally:
             ctx.hold = None
@@ -172,13 +175,13 @@ class Membership:
         """A session has been away for too long to count; it stays, and misses nothing."""
         self._rooms.uncount(session)
         for room in self.rooms(session):
-            self._announce_leave(session, room)
+            self._left(session, room)
 
     def revive(self, session: Session) -> None:
         """A session is back; if it had faded, it counts again."""
         if self._rooms.count(session):
             for room in self.rooms(session):
-                self._announce_join(session, room)
+                self._entered(session, room)
 
     def kick(self, session: Session, room: str) -> bool:
         """Take a session out of a room and tell it so.
@@ -197,9 +200,30 @@ class Membership:
         if not self._rooms.remove(room, session, void=void):
             return False
         if counted:
-            self._announce_leave(session, room)
+            self._left(session, room)
         self._hub.depart(room)
         return True
+
+    def _entered(self, session: Session, room: str) -> None:
+        """A session counts in a room from now on."""
+        self._announce_join(session, room)
+        if self.count(room) == 1 and self._rooms.is_counted(session):
+            self._tell_occupancy(room, occupied=True)
+
+    def _left(self, session: Session, room: str) -> None:
+        """A session has counted in a room until now."""
+        self._announce_leave(session, room)
+        if self.count(room) == 0:
+            self._tell_occupancy(room, occupied=False)
+
+    def _tell_occupancy(self, room: str, *, occupied: bool) -> None:
+        pattern, values = self._registry.room(room)
+        if pattern.occupancy is None:
+            return
+        try:
+            pattern.occupancy(occupied, **values)
+        except Exception:
+            logger.exception("%s: plugin %r was told who is in, and failed", room, pattern.plugin)
 
     def _announce_leave(self, session: Session, room: str) -> None:
         presence = self._presences.get(room)

@@ -117,6 +117,7 @@ class Plugin:
         announce: bool = True,
         refused: type[ErrorEvent] | None = None,
         example: str = "",
+        occupancy: Callable[..., None] | None = None,
     ) -> Callable[[F], F]:
         """Declare a family of rooms that clients may subscribe to.
 
@@ -131,14 +132,19 @@ class Plugin:
             announce: whether members are told of users who join and leave.
             refused: carries a refusal; by default `error`.
             example: a room of this family that there is, for documentation and for trying out.
+            occupancy: called as `(occupied, **placeholders)` when the first session on this node is
+                in a room (True), and when the last one has left it (False): for what runs only
+                while somebody looks. A session that has lost its connection is in until its grace
+                has passed. Not async; it returns at once, and what it raises is only logged.
 
         Raises:
-            UsageError: the function does not look like that.
+            UsageError: the function, or `occupancy`, does not look like that.
         """
 
         def register(join: F) -> F:
-            room = RoomPattern(pattern, join, announce, refused, self.name, example)
+            room = RoomPattern(pattern, join, announce, refused, self.name, example, occupancy)
             expected = room.placeholders
+            _check_occupancy(occupancy, expected)
             hints = _hints(join)
             if (
                 list(inspect.signature(join).parameters)[1:] != expected
@@ -200,6 +206,18 @@ def _check_refusal(refused: type[ErrorEvent] | None, request: type[Event]) -> No
         raise UsageError(
             f"{refused.__qualname__} cannot refuse {request.__qualname__}: "
             f"give {missing} a default, or the request a field of that name"
+        )
+
+
+def _check_occupancy(function: Any, placeholders: list[str]) -> None:
+    if function is None:
+        return
+    listens = callable(function) and not inspect.iscoroutinefunction(function)
+    if not listens or not _takes(function, True, **dict.fromkeys(placeholders)):
+        shown = "".join(f", {name}: str" for name in placeholders)
+        raise UsageError(
+            f"what is told of occupancy must be a function, not async, with the signature "
+            f"(occupied: bool{shown}), not {function!r}"
         )
 
 

@@ -73,6 +73,8 @@ class RoomPattern:
         refused: the event that carries a refusal; None for the general ones.
         plugin: who declared it.
         example: a room of this family to try; "" for none.
+        occupancy: `(occupied, **placeholders)`, called when the first session is in a room and when
+            the last one has left; None for nobody who wants to know.
     """
 
     pattern: str
@@ -81,6 +83,7 @@ class RoomPattern:
     refused: type[ErrorEvent] | None
     plugin: str
     example: str = ""
+    occupancy: Callable[..., None] | None = None
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

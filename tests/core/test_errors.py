@@ -19,6 +19,7 @@ from lbproto import (
     RequestError,
     RequestTimeout,
     Unauthorized,
+    Unavailable,
     UsageError,
 )
 
@@ -33,6 +34,7 @@ CODES: dict[type[RequestError], tuple[str, bool]] = {
     RequestTimeout: ("TIMEOUT", True),
     LimitExceeded: ("LIMIT_EXCEEDED", False),
     Overloaded: ("OVERLOADED", True),
+    Unavailable: ("UNAVAILABLE", True),
 }
 
 
