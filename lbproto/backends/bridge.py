@@ -6,6 +6,7 @@ loop of asyncio's in a thread, one for each `Bridge`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
@@ -19,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from lbproto.errors import UsageError
 from lbproto.tasks import is_asyncio
 
-__all__ = ["Bridge"]
+__all__ = ["Bridge", "Bridged"]
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -64,6 +65,45 @@ class Bridge:
         if not is_asyncio():
             raise UsageError("Enter it (`async with`) before it is used")
         return await function(*arguments)
+
+
+class Bridged(ABC):
+    """A client of a server whose library knows asyncio alone; an async context manager.
+
+    It is opened when it is entered, and closed when it is left or cannot be opened, whoever is
+    cancelled meanwhile. Both run under asyncio, as does whatever else is given to `_call`.
+    """
+
+    def __init__(self) -> None:
+        self._bridge = Bridge()
+        self._call = self._bridge.call
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Connect; what it raises comes out of entering."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Give up what is open, also where that is not all."""
+
+    async def __aenter__(self) -> Self:
+        await self._bridge.__aenter__()
+        try:
+            await self._call(self._open)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._call(self._close)
+            await self._bridge.__aexit__(kind, error, trace)
 
 
 async def _result(future: Future[T]) -> T:

@@ -17,16 +17,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from secrets import token_bytes
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-import anyio
 import asyncpg
 import msgspec
 from asyncpg import Record, exceptions
 from asyncpg.pool import PoolConnectionProxy
 
-from lbproto.backends.bridge import Bridge
+from lbproto.backends.bridge import Bridged
 from lbproto.errors import Overloaded, UsageError
 from lbproto.ledger.account import Account, Change, Kind, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
@@ -91,7 +89,7 @@ WHERE current_setting('synchronous_commit') = 'off'
 """
 
 
-class PostgresLedger(LedgerStore):
+class PostgresLedger(Bridged, LedgerStore):
     """Accounts in PostgreSQL 12 or later; shared by all nodes that use the same database.
 
     A commit is on the server's disk when it is answered, also where the server is set to
@@ -99,6 +97,9 @@ class PostgresLedger(LedgerStore):
     or brought to this version. A trigger refuses to change movements.
 
     Between lbproto and the server may be a pooler of sessions, not one of transactions.
+
+    To enter it raises `Overloaded` where the server cannot be reached, and `UsageError` where the
+    URL is wrong, its user may not do what is needed, or the tables are of a later version.
 
     Args:
         url: `postgresql://[user:password@]host:port/database`, with libpq's options.
@@ -117,46 +118,18 @@ class PostgresLedger(LedgerStore):
         connections: int = 8,
         waiting: int = 10_000,
     ) -> None:
+        super().__init__()
         self._url = url
         self._schema = schema
         self._timeout = timeout
         self._connections = connections
         self._pool: asyncpg.Pool[Record] | None = None
-        self._bridge = Bridge()
         self._lanes = Lanes(self._commit, timeout, waiting, connections)
-
-    async def __aenter__(self) -> Self:
-        """Connect, and migrate.
-
-        Raises:
-            Overloaded: the server cannot be reached.
-            UsageError: the URL is wrong, its user may not do what is needed, or the tables are of a
-                later version of lbproto.
-        """
-        await self._bridge.__aenter__()
-        try:
-            await self._bridge.call(self._open)
-        except BaseException as error:
-            await self.__aexit__(None, None, None)
-            if isinstance(error, _REFUSED):
-                raise UsageError(f"PostgreSQL does not let lbproto in: {error}") from error
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._bridge.call(self._close)
-            await self._bridge.__aexit__(kind, error, trace)
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        return await self._bridge.call(self._lanes.transact, account, transaction_id, change)
+        return await self._call(self._lanes.transact, account, transaction_id, change)
 
     async def movements(
         self, account: Account, before: int | None = None, limit: int = 100
@@ -165,16 +138,22 @@ class PostgresLedger(LedgerStore):
             found = await connection.fetch(_MOVEMENTS, *_name(account), before, max(0, limit))
             return [_movement(row) for row in found]
 
-        return await self._bridge.call(self._reach, read, self._timeout)
+        return await self._call(self._reach, read, self._timeout)
 
     async def due(self, now: int, limit: int = 100) -> list[Account]:
         async def read(connection: Connection) -> list[Account]:
             found = await connection.fetch(_DUE, now, max(0, limit))
             return [Account(_told(user_id), _told(rest)) for user_id, rest in found]
 
-        return await self._bridge.call(self._reach, read, self._timeout)
+        return await self._call(self._reach, read, self._timeout)
 
     async def _open(self) -> None:
+        try:
+            await self._connect()
+        except _REFUSED as error:
+            raise UsageError(f"PostgreSQL does not let lbproto in: {error}") from error
+
+    async def _connect(self) -> None:
         milliseconds = str(round(self._timeout * 1000))
         quoted = self._schema.replace('"', '""')
         self._pool = await asyncpg.create_pool(

@@ -19,18 +19,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from secrets import token_bytes
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
-import anyio
 import msgspec
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from lbproto.backends.bridge import Bridge
+from lbproto.backends.bridge import Bridged
+from lbproto.backends.redis_client import client, let_in
 from lbproto.errors import Overloaded, UsageError
 from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
@@ -49,7 +45,7 @@ _TRIES = 100
 _logger = logging.getLogger("lbproto.ledger")
 
 
-class RedisLedger(LedgerStore):
+class RedisLedger(Bridged, LedgerStore):
     """Accounts in Redis 6.2 or later, or Valkey; shared by all nodes that use the same server.
 
     How durable a commit is the server decides, and few settings of it are as strict as SQLite and
@@ -58,6 +54,9 @@ class RedisLedger(LedgerStore):
     neither, a restart takes everything since the last snapshot. A replica that is promoted may lack
     the last commits in any case. `maxmemory-policy` has to be `noeviction`. What the server says of
     itself is looked at on entering, and what loses credits is logged as a warning.
+
+    To enter it raises `Overloaded` where the server cannot be reached, and `UsageError` where the
+    user in the URL is not let in, or may not do what is needed.
 
     Args:
         url: `redis://[user:password@]host:port/database`, `rediss://` for TLS, or `unix://path`.
@@ -82,54 +81,17 @@ class RedisLedger(LedgerStore):
     ) -> None:
         if "{" in prefix or "}" in prefix:
             raise UsageError("The prefix of a RedisLedger has braces, which mark a hash tag")
+        super().__init__()
         self._prefix = prefix
-        self._bridge = Bridge()
         self._lanes = Lanes(self._commit, timeout, waiting, connections)
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),  # `_reach` does it
-        )
-        self._client = Redis.from_pool(pool)
+        self._client = client(url, connections, timeout)
         self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
         self._script = self._client.register_script(_SCRIPT)
-
-    async def __aenter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            Overloaded: the server cannot be reached.
-            UsageError: the user in the URL is not let in, or may not do what is needed.
-        """
-        await self._bridge.__aenter__()
-        try:
-            await self._bridge.call(self._reach, self._look_at_server)
-        except BaseException as error:
-            await self.__aexit__(None, None, None)
-            if isinstance(error, _REFUSED) or isinstance(error.__cause__, _REFUSED):
-                reason = error.__cause__ or error
-                raise UsageError(f"Redis does not let lbproto in: {reason}") from error
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._bridge.call(self._close)
-            await self._bridge.__aexit__(kind, error, trace)
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        return await self._bridge.call(self._lanes.transact, account, transaction_id, change)
+        return await self._call(self._lanes.transact, account, transaction_id, change)
 
     async def movements(
         self, account: Account, before: int | None = None, limit: int = 100
@@ -145,7 +107,7 @@ class RedisLedger(LedgerStore):
             kept = await self._command("LRANGE", key, first, last - 1)
             return [_MOVEMENT.decode(blob) for blob in reversed(kept)]
 
-        return await self._bridge.call(self._reach, read)
+        return await self._call(self._reach, read)
 
     async def due(self, now: int, limit: int = 100) -> list[Account]:
         async def read() -> list[Account]:
@@ -158,7 +120,11 @@ class RedisLedger(LedgerStore):
             found.sort(key=lambda pair: pair[1])
             return [_account(member) for member, _ in found[:limit]]
 
-        return await self._bridge.call(self._reach, read)
+        return await self._call(self._reach, read)
+
+    async def _open(self) -> None:
+        with let_in():
+            await self._reach(self._look_at_server)
 
     async def _close(self) -> None:
         await self._lanes.aclose()
@@ -269,7 +235,6 @@ def _written(before: State, batch: Batch, member: str) -> list[Any]:
     return arguments
 
 
-_REFUSED = (exceptions.AuthenticationError, exceptions.NoPermissionError)
 _encode = msgspec.msgpack.Encoder().encode
 _STATE = msgspec.msgpack.Decoder(State)
 _RECEIPT = msgspec.msgpack.Decoder(Receipt)

@@ -1,0 +1,61 @@
+"""A client of Redis or Valkey as the stores of lbproto use it; needs `lbproto[redis]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from lbproto.errors import UsageError
+
+__all__ = ["NOT_LET_IN", "client", "let_in"]
+
+NOT_LET_IN = (exceptions.AuthenticationError, exceptions.NoPermissionError)
+"""What a server answers to a user who is not let in, or may not do something."""
+
+
+def client(url: str, connections: int, timeout: float) -> Redis:
+    """Make a client, which connects when it is first used, and tries nothing twice.
+
+    Args:
+        url: `redis://[user:password@]host:port/database`, `rediss://` for TLS, or `unix://path`.
+        connections: how many are open at most.
+        timeout: for how long a command may take, in seconds; and as long a connection of its own,
+            or its turn to have one.
+
+    Raises:
+        ValueError: that is no URL of a Redis.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),  # whoever asks knows what may be done twice
+        # With them, a connection that the server has closed is not noticed before it is used.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def let_in() -> Iterator[None]:
+    """Tell a user who is not let in from a server that is not there.
+
+    Raises:
+        UsageError: the user in the URL is not let in, or may not do what is needed.
+    """
+    try:
+        yield
+    except Exception as error:
+        for reason in (error, error.__cause__):
+            if isinstance(reason, NOT_LET_IN):
+                raise UsageError(f"Redis does not let lbproto in: {reason}") from error
+        raise
