@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lbproto.clock import Clock, iso_timestamp
+from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.ids import new_id
 from lbproto.ledger.account import Account, Balance, Change, Movement, Outcome
@@ -28,37 +29,19 @@ _DUE = 100  # accounts that are swept at a time
 
 def tell(hub: Hub, account: Account, movement: Movement) -> None:
     """Tell the user of a movement: every session, on every node, whatever it has subscribed to."""
-    room, timestamp = personal_room(account.user_id), iso_timestamp(movement.at)
-    if movement.amount > 0:
-        hub.announce(
-            room,
-            CreditsGranted(
-                movement.amount,
-                movement.balance,
-                movement.reason,
-                movement.transaction_id,
-                timestamp,
-            ),
-        )
+    timestamp = iso_timestamp(movement.at)
+    amount, balance = movement.amount, movement.balance
+    reason, id_ = movement.reason, movement.transaction_id
+    moved: Event
+    if amount > 0:
+        moved = CreditsGranted(amount, balance, reason, id_, timestamp)
     else:
-        hub.announce(
-            room,
-            CreditsDeducted(
-                -movement.amount,
-                movement.balance,
-                movement.reason,
-                movement.transaction_id,
-                timestamp,
-            ),
-        )
+        moved = CreditsDeducted(-amount, balance, reason, id_, timestamp)
     hub.announce(
-        room,
+        personal_room(account.user_id),
+        moved,
         CreditBalanceUpdated(
-            movement.balance,
-            movement.earned,
-            movement.spent,
-            account.application_id,
-            movement.version,
+            balance, movement.earned, movement.spent, account.application_id, movement.version
         ),
     )
 
@@ -183,7 +166,12 @@ class Credits:
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
         """Have a command change an account, and tell what has moved; see `LedgerStore.transact`."""
-        number = self._begin(account)
+        orders = self._orders
+        if account in orders:
+            number = self._join(account)
+        else:
+            orders[account] = None
+            number = 0
         try:
             outcome = await self._store.transact(account, transaction_id, change)
         except BaseException:
@@ -192,14 +180,11 @@ class Credits:
         self._end(account, number, outcome.movements)
         return outcome
 
-    def _begin(self, account: Account) -> int:
-        orders = self._orders
-        if account not in orders:
-            orders[account] = None
-            return 0
-        order = orders[account]
+    def _join(self, account: Account) -> int:
+        """Somebody begins while others are under way."""
+        order = self._orders[account]
         if order is None:
-            order = orders[account] = InOrder()
+            order = self._orders[account] = InOrder()
             order.begin()  # for who is under way already
         return order.begin()
 

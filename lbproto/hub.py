@@ -168,43 +168,50 @@ class Hub:
             Overloaded: the buffer to the other nodes is full; nobody got it.
         """
         emission = self._registry.emission(event)
-        payload = msgspec.msgpack.encode(event)
-        remote = _Remote(event.event_name, tuple(except_), Raw(payload))
-        self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
+        self._forward(room, event, except_)
         return self._deliver(room, emission, event, except_)
 
-    def announce(self, room: str, event: Event, except_: Collection[str] = ()) -> None:
+    def announce(self, room: str, *events: Event, except_: Collection[str] = ()) -> None:
         """Like `publish`, for what has happened anyway and whose teller cannot be refused.
 
         Other nodes that cannot take it are not told; the log says so.
         """
-        try:
-            self.publish(room, event, except_)
-        except Overloaded as error:
-            logger.warning("%s: only this node was told of %r", error, event.event_name)
-            self._deliver(room, self._registry.emission(event), event, except_)
+        for event in events:
+            emission = self._registry.emission(event)
+            try:
+                self._forward(room, event, except_)
+            except Overloaded as error:
+                logger.warning("%s: only this node was told of %r", error, event.event_name)
+            self._deliver(room, emission, event, except_)
+
+    def _forward(self, room: str, event: Event, except_: Collection[str]) -> None:
+        if self._pubsub.is_awaited(room):
+            payload = Raw(msgspec.msgpack.encode(event))
+            remote = _Remote(event.event_name, tuple(except_), payload)
+            self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
 
     def _deliver(
         self, name: str, emission: Emission, event: Event, except_: Collection[str]
     ) -> Receipt:
         room = self._rooms.get(name)
         if room is None:
-            return Receipt(0, 0, 0, 0, 0)
+            return _NOBODY
         entry = self._log.entry(event, except_)
         frames = entry.frames = {}
         outcomes: dict[int, int] = {}
-        matched = 0
         room.step_in()
         if except_:
             room.step_out(except_)
-        alone = [member for member in room.alone if member.sid not in except_]
+            alone = [member for member in room.alone if member.sid not in except_]
+        else:
+            alone = list(room.alone)
+        matched = len(alone)
         for format_, group in room.groups.items():
             if group.lines:
                 matched += len(group.lines)
                 shared = frames[format_] = self._encode(entry, emission, format_)
                 group.push(shared)
         for member in alone:
-            matched += 1
             frame = frames.get(member.format)
             if frame is None:
                 frame = frames[member.format] = self._encode(entry, emission, member.format)
@@ -212,9 +219,10 @@ class Hub:
             if outcome:
                 outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if matched and (self._resumable or room.held):
-            entry.size += sum([len(frame.data) for frame in frames.values()])
+            for frame in frames.values():
+                entry.size += len(frame.data)
             self._log.append(entry, room.lane, self._clock.monotonic())
-        return _receipt(matched, outcomes)
+        return _receipt(matched, outcomes) if outcomes else Receipt(matched, matched, 0, 0)
 
     def _encode(self, entry: Entry, emission: Emission, format_: WireFormat) -> Frame:
         event, policy = entry.event, emission.policy
@@ -290,6 +298,7 @@ class Hub:
 
 
 _QUEUED = Receipt(1, 1, 0, 0)
+_NOBODY = Receipt(0, 0, 0, 0)
 
 
 def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:

@@ -4,7 +4,7 @@ An operation is run under a name by several rows; the row `floor` is the least i
 Python.
 """
 
-from benchmarks.micro import candles, codec, ledger, limits, memory, registry
+from benchmarks.micro import candles, codec, ledger, limits, memory, priced, registry
 from benchmarks.micro.operation import Operation
 
 __all__ = ["OPERATIONS"]
@@ -14,6 +14,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *registry.OPERATIONS,
     *limits.OPERATIONS,
     *ledger.OPERATIONS,
+    *priced.OPERATIONS,
     *memory.OPERATIONS,
     *candles.OPERATIONS,
 )

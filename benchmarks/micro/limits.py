@@ -10,21 +10,26 @@ from collections.abc import Callable
 from benchmarks.lbproto_server import bench
 from benchmarks.micro.operation import Operation, Prepared, calling
 from lbproto import Identity, Limits, OutboxStatistics, Server, Session, StaticTokens, Tier, Window
+from lbproto.outbox import Outcome
 from lbproto.wire import CloseCode, Frame, Inbound, Peer, Socket
 from lbproto.wire.arguments import JSONArguments
 from lbproto.wire.socketio import json_format
 
-__all__ = ["OPERATIONS"]
+__all__ = ["LIMITS", "OPERATIONS", "Nowhere"]
 
 COUNT = "count a request against limits"
 _MOST = 10**12  # so that nothing is ever refused
-_LIMITS = Limits(
+LIMITS = Limits(
     tiers={"free": Tier(Window(_MOST, 60), Window(_MOST, 3_600), Window(_MOST, 86_400))},
     per_session=Window(_MOST, 1),
 )
 
 
-class _Nowhere(Socket):
+def _queued(_frame: Frame) -> int:
+    return Outcome.QUEUED
+
+
+class Nowhere(Socket):
     """A socket that nobody is at the other end of."""
 
     def __init__(self) -> None:
@@ -32,7 +37,7 @@ class _Nowhere(Socket):
 
     @property
     def push(self) -> Callable[[Frame], int]:
-        return lambda frame: len(frame.data)
+        return _queued
 
     def disconnect(self, code: CloseCode = CloseCode.NORMAL, reason: str = "") -> None: ...
 
@@ -45,10 +50,10 @@ class _Nowhere(Socket):
 
 
 def _count() -> Prepared:
-    server = Server([bench()], auth=StaticTokens({}), limits=_LIMITS)
+    server = Server([bench()], auth=StaticTokens({}), limits=LIMITS)
     throttle = server._throttle  # noqa: SLF001 - nothing else of the server is to be measured
     assert throttle is not None  # noqa: S101 - there are limits
-    session = Session(Identity("user"), _Nowhere(), 0, 0)
+    session = Session(Identity("user"), Nowhere(), 0, 0)
     return calling(throttle.admits, session, Inbound("place_order", JSONArguments([]), None))
 
 

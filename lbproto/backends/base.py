@@ -58,6 +58,13 @@ class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
         """
         ...
 
+    def is_awaited(self, channel: str) -> bool:  # noqa: ARG002 - for those who can tell
+        """Whether another node may have subscribed: where none has, nothing need be published.
+
+        True where that cannot be told at once.
+        """
+        return True
+
     async def subscribe(self, channel: str) -> None:
         """Receive the channel from now on; returns once that holds."""
         ...

@@ -119,6 +119,10 @@ class MemoryPubSub(PubSub):
         for node in others:
             node.deliver_nowait(channel, payload)
 
+    def is_awaited(self, channel: str) -> bool:
+        nodes = self._broker.nodes
+        return len(nodes) > 1 and any(node is not self and node.takes(channel) for node in nodes)
+
     def takes(self, channel: str) -> bool:
         """Whether this node has subscribed to a channel."""
         return channel in self._channels

@@ -211,6 +211,16 @@ class PubSubSuite:
             one.publish_nowait("marker", b"")
             assert await inbox.take() == ("marker", b"")
 
+    async def test_what_a_subscriber_would_get_is_awaited(self, make_nodes: MakeNodes) -> None:
+        """The converse need not hold: a node may not know at once that nobody has."""
+        async with make_nodes(3) as (one, two, three):
+            await three.subscribe("x")
+            assert one.is_awaited("x")
+            assert two.is_awaited("x")
+            await two.subscribe("x")
+            await three.unsubscribe("x")
+            assert one.is_awaited("x")
+
     async def test_subscribing_twice_counts_once(self, make_nodes: MakeNodes) -> None:
         async with make_nodes(2) as (one, two), Inbox.of(two) as inbox:
             await two.subscribe("marker")

@@ -38,6 +38,18 @@ async def memory_nodes(count: int, capacity: int = 1_000) -> AsyncIterator[list[
         ]
 
 
+async def test_a_memory_node_knows_what_nobody_awaits() -> None:
+    async with memory_nodes(1) as (alone,), memory_nodes(2) as (one, two):
+        for node in (alone, one):
+            await node.subscribe("x")
+            assert not node.is_awaited("x")
+        await two.subscribe("x")
+        assert one.is_awaited("x")
+        assert not one.is_awaited("y")
+        await two.unsubscribe("x")
+        assert not one.is_awaited("x")
+
+
 async def test_records_that_expire_unread_do_not_pile_up() -> None:
     clock = VirtualClock()
     storage = MemoryStorage(clock)
