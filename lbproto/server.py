@@ -319,6 +319,8 @@ class Server:
             rooms=len(self._rooms),
             outboxes=runtime.outbox_statistics(),
             slow_consumers=runtime.slow_consumers,
+            refused=0 if self._throttle is None else self._throttle.refused,
+            flooding=0 if self._throttle is None else self._throttle.flooding,
             kept_events=len(self._log),
             kept_bytes=self._log.size,
             timers=len(runtime.timers),

@@ -56,6 +56,8 @@ class ServerStatistics:
         rooms: rooms that somebody is in.
         outboxes: those of all connections together, counting on for those that are closed.
         slow_consumers: connections closed because their outbox was full.
+        refused: requests refused because they were too many.
+        flooding: connections closed because of such requests.
         kept_events: events in the log, for those who resume.
         kept_bytes: bytes that these take.
         timers: deadlines that are kept.
@@ -67,6 +69,8 @@ class ServerStatistics:
     rooms: int
     outboxes: OutboxStatistics
     slow_consumers: int
+    refused: int
+    flooding: int
     kept_events: int
     kept_bytes: int
     timers: int

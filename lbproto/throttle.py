@@ -114,6 +114,10 @@ class Throttle:
         registry: what they weigh.
         hub: tells clients.
         clock: measures.
+
+    Attributes:
+        refused: requests that were too many.
+        flooding: connections that were closed because of such.
     """
 
     def __init__(self, limits: Limits, registry: Registry, hub: Hub, clock: Clock) -> None:
@@ -125,6 +129,7 @@ class Throttle:
         self._flood = Tier() if limits.flood is None else Tier(limits.flood)
         self._users = UserMeters(limits.max_users)
         self._store = limits.store
+        self.refused = self.flooding = 0
         self._alone = False  # whether it was away when it was asked last
         self._read = 0  # what the clock has shown last
         self._behind = 0  # how far it has stepped back so far
@@ -253,10 +258,12 @@ class Throttle:
             session.socket.acknowledge(inbound.id, {"ok": False, "error": body})
 
     def _count_refusal(self, session: Session, quota: Quota, now: int) -> None:
+        self.refused += 1
         if quota.refused is None:
             quota.refused = Meter(self._flood)
         if not quota.refused.take(now) and session.socket is not None:
             logger.info("closing the connection of session %s, which floods", session.sid)
+            self.flooding += 1
             session.socket.close(*_FLOODING)
 
 

@@ -195,6 +195,8 @@ async def test_whoever_goes_on_and_on_loses_the_transport_and_not_the_session() 
         last = await resume(server, again)
         assert not await succeeds(last)
         assert last.socket.closed_with == []
+        statistics = server.statistics()
+        assert (statistics.refused, statistics.flooding) == (13, 2)
 
 
 @pytest.mark.parametrize(("flood", "pause"), [(Window(20, 10), 1.0), (None, 0.0)])
