@@ -20,19 +20,21 @@ __all__ = ["Recording"]
 logger = logging.getLogger(__name__)
 
 _COLUMNS = ("timestamp_ms", "id", "price", "amount")
+_SIDE = "side"
 
 # Rows read at a time: some milliseconds of a worker thread.
 _BATCH = 1000
 
-# Its number in the file, counted from 1, and its `_COLUMNS`; None if it cannot be parted into them.
+# Its number in the file, counted from 1, and its `_COLUMNS` and side; None if it cannot be parted.
 _Row: TypeAlias = tuple[int, list[str] | None]
 
 
 class Recording:
     """A file of trades in the order in which they happened.
 
-    It has the columns `timestamp_ms`, `id`, `price` and `amount`; others are ignored. A row that is
-    no trade is left out, and that is told: the first one and how many they are in the log, the
+    It has the columns `timestamp_ms`, `id`, `price` and `amount`, and may have `side` (`buy` or
+    `sell`: which way the taker went); others are ignored. A row that is no trade is left out, and
+    that is told: the first one and how many they are in the log, the
     number also in `malformed`.
 
     Args:
@@ -83,7 +85,8 @@ def _csv_rows(path: Path) -> Generator[_Row, None, None]:
         header = _fields(lines.readline()) or []
         if not set(header).issuperset(_COLUMNS):
             raise _unfit(path, "CSV")
-        places = [header.index(column) for column in _COLUMNS]
+        columns = (*_COLUMNS, _SIDE) if _SIDE in header else _COLUMNS
+        places = [header.index(column) for column in columns]
         for number, line in enumerate(lines, start=2):
             fields = _fields(line)
             if fields == []:
@@ -113,11 +116,14 @@ def _parquet_rows(path: Path) -> Generator[_Row, None, None]:
     # As text: the shortest that gives the number back, and exact where the column is a decimal.
     with duckdb.connect() as connection:
         try:
+            names = connection.execute("DESCRIBE FROM read_parquet(?)", [str(path)]).fetchall()
+            sided = any(name == _SIDE for name, *_ in names)
             result = connection.execute(
-                """
-                SELECT timestamp_ms::VARCHAR, id::VARCHAR, price::VARCHAR, amount::VARCHAR
+                f"""
+                SELECT timestamp_ms::VARCHAR, id::VARCHAR, price::VARCHAR, amount::VARCHAR,
+                    {_SIDE if sided else "''"}::VARCHAR
                 FROM read_parquet(?)
-                """,
+                """,  # noqa: S608 - a column's name of ours
                 [str(path)],
             )
         except duckdb.Error as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-__all__ = ["MalformedTrade", "Trade", "parse_trade"]
+__all__ = ["MalformedTrade", "Side", "Trade", "parse_trade"]
+
+Side = Literal["buy", "sell", ""]
+"""Which way the one who took the offer went; empty where the venue does not say."""
 
 # The year 3000. What lies beyond is micro- or nanoseconds taken for milliseconds.
 _END_OF_TIME = 32_503_680_000_000
@@ -15,6 +18,8 @@ _HIGHEST_ID = (1 << 63) - 1
 # Between 1e-18 (a token in wei) and 1e18, so at most 37 digits: the sum of as many trades as will
 # ever be seen stays within the precision that bars are added up with, and is exact.
 _DIGITS = 18
+
+_SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
 
 class Trade(NamedTuple):
@@ -32,20 +37,30 @@ class Trade(NamedTuple):
     """Finite and above 0, in the quote asset."""
     amount: Decimal
     """Finite and not negative, in the base asset."""
+    side: Side = ""
 
 
 class MalformedTrade(ValueError):
     """A recorded row that is no trade; the message says why."""
 
 
-def parse_trade(timestamp_ms: str, id_: str, price: str, amount: str, *, venue: str) -> Trade:
-    """Read a trade from text, as recordings hold it.
+def parse_trade(
+    timestamp_ms: str, id_: str, price: str, amount: str, side: str = "", *, venue: str
+) -> Trade:
+    """Read a trade from text, as recordings hold it; a side that is none is taken for untold.
 
     Raises:
         MalformedTrade: a field is missing, is no number or is outside what a trade can have.
     """
     try:
-        trade = Trade(int(timestamp_ms), int(id_), venue, Decimal(price), Decimal(amount))
+        trade = Trade(
+            int(timestamp_ms),
+            int(id_),
+            venue,
+            Decimal(price),
+            Decimal(amount),
+            _SIDES.get(side, ""),
+        )
     except (ValueError, InvalidOperation, TypeError):
         fields = f"{timestamp_ms!r}, {id_!r}, {price!r}, {amount!r}"
         raise MalformedTrade(f"not four numbers: {fields:.120}") from None

@@ -88,6 +88,7 @@ def recorded_trades(bundle: Path) -> list[Trade]:
                 "binance",
                 Decimal(row["price"]),
                 Decimal(row["amount"]),
+                "buy" if row["side"] == "buy" else "sell",
             )
             for row in csv.DictReader(file)
         ]

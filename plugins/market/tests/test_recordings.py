@@ -49,6 +49,11 @@ def test_columns_go_by_their_names(write: Write) -> None:
     assert _read(path) == [Trade(1000, 7, "binance", Decimal(10), Decimal("2.5"))]
 
 
+def test_a_side_that_is_none_is_untold(write: Write) -> None:
+    path = write(_HEADER + "1000,7,sell,10,1\n1000,8,b,10,1\n1000,9,,10,1\n")
+    assert [trade.side for trade in _read(path)] == ["sell", "", ""]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
