@@ -139,7 +139,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     movement: Movement | None = None
 
 
-class Lot(msgspec.Struct, frozen=True, gc=False):
+class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is left of a grant, or was taken from it.
 
     Grants of one priority that never expire are one lot, however many there were: nothing tells
@@ -164,7 +164,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
         return Lot(left, self.priority, self.expires_at, self.number, self.transaction_id)
 
 
-class Reservation(msgspec.Struct, frozen=True, gc=False):
+class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Credits that are set aside.
 
     Attributes:

@@ -1,10 +1,10 @@
 """Accounts in a file: durable, for one machine; needs nothing but the standard library.
 
-Theory of operation. One thread has the file. It takes whatever waits, has all of it done in one
+Theory of operation. One thread has the file. It is given whatever waits, has all of it done in one
 transaction, and answers when that is on the disk. While the disk is waited for, more queues up: a
 disk that takes 5 ms for a commit is no limit of 200 commands a second, and the busier it is, the
 less a command costs. Between the thread and the event loop there is one call a transaction, in
-each direction.
+each direction; those who are answered have asked again by the time of the next.
 
 Several processes may have the file open: whoever writes has it to itself for a transaction, the
 others wait. It has to be on a disk of the machine: SQLite's locks are not to be trusted on a
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,13 +26,15 @@ import anyio
 
 from lbproto.errors import Overloaded, UsageError
 from lbproto.ledger.account import Account, Change, Movement, Outcome
-from lbproto.ledger.sqlite_calls import Call, Command, Reading
+from lbproto.ledger.sqlite_calls import Call, Command, Done, Reading
 from lbproto.ledger.sqlite_writer import Writer
 from lbproto.ledger.store import LedgerStore
 
 __all__ = ["SQLiteLedger"]
 
 T = TypeVar("T")
+
+_CallSoon = Callable[[Callable[[], None]], object]
 
 
 class SQLiteLedger(LedgerStore):
@@ -52,6 +54,8 @@ class SQLiteLedger(LedgerStore):
         timeout: for how long another process is waited for, in seconds.
     """
 
+    _new_done: Callable[[], Done]  # of the event loop that it was entered in
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -68,7 +72,8 @@ class SQLiteLedger(LedgerStore):
         self._writer: Writer | None = None
 
     async def __aenter__(self) -> Self:
-        writer = Writer(self._path, self._batch, self._timeout, _call_soon(), self._answer)
+        call_soon, self._new_done = _event_loop()
+        writer = Writer(self._path, self._batch, self._timeout, call_soon, self._answer)
         opening = Call[None]()
         writer.start(opening)
         try:
@@ -95,8 +100,9 @@ class SQLiteLedger(LedgerStore):
     async def _wait(self, call: Call[None]) -> None:
         """Wait for the thread to begin or to end, also when cancelled: none is left behind."""
         self._waiting += 1
+        call.done = done = self._new_done()
         with anyio.CancelScope(shield=True):
-            await call.done.wait()
+            await done
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
@@ -117,22 +123,40 @@ class SQLiteLedger(LedgerStore):
         if self._waiting >= self._most:
             raise Overloaded("Too many wait for the credit store; try again", retry_after=1)
         self._waiting += 1
+        call.done = done = self._new_done()
         self._writer.put(call)
-        await call.done.wait()
+        await done
         return call.result()
 
     def _answer(self, calls: Sequence[Call[Any]]) -> None:
         """Wake those who wait; in the event loop."""
         self._waiting -= len(calls)
         for call in calls:
-            call.done.set()
+            if (done := call.done) is not None and not done.done():
+                done.set_result(None)
 
 
-def _call_soon() -> Callable[[Callable[[], None]], object]:
-    """What has this event loop call something, from any thread and without waiting for it."""
+def _event_loop() -> tuple[_CallSoon, Callable[[], Done]]:
+    """What has this event loop call something, from any thread; what a task of it waits by."""
     try:
-        return asyncio.get_running_loop().call_soon_threadsafe
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         from trio.lowlevel import current_trio_token
 
-        return current_trio_token().run_sync_soon
+        return current_trio_token().run_sync_soon, _Event
+    # Not an `anyio.Event`: waiting by that takes twice the time, and every command is waited for.
+    return loop.call_soon_threadsafe, loop.create_future
+
+
+class _Event:
+    """What a task of trio waits by, as one of asyncio does by a future."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self.done = self._event.is_set
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._event.wait().__await__()
+
+    def set_result(self, result: None, /) -> None:  # noqa: ARG002 - there is none
+        self._event.set()

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from lbproto.ledger.account import Account, Change, Outcome
-from lbproto.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from lbproto.ledger.sqlite_tables import Tables
 
-__all__ = ["Call", "Command", "Reading"]
+__all__ = ["Call", "Command", "Done", "Reading"]
 
 T = TypeVar("T")
+
+
+class Done(Protocol):
+    """What one task waits for, once: a future of asyncio, or the like of it."""
+
+    def __await__(self) -> Generator[Any, Any, None]: ...
+
+    def done(self) -> bool:
+        """Whether it is waited for no longer: it was set, or the task was cancelled."""
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """Have the task go on, unless that is `done`."""
+        ...
 
 
 class Call(Generic[T]):
     """What somebody waits for; nothing but that it is done, where it is no subclass.
 
     Attributes:
-        done: set in the event loop.
+        done: set in the event loop; None where nobody waits.
         error: what is raised for an answer.
         answer: unless there is an error.
     """
@@ -28,7 +41,7 @@ class Call(Generic[T]):
     __slots__ = ("answer", "done", "error")
 
     def __init__(self) -> None:
-        self.done = Wakeup()
+        self.done: Done | None = None
         self.error: BaseException | None = None
         self.answer: T | None = None
 
@@ -49,7 +62,7 @@ class Command(Call[Outcome[T]]):
     __slots__ = ("account", "change", "transaction_id")
 
     def __init__(self, account: Account, transaction_id: str, change: Change[T]) -> None:
-        self.done = Wakeup()  # what `super` would do, in half the time: there are many of these
+        self.done = None  # what `super` would do, in half the time: there are many of these
         self.error = None
         self.answer = None
         self.account = account

@@ -43,8 +43,13 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             reason TEXT NOT NULL,
             transaction_id TEXT NOT NULL,
             at INTEGER NOT NULL, -- ms since the Unix epoch
+            reserved INTEGER, -- by the reservation that it settles, whose receipt it is then
             PRIMARY KEY (account, version)
         ) WITHOUT ROWID
+        """,
+        """
+        CREATE UNIQUE INDEX movements_settle_once ON movements (account, transaction_id)
+        WHERE reserved IS NOT NULL
         """,
         """
         CREATE TRIGGER movements_are_not_changed BEFORE UPDATE ON movements
@@ -73,9 +78,25 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (account, transaction_id)
         ) WITHOUT ROWID
         """,
+        """
+        CREATE TRIGGER receipts_are_not_of_what_is_settled BEFORE INSERT ON receipts
+        WHEN EXISTS (
+            SELECT 1 FROM movements
+            WHERE account = NEW.account AND transaction_id = NEW.transaction_id
+                AND reserved IS NOT NULL
+        )
+        BEGIN SELECT RAISE(ABORT, 'a reservation is settled once, and for good'); END
+        """,
     ),
 )
 """Each makes of the version before it the next one. What was released is never edited."""
+
+_FOUND = """
+CREATE TEMP TABLE found ( -- of the receipts that a transaction asks for: mostly none
+    account INTEGER, transaction_id TEXT, command TEXT, amount INTEGER, detail TEXT, status TEXT,
+    movement INTEGER
+)
+"""
 
 
 def connect(path: str, timeout: float) -> sqlite3.Connection:
@@ -119,12 +140,17 @@ def _prepare(connection: sqlite3.Connection, path: str, timeout: float) -> None:
         "wal_autocheckpoint = 4000",  # pages: of 4 KiB, 16 MiB; most are written anew till then
         "fullfsync = ON",  # on macOS: for the disk itself, not its cache
         "checkpoint_fullfsync = ON",
+        "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute(_FOUND)
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    if _version(connection, path) == len(_MIGRATIONS):
+    connection.execute("BEGIN")  # all that is read is of one moment: somebody may be making it
+    with connection:
+        version = _version(connection, path)
+    if version == len(_MIGRATIONS):
         return  # without waiting for whoever writes
     connection.execute("BEGIN IMMEDIATE")
     with connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ from lbproto.ledger.sqlite_calls import Command
 
 __all__ = ["Tables"]
 
+_Asked = tuple[int | None, str]
+"""A row of `accounts`, None for one that is new, and a transaction id."""
 _Held = tuple[list[Lot], dict[str, Reservation]]
 _HELD = msgspec.msgpack.Decoder(_Held)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -39,16 +41,21 @@ _UPDATE = """
 UPDATE accounts SET balance = ?, earned = ?, spent = ?, version = ?, due_at = ?, held = ?
 WHERE id = ?
 """
-_RECEIPT = """
-SELECT command, amount, detail, status, movement FROM receipts
-WHERE account = ? AND transaction_id = ?
+_FIND = """
+INSERT INTO found
+SELECT account, transaction_id, command, amount, detail, status, movement FROM receipts
+WHERE account = ?1 AND transaction_id = ?2
+UNION ALL
+SELECT account, transaction_id, 'reserve', reserved, reason, 'settled', version FROM movements
+WHERE account = ?1 AND transaction_id = ?2 AND reserved IS NOT NULL
 """
-_MOVEMENT = """
-SELECT version, kind, amount, balance, earned, spent, reason, transaction_id, at FROM movements
-WHERE account = ? AND version = ?
+_FOUND = """
+SELECT found.account, found.transaction_id, command, found.amount, detail, status,
+    version, kind, movements.amount, balance, earned, spent, reason, movements.transaction_id, at
+FROM found LEFT JOIN movements ON movements.account = found.account AND version = movement
 """
 _NOTE = "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)"
-_MOVE = "INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MOVE = "INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MOVEMENTS = """
 SELECT movements.version, kind, amount, movements.balance, movements.earned, movements.spent,
     reason, transaction_id, at
@@ -58,6 +65,9 @@ ORDER BY movements.version DESC LIMIT ?
 """
 _DUE = "SELECT user_id, application_id FROM accounts WHERE due_at <= ? ORDER BY due_at LIMIT ?"
 
+# Looking up a member of an enumeration takes longer than comparing it.
+_OPEN, _SETTLED = Status.OPEN, Status.SETTLED
+
 _NEWEST = 2**63 - 1
 
 _KEPT = 4_096
@@ -65,21 +75,31 @@ _KEPT = 4_096
 
 
 class _Open:
-    """An account in a transaction: read, changed perhaps, to be written before the commit."""
+    """An account: read, changed perhaps, to be written before the commit, and remembered then."""
 
-    __slots__ = ("account", "id", "is_changed", "movements", "noted", "receipts", "state")
+    __slots__ = ("account", "id", "is_changed", "movements", "noted", "state")
 
     def __init__(self, account: Account, id_: int | None, state: State) -> None:
         self.account = account
         self.id = id_  # None where it is new
         self.state = state
         self.is_changed = False
-        self.movements: list[Movement] = []
-        self.noted: dict[str, Receipt] = {}  # to be written
-        self.receipts: dict[str, Receipt | None] = {}  # these, and those that were read
+        self.movements: list[Movement] = []  # these, and the receipts, are to be written
+        self.noted: dict[str, Receipt] = {}
 
-    def apply(self, command: Command[Any], known: Receipt | None) -> None:
-        """Change it."""
+    def apply(self, command: Command[Any], found: Mapping[_Asked, Receipt]) -> None:
+        """Change it.
+
+        Args:
+            found: receipts that are in the file.
+        """
+        name = command.transaction_id
+        known = self.noted.get(name)
+        if known is None:
+            if (held := self.state.reservations.get(name)) is not None:
+                known = _while_open(held)
+            elif found:
+                known = found.get((self.id, name))
         try:
             outcome = command.change(self.state, known)
         except BaseException as error:  # noqa: BLE001 - raised to the one whose change it is
@@ -91,12 +111,23 @@ class _Open:
             self.state = outcome.state
             self.movements += outcome.movements
             self.noted.update(outcome.receipts)
-            self.receipts.update(outcome.receipts)
 
-    def tells(self, name: str, note: Receipt) -> bool:
+    def reserved_for(self, movement: Movement) -> int | None:
+        """How much was reserved, where a movement settles that: its receipt is in its row then."""
+        name = movement.transaction_id
+        note = self.noted.get(name)
+        if note is None or note.movement is not movement or note.status is not _SETTLED:
+            return None
+        command, reserved, detail = note.command
+        if command != "reserve" or detail != movement.reason:
+            return None
+        del self.noted[name]
+        return reserved
+
+    def is_held(self, name: str, note: Receipt) -> bool:
         """Whether a receipt is that of an open reservation: then the account says as much."""
         held = self.state.reservations.get(name)
-        return held is not None and note == _while_open(held)
+        return note.status is _OPEN and held is not None and note == _while_open(held)
 
 
 class Tables:
@@ -108,14 +139,14 @@ class Tables:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._kept: dict[Account, tuple[int, State]] = {}  # as they are in the file, unless
+        self._kept: dict[Account, _Open] = {}  # as they are in the file, unless
         self._kept_of = -1  # another process has written since: its number for that has changed
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def commit(self, commands: Iterable[Command[Any]]) -> None:
+    def commit(self, commands: Sequence[Command[Any]]) -> None:
         """Have commands change accounts, one after the other, in one transaction.
 
         Each account is read once and written once, however many commands change it. One that
@@ -129,24 +160,20 @@ class Tables:
         try:
             self._forget()
             opened: dict[Account, _Open] = {}
+            asked: list[_Asked] = []
             for command in commands:
-                account, transaction_id = command.account, command.transaction_id
+                account, name = command.account, command.transaction_id
                 here = opened.get(account)
                 if here is None:
                     here = opened[account] = self._read(account)
-                if transaction_id in here.receipts:
-                    known = here.receipts[transaction_id]
-                elif (held := here.state.reservations.get(transaction_id)) is not None:
-                    known = _while_open(held)
-                else:
-                    known = self._receipt(here.id, transaction_id)
-                    here.receipts[transaction_id] = known
-                here.apply(command, known)
+                if here.id is not None and name not in here.state.reservations:
+                    asked.append((here.id, name))
+            found = self._find(asked) if asked else {}
+            for command in commands:
+                opened[command.account].apply(command, found)
             self._write([here for here in opened.values() if here.is_changed])
             self._connection.execute("COMMIT")
-            self._kept.update(
-                {here.account: (here.id, here.state) for here in opened.values() if here.id}
-            )
+            self._kept.update(opened)
         except BaseException:
             self._kept.clear()
             if self._connection.in_transaction:  # some errors have rolled back by themselves
@@ -172,22 +199,26 @@ class Tables:
 
     def _read(self, account: Account) -> _Open:
         if (kept := self._kept.get(account)) is not None:
-            return _Open(account, *kept)
+            return kept
         row = self._connection.execute(_READ, account).fetchone()
         if row is None:
             return _Open(account, None, State())
         id_, *numbers, held = row
         return _Open(account, id_, State(*numbers, *_HELD.decode(held)))
 
-    def _receipt(self, account: int | None, transaction_id: str) -> Receipt | None:
-        row = self._connection.execute(_RECEIPT, (account, transaction_id)).fetchone()
-        if row is None:
-            return None
-        command, amount, detail, status, version = row
-        movement = None
-        if version is not None:
-            movement = _movement(self._connection.execute(_MOVEMENT, (account, version)).fetchone())
-        return Receipt((command, amount, detail), Status(status), movement)
+    def _find(self, asked: Sequence[_Asked]) -> dict[_Asked, Receipt]:
+        """Those receipts of all that are asked for that there are."""
+        connection = self._connection
+        connection.executemany(_FIND, asked)
+        found: dict[_Asked, Receipt] = {}
+        for id_, name, command, amount, detail, status, version, *rest in connection.execute(
+            _FOUND
+        ):
+            movement = None if version is None else _movement((version, *rest))
+            found[id_, name] = Receipt((command, amount, detail), Status(status), movement)
+        if found:
+            connection.execute("DELETE FROM found")
+        return found
 
     def _write(self, changed: Sequence[_Open]) -> None:
         connection = self._connection
@@ -198,23 +229,17 @@ class Tables:
                 here.id = created.lastrowid
         # Three statements, however many accounts: starting one takes as long as a row of it.
         connection.executemany(_UPDATE, [(*_columns(here.state), here.id) for here in known])
-        connection.executemany(
-            _MOVE,
-            [
-                (here.id, *msgspec.structs.astuple(movement))
-                for here in changed
-                for movement in here.movements
-            ],
-        )
-        connection.executemany(
-            _NOTE,
-            [
-                (here.id, name, *note.command, note.status, note.movement and note.movement.version)
-                for here in changed
-                for name, note in here.noted.items()
-                if not here.tells(name, note)
-            ],
-        )
+        moved: list[tuple[object, ...]] = []
+        noted: list[tuple[object, ...]] = []
+        for here in changed:
+            moved += [(here.id, *_row(one), here.reserved_for(one)) for one in here.movements]
+            for name, note in here.noted.items():
+                if not here.is_held(name, note):
+                    version = note.movement and note.movement.version
+                    noted.append((here.id, name, *note.command, str(note.status), version))
+            here.is_changed, here.movements, here.noted = False, [], {}
+        connection.executemany(_MOVE, moved)
+        connection.executemany(_NOTE, noted)
 
 
 def _columns(state: State) -> tuple[object, ...]:
@@ -225,7 +250,12 @@ def _columns(state: State) -> tuple[object, ...]:
 
 def _while_open(held: Reservation) -> Receipt:
     """The receipt of an open reservation, which is not kept besides."""
-    return Receipt(reserve_command(held.amount, held.action), Status.OPEN)
+    return Receipt(reserve_command(held.amount, held.action), _OPEN)
+
+
+def _row(movement: Movement) -> tuple[object, ...]:
+    version, kind, *rest = msgspec.structs.astuple(movement)
+    return version, str(kind), *rest  # SQLite looks long for what to do with an enumeration
 
 
 def _movement(row: Any) -> Movement:

@@ -1,4 +1,4 @@
-"""The thread of a `SQLiteLedger`: takes what waits, commits it together, then answers."""
+"""The thread of a `SQLiteLedger`: is given what waits, commits it together, then answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -30,11 +30,11 @@ _ITS_OWN = (
 
 
 class Writer:
-    """The thread, and its queue; used from the event loop.
+    """The thread, and what waits for it; used from the event loop.
 
     Args:
         path: the file.
-        batch: how many calls are taken together, at most.
+        batch: how many calls are done together, at most.
         timeout: for how long another process is waited for, in seconds.
         call_soon: has the event loop call something, from any thread.
         answer: what that is, with calls that are done.
@@ -53,8 +53,9 @@ class Writer:
         self._timeout = timeout
         self._call_soon = call_soon
         self._answer = answer
-        self._queue: SimpleQueue[Call[Any]] = SimpleQueue()
-        self.put = self._queue.put
+        self._waiting: list[Call[Any]] = []  # until the thread has nothing to do
+        self._is_busy = False
+        self._queue: SimpleQueue[list[Call[Any]]] = SimpleQueue()
 
     def start(self, opening: Call[None]) -> None:
         """Begin; `opening` is done when the file is open, or cannot be."""
@@ -62,9 +63,33 @@ class Writer:
         # A daemon: an interpreter that ends without closing the ledger must not wait for ever.
         Thread(target=self._run, args=(opening,), name=name, daemon=True).start()
 
+    def put(self, call: Call[Any]) -> None:
+        """Have it done, together with all that wait by then."""
+        self._waiting.append(call)
+        if not self._is_busy:
+            self._hand_over()
+
     def stop(self, closing: Call[None]) -> None:
         """End, once what waits is answered; nothing may be put after this."""
-        self._queue.put(closing)
+        self._waiting.append(closing)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        calls, self._waiting = self._waiting, []
+        self._is_busy = bool(calls)
+        if calls:
+            self._queue.put(calls)
+
+    def _told(self, calls: Sequence[Call[Any]], is_idle: bool) -> None:
+        self._answer(calls)
+        if is_idle:
+            # Once those who are woken have asked for more: a transaction of the first of them
+            # takes nearly as long as one of all, and the others would wait for it.
+            self._soon(self._hand_over)
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the event loop has ended, and all who waited with it
+            self._call_soon(call)
 
     # In the thread
 
@@ -75,31 +100,21 @@ class Writer:
             return
         closing: Call[Any] | None = None
         while closing is None:
-            calls = self._take()
+            calls = self._queue.get()
             if type(calls[-1]) is Call:
                 closing = calls.pop()
-            _commit(tables, [call for call in calls if isinstance(call, Command)])
-            for call in calls:
-                if isinstance(call, Reading):
-                    _read(tables, call)
-            self._tell(calls)
+            for begin in range(0, len(calls), self._batch):
+                end = begin + self._batch
+                _do(tables, calls[begin:end])
+                self._tell(calls[begin:end], is_idle=end >= len(calls))
         try:
             tables.close()
         except sqlite3.Error:
             logger.exception("The ledger %r was not closed cleanly", self._path)
         self._tell((closing,))
 
-    def _take(self) -> list[Call[Any]]:
-        """What waits, at least one; where the end is among it, it comes last."""
-        calls = [self._queue.get()]
-        with suppress(Empty):
-            while len(calls) < self._batch and type(calls[-1]) is not Call:
-                calls.append(self._queue.get_nowait())
-        return calls
-
-    def _tell(self, calls: Sequence[Call[Any]]) -> None:
-        with suppress(RuntimeError):  # the event loop has ended, and all who waited with it
-            self._call_soon(partial(self._answer, calls))
+    def _tell(self, calls: Sequence[Call[Any]], *, is_idle: bool = False) -> None:
+        self._soon(partial(self._told, calls, is_idle))
 
     def _open(self, opening: Call[None]) -> Tables | None:
         try:
@@ -110,6 +125,13 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - raised where the ledger is entered
             opening.error = error
         return None
+
+
+def _do(tables: Tables, calls: Sequence[Call[Any]]) -> None:
+    _commit(tables, [call for call in calls if isinstance(call, Command)])
+    for call in calls:
+        if isinstance(call, Reading):
+            _read(tables, call)
 
 
 def _commit(tables: Tables, commands: Sequence[Command[Any]]) -> None:
