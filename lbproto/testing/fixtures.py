@@ -19,7 +19,8 @@ from lbproto.testing.serving import serve as serve_plugins
 
 __all__ = ["anyio_backend", "clock", "serve"]
 
-pytest.register_assert_rewrite("lbproto.testing.ledger")  # its suites say what was not equal
+# These suites say what was not equal.
+pytest.register_assert_rewrite("lbproto.testing.ledger", "lbproto.testing.limits")
 
 
 def _where_installed(package: str) -> pytest.MarkDecorator:
