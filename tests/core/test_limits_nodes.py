@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
+from typing import Any, Self
 
 import pytest
 
 from lbproto import Context, Event, Limits, Overloaded, Plugin, Tier, Window
-from lbproto.backends.base import LimitStore
-from lbproto.limits import SECOND, Meter
+from lbproto.backends.memory_limits import MemoryLimits
 from lbproto.testing import VirtualClock
+from lbproto.testing.limits import asked
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import ObjectArguments
 from tests.core.harness import Client, connected, make_server
@@ -36,28 +36,24 @@ def working() -> Plugin:
     return plugin
 
 
-class Counting(LimitStore):
-    """A store in memory, by a clock of its own."""
+class Counting(MemoryLimits):
+    """A store that may be away, with a clock of its own."""
 
     def __init__(self, tier: Tier) -> None:
-        self.tier = tier
         self.clock = VirtualClock(5)
-        self.meters: dict[str, Meter] = {}
+        super().__init__(self.clock)
+        self.tier = tier
         self.asked = 0
         self.entered = 0
         self.reachable = True
 
-    async def __aenter__(self) -> Counting:
+    async def __aenter__(self) -> Self:
         self.entered += 1
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: Any) -> None:
         self.entered -= 1
+        await super().__aexit__(*failure)
 
     async def take(
         self, user_id: str, windows: Sequence[tuple[int, int, int]], weight: int
@@ -66,13 +62,8 @@ class Counting(LimitStore):
         if not self.reachable:
             raise Overloaded("the store is away")
         assert self.entered
-        lengths = [round(window.seconds * SECOND) for window in self.tier.windows]
-        assert [length for length, _, _ in windows] == lengths
-        assert tuple(window[1:] for window in windows) == self.tier.rates
-        now = round(self.clock.monotonic() * SECOND)
-        meter = self.meters.setdefault(user_id, Meter(self.tier))
-        taken = meter.take(now, weight)
-        return taken, [max(until - now, 0) for until in meter._until]
+        assert windows == asked(self.tier)
+        return await super().take(user_id, windows, weight)
 
 
 class Nodes:
