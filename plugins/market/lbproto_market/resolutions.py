@@ -45,6 +45,28 @@ class Resolution:
             return int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()) * 1000
         return period * self.length_ms + self.first_ms
 
+    def start(self, milliseconds: int) -> int:
+        """When the period starts that holds this moment, both in Unix milliseconds."""
+        if self.length_ms is None:
+            return self.opening(self.period(milliseconds))
+        return milliseconds - (milliseconds - self.first_ms) % self.length_ms
+
+    def bounds(self, milliseconds: int) -> tuple[int, int]:
+        """When the period starts that holds this moment, and when the next one does."""
+        if self.length_ms is None:
+            period = self.period(milliseconds)
+            return self.opening(period), self.opening(period + 1)
+        start = milliseconds - (milliseconds - self.first_ms) % self.length_ms
+        return start, start + self.length_ms
+
+    def holds(self, finer: Resolution) -> bool:
+        """Whether each period consists of whole periods of the other."""
+        if finer.length_ms is None:
+            return False
+        length_ms = _DAY if self.length_ms is None else self.length_ms
+        offset_ms = self.first_ms - finer.first_ms
+        return length_ms % finer.length_ms == 0 == offset_ms % finer.length_ms
+
 
 # The epoch was a Thursday; the first Monday after it is four days later.
 _ALL = (

@@ -14,25 +14,28 @@ __all__ = ["Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """One period of one chart; equal whatever order its trades came in."""
+    """An open period of one venue; comes to the same whatever order its trades have."""
 
     opening: int
     """When the period starts, in Unix milliseconds."""
-    first: Trade
-    last: Trade
+    first: Trade | Mark
+    last: Trade | Mark
     high: Decimal
     low: Decimal
     volume: Decimal
     """In the base asset."""
     trades: int = 1
-    closed: bool = False
-    revision: int = 0
-    """How often the period was amended after it had closed."""
 
     @classmethod
     def of(cls, opening: int, trade: Trade) -> Self:
-        """The bar of a period's first trade to arrive."""
-        return cls(opening, trade, trade, trade.price, trade.price, trade.amount)
+        """That of a period's first trade to arrive."""
+        price = trade.price
+        return cls(opening, trade, trade, price, price, trade.amount)
+
+    @classmethod
+    def within(cls, opening: int, part: Tally | Bar) -> Self:
+        """That of the longer period that opens then, of which the part is the first to arrive."""
+        return cls(opening, part.first, part.last, part.high, part.low, part.volume, part.trades)
 
     def add(self, trade: Trade) -> None:
         """Count a trade of this period in; each trade once."""
@@ -48,16 +51,34 @@ class Tally:
         self.volume = EXACT.add(self.volume, trade.amount)
         self.trades += 1
 
-    def bar(self) -> Bar:
+    def absorb(self, part: Tally | Bar) -> None:
+        """Count a part of this period in, with which it has no trade in common yet."""
+        if part.first < self.first:
+            self.first = part.first
+        if part.last > self.last:
+            self.last = part.last
+        if part.high > self.high:
+            self.high = part.high
+        if part.low < self.low:
+            self.low = part.low
+        self.volume = EXACT.add(self.volume, part.volume)
+        self.trades += part.trades
+
+    def take_off(self, part: Tally) -> None:
+        """Take a part off the sums that is to be absorbed later."""
+        self.volume = EXACT.subtract(self.volume, part.volume)
+        self.trades -= part.trades
+
+    def bar(self, *, closed: bool, revision: int = 0) -> Bar:
         """What it has come to."""
         return Bar(
             self.opening,
-            first=Mark(*self.first[:4]),
-            last=Mark(*self.last[:4]),
-            high=self.high,
-            low=self.low,
-            volume=self.volume,
-            trades=self.trades,
-            closed=self.closed,
-            revision=self.revision,
+            Mark._make(self.first[:4]),
+            Mark._make(self.last[:4]),
+            self.high,
+            self.low,
+            self.volume,
+            self.trades,
+            closed,
+            revision,
         )
