@@ -36,7 +36,6 @@ PassTime = Callable[[int], Awaitable[None]]
 """Lets so many nanoseconds pass for the stores of a test."""
 
 FEW = Tier(Window(6, 15), Window(100, 3_600))  # three at once, then one every five seconds
-MORE = Tier(Window(30, 15), Window(20, 60))
 
 _TASKS = 64
 
