@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
@@ -78,22 +78,25 @@ class History:
         """Take a bar in; it replaces the one of its period, if there is one."""
         row, volume = self._row(bar), self._volume(bar.volume)
         openings, opening = self._openings, bar.opening
-        place, replaced = len(openings), 0
-        if place and opening <= openings[-1]:
-            place = bisect_left(openings, opening)
-            replaced = int(openings[place] == opening)
+        if not openings or opening > openings[-1]:
+            openings.append(opening)
+            self._rows = _append(self._rows, row)
+            self._volumes = _append(self._volumes, [volume])
+            return
+        place = bisect_left(openings, opening)
+        replaced = int(openings[place] == opening)
         if not replaced:
             openings.insert(place, opening)
         begin, end = place, place + replaced
         self._rows = _put(self._rows, slice(begin * _WIDTH, end * _WIDTH), row)
-        self._volumes = _put(self._volumes, slice(begin, end), (volume,))
+        self._volumes = _put(self._volumes, slice(begin, end), [volume])
 
     def drop_before(self, opening: int) -> None:
         """Let go of all bars that open earlier."""
         count = bisect_left(self._openings, opening)
         del self._openings[:count], self._rows[: count * _WIDTH], self._volumes[:count]
 
-    def _row(self, bar: Bar) -> tuple[int, ...]:
+    def _row(self, bar: Bar) -> list[int]:
         first, last, places = bar.first, bar.last, self._places
         open_, close = _units(first.price, places), _units(last.price, places)
         high, low = _units(bar.high, places), _units(bar.low, places)
@@ -103,10 +106,10 @@ class History:
             for column in _PRICES:
                 self._rows = _times(self._rows, slice(column, None, _WIDTH), factor)
             return self._row(bar)
-        return (
+        return [
             *(first.timestamp_ms, first.id, last.timestamp_ms, last.id),
             *(open_, close, high, low, bar.trades, bar.revision),
-        )
+        ]
 
     def _volume(self, volume: Decimal) -> int:
         units = _count(volume, self._volume_places)
@@ -161,7 +164,20 @@ def _times(numbers: _Numbers, part: slice, factor: int) -> _Numbers:
     return _put(numbers, part, finer)
 
 
-def _put(numbers: _Numbers, part: slice, new: Sequence[int]) -> _Numbers:
+def _append(numbers: _Numbers, new: list[int]) -> _Numbers:
+    """As `_put`, at the end."""
+    if isinstance(numbers, array):
+        try:
+            numbers.fromlist(new)  # all of it or, if that fails, none
+        except OverflowError:
+            numbers = list(numbers)
+        else:
+            return numbers
+    numbers.extend(new)
+    return numbers
+
+
+def _put(numbers: _Numbers, part: slice, new: list[int]) -> _Numbers:
     """Numbers with new ones in the place of a part, as machine integers as long as they fit."""
     if isinstance(numbers, array):
         try:

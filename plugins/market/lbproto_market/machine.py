@@ -9,7 +9,7 @@ watermark follows it at a fixed distance, the lateness, and closes what ends bef
 
     a trade ...                       what comes of it
     counted before (`duplicates`)     nothing
-    ahead of everybody's time         refused, and `skewed` counts it
+    ahead of everybody's time         refused, and `skewed` counts it; so is one before 1970
     after the watermark               goes into the open periods; moves time, closes what that ends
     before the watermark              amends the closed bars of each resolution that it touches
     before a resolution's floor       that resolution goes without it, and `left_out` counts it
@@ -48,8 +48,9 @@ __all__ = ["Machine", "Outcome"]
 
 _opening = attrgetter("opening")
 
-_NEVER = 1 << 63
+# Before anything, and the year 3000: what lies beyond is microseconds taken for milliseconds.
 _ALWAYS = -1 << 63
+_END_OF_TIME = 32_503_680_000_000
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Outcome:
     left_out: int = 0
     """Trades too late for some resolution, or so old that nobody knows whether they counted."""
     skewed: int = 0
+    """Trades refused because they cannot have been made at their time."""
 
 
 class Machine:
@@ -111,15 +113,16 @@ class Machine:
         Args:
             trades: at this symbol's venues.
             wall_ms: what time it is, Unix milliseconds; trades may be ahead of that, or of what
-                `advance` said if that is later, by `ahead_ms`. None: by anything.
+                `advance` said if that is later, by `ahead_ms`. None: by anything up to the year
+                3000.
         """
         outcome = Outcome()
         accepted, venues = outcome.trades.append, self._venues
-        horizon = _NEVER if wall_ms is None else max(wall_ms, self._advanced) + self._ahead_ms
+        horizon = _END_OF_TIME if wall_ms is None else max(wall_ms, self._advanced) + self._ahead_ms
         edge, end = self._edges[0], self._ends[0] + self._lateness_ms
         for trade in trades:
             timestamp = trade.timestamp_ms
-            if timestamp > horizon:
+            if not 0 <= timestamp <= horizon:
                 outcome.skewed += 1
                 continue
             cascade, counted = venues[trade.venue]

@@ -71,10 +71,11 @@ class Tally:
 
     def bar(self, *, closed: bool, revision: int = 0) -> Bar:
         """What it has come to."""
+        first = Mark._make(self.first[:4])
         return Bar(
             self.opening,
-            Mark._make(self.first[:4]),
-            Mark._make(self.last[:4]),
+            first,
+            first if self.last is self.first else Mark._make(self.last[:4]),
             self.high,
             self.low,
             self.volume,

@@ -177,6 +177,13 @@ def test_a_trade_ahead_of_time_is_refused_and_moves_nothing() -> None:
     assert len(machine.add([_trade(105_001, id_=2)], wall_ms=100_001).trades) == 1
 
 
+@pytest.mark.parametrize("timestamp_ms", [-1, 1_675_329_600_000_000, 1 << 70])
+def test_a_trade_of_no_possible_time_is_refused(timestamp_ms: int) -> None:
+    machine = Machine(VENUES)
+    assert machine.add([_trade(timestamp_ms)]).skewed == 1
+    assert _bars(machine) == []
+
+
 def test_a_feed_may_be_ahead_of_the_wall() -> None:
     machine = _machine(ahead_ms=5000)
     machine.advance(1_000_000)
