@@ -117,7 +117,8 @@ class Archive(Protocol):
                 more.
 
         Raises:
-            Overloaded: it cannot be read now, or too many ask at once.
+            Unavailable: it cannot be read now.
+            Overloaded: too many ask at once, or it takes too long.
         """
         ...
 
@@ -129,7 +130,7 @@ class Archive(Protocol):
             history: how many closed candles of each venue and resolution are wanted.
 
         Raises:
-            Overloaded: it cannot be read now.
+            Unavailable, Overloaded: as for `read`.
         """
         ...
 
@@ -137,7 +138,7 @@ class Archive(Protocol):
         """Return once all that was written until now is on the disk.
 
         Raises:
-            Overloaded: it cannot be written now; it is tried again later.
+            Unavailable, Overloaded: it cannot be written now, and is tried again later.
         """
         ...
 

@@ -14,6 +14,7 @@ from lbproto_market.changes import Settled
 from lbproto_market.duckdb_rows import COLUMN_TYPES, as_columns, bar_of, is_text, row_of
 from lbproto_market.duckdb_schema import TABLES, connect, disconnect
 from lbproto_market.resolutions import RESOLUTIONS, Resolution
+from lbproto_market.resuming import NEEDED, resumed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,7 +71,7 @@ _NEWEST_OF_EACH = """
         venue, resolution, opening, (first_ms, first_id, venue, first_price),
         (last_ms, last_id, venue, last_price), high, low, whole, fraction, trades, closed, revision
     FROM {0} JOIN charts USING (chart) WHERE symbol = $1
-    QUALIFY row_number() OVER (PARTITION BY {0}.chart ORDER BY opening DESC) <= $2
+    QUALIFY row_number() OVER (PARTITION BY {0}.chart, closed ORDER BY opening DESC) <= $2
     ORDER BY opening
 """
 _SEEN = """
@@ -206,13 +207,18 @@ class Tables:
     def _resume(self, connection: DuckDBPyConnection, symbol: str, history: int) -> Resumption:
         if symbol not in self._moments:
             return Resumption(0, [], {})
-        bars = []
+        most = max(history, NEEDED)
+        venues: dict[str, dict[str, list[Bar]]] = {}
         for table in TABLES:
-            rows = connection.execute(
-                _NEWEST_OF_EACH.format(table), [symbol, history + 1]
-            ).fetchall()
+            rows = connection.execute(_NEWEST_OF_EACH.format(table), [symbol, most]).fetchall()
             for venue, resolution, *row in rows:
-                bars.append(Settled(venue, resolution, bar_of(*row)))
+                charts = venues.setdefault(venue, {})
+                charts.setdefault(resolution, []).append(bar_of(*row))
+        bars = [
+            Settled(venue, resolution, bar)
+            for venue, charts in venues.items()
+            for resolution, bar in resumed(charts, history)
+        ]
         ids = dict(connection.execute(_SEEN, [symbol]).fetchall())
         marks = dict(connection.execute(_MARKS, [symbol]).fetchall())
         seen = {venue: Seen(marks.get(venue, 0), ids.get(venue, [])) for venue in {**ids, **marks}}

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from lbproto import Overloaded, UsageError
+from lbproto import Overloaded, Unavailable, UsageError
 from lbproto_market import RESOLUTIONS
 from lbproto_market.archive import Archive, ArchiveStatistics, Seen
 from lbproto_market.bars import Bar, Mark
@@ -64,8 +64,10 @@ async def test_who_reads_sees_what_was_written_before(archive: DuckDBArchive) ->
     bars = await archive.read("X", ["v"], _SECOND, 0, _FOREVER, 1001)
     assert bars == [_bar(0), _bar(1000)]
     assert archive.statistics() == ArchiveStatistics(written=2)
-    resumption = await archive.resume("X", 10)
-    assert resumption == (2000, _settled(0) + _settled(1000), {"v": Seen(0, [0, 1000])})
+    now_ms, settled, seen = await archive.resume("X", 10)
+    assert now_ms == 2000
+    assert [one for one in settled if one.bar.closed] == _settled(0) + _settled(1000)
+    assert seen == {"v": Seen(0, [0, 1000])}
 
 
 async def test_it_is_written_without_anybody_who_asks(path: Path) -> None:
@@ -84,7 +86,7 @@ async def test_leaving_writes_what_waits_also_when_cancelled(path: Path) -> None
     assert not path.with_name("candles.duckdb.wal").exists()
     async with DuckDBArchive(path) as archive:
         resumption = await archive.resume("X", 10)
-        assert [settled.bar.closed for settled in resumption.bars] == [True, False]
+        assert resumption.bars[:2] == _settled(0) + _settled(1000, closed=False)
         assert resumption.seen == {"v": Seen(0, [1000])}
     with pytest.raises(UsageError, match="not open: use it inside `async with`"):
         await archive.flush()
@@ -213,6 +215,6 @@ async def test_a_file_that_cannot_be_read_is_told_to_readers_and_opened_again(
     connection = archive._tables._connection
     assert connection is not None
     connection.execute("DROP TABLE seconds")
-    with pytest.raises(Overloaded, match="cannot be read now"):
+    with pytest.raises(Unavailable, match="cannot be read now"):
         await _openings(archive)
     assert "cannot be read" in caplog.text

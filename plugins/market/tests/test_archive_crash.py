@@ -16,7 +16,7 @@ from pathlib import Path
 
 import anyio
 
-from lbproto import Overloaded
+from lbproto import Unavailable
 from lbproto_market import RESOLUTIONS
 from lbproto_market.bars import Bar, Mark
 from lbproto_market.changes import Settled
@@ -52,7 +52,7 @@ async def main(path):
             write(archive, second)
             try:
                 await archive.flush()
-            except Overloaded as refusal:
+            except Unavailable as refusal:
                 reason = refusal
             else:
                 raise SystemExit("this was written")

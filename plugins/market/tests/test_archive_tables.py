@@ -162,7 +162,8 @@ def test_an_open_candle_is_for_a_restart_only(tables: Tables) -> None:
     open_ = Bar(1000, mark, mark, Decimal(7), Decimal(7), Decimal(1), 1, closed=False)
     tables.commit(_batch(_bar(0), open_, now_ms=1600))
     assert _read(tables) == [_bar(0)]
-    assert [bar for _, _, bar in tables.resume("X", 10).bars] == [_bar(0), open_]
+    seconds = [bar for _, name, bar in tables.resume("X", 10).bars if name == "1s"]
+    assert seconds == [_bar(0), open_]
     tables.commit(_batch(_bar(1000), now_ms=2000))
     assert _read(tables) == [_bar(0), _bar(1000)]
 
@@ -206,7 +207,10 @@ def test_a_market_goes_on_with_its_newest(tables: Tables) -> None:
     tables.commit(_batch(_bar(0), resolution="1d", now_ms=9000))
     now_ms, bars, seen = tables.resume("X", 2)
     assert now_ms == 9500
-    assert bars == [("v", "1s", bar) for bar in seconds[-3:]] + [("v", "1d", _bar(0))]
+    assert [settled for settled in bars if settled.bar.closed] == [
+        *(("v", "1s", bar) for bar in seconds[-2:]),
+        ("v", "1d", _bar(0)),
+    ]
     assert seen == {}
     assert tables.resume("Y", 2) == (0, [], {})
 
