@@ -124,14 +124,14 @@ class History:
     def _bar(self, place: int) -> Bar:
         row = self._rows[place * _WIDTH : (place + 1) * _WIDTH]
         first_ms, first_id, last_ms, last_id, open_, close, high, low, trades, revision = row
-        venue, scale, places = self._venue, EXACT.scaleb, -self._places
+        venue, places = self._venue, self._places
         return Bar(
             self._openings[place],
-            Mark(first_ms, first_id, venue, scale(Decimal(open_), places)),
-            Mark(last_ms, last_id, venue, scale(Decimal(close), places)),
-            scale(Decimal(high), places),
-            scale(Decimal(low), places),
-            scale(Decimal(self._volumes[place]), -self._volume_places),
+            Mark(first_ms, first_id, venue, _price(open_, places)),
+            Mark(last_ms, last_id, venue, _price(close, places)),
+            _price(high, places),
+            _price(low, places),
+            _value(self._volumes[place], self._volume_places),
             trades,
             closed=True,
             revision=revision,
@@ -145,8 +145,14 @@ def _count(value: Decimal, places: int) -> int | None:
     return units if units == scaled else None
 
 
+def _value(units: int, places: int) -> Decimal:
+    """What so many units of so many decimal places are."""
+    return EXACT.scaleb(Decimal(units), -places)
+
+
 # The same prices come again and again, and this is most of what it costs to keep a bar.
 _units = lru_cache(maxsize=4096)(_count)
+_price = lru_cache(maxsize=4096)(_value)
 
 
 def _places(value: Decimal) -> int:

@@ -297,18 +297,22 @@ class Machine:
             self._trim(level, full=self._most)  # it would be let go of at once
         if opening < self._floors[level]:
             return False
-        before = next(self.between(level, opening, opening + 1), None)
-        revision = 1 if before is None or before.trades else before.revision + 1
+        before = next(self.between(level, opening, opening + 1), None) if self._fill else None
+        revision = before.revision + 1 if before is not None and not before.trades else 1
         bar = cascade.amend(trade, level, opening, revision)
         outcome.settled.append(Settled(trade.venue, cut.name, bar))
-        self._trim(level, full=self._most + 1)
-        after = self.between(level, opening, self._edges[level])
-        amended = next(after)
-        outcome.candles.append((cut, amended))
-        if before is None or not before.trades or before.last.price != amended.last.price:
-            # So do those stand that it fills.
-            fills = takewhile(lambda bar: not bar.trades, after)
-            outcome.candles.extend((cut, bar) for bar in fills)
+        if len(own) > self._most:
+            self._trim(level, full=self._most)
+        if len(self._venues) > 1:
+            found = [history.find(opening) for history in self._histories(level)]
+            bar = reduce(merged, [one for one in found if one is not None])
+        outcome.candles.append((cut, bar))
+        if self._fill and (
+            before is None or not before.trades or before.last.price != bar.last.price
+        ):
+            after = self.between(level, opening + 1, self._edges[level])
+            fills = takewhile(lambda one: not one.trades, after)
+            outcome.candles.extend((cut, one) for one in fills)
         return True
 
     def _histories(self, level: int, venues: Collection[str] | None = None) -> list[History]:

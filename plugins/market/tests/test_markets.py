@@ -198,20 +198,21 @@ def test_an_archive_is_not_asked_for_what_memory_holds() -> None:
     ),
     st.integers(0, 60),
     st.integers(0, 20),
+    st.sampled_from([0, 0.5, 7]),
+    st.sampled_from([0, 3]),
 )
 def test_a_market_resumes_where_it_left_off(
-    drawn: list[tuple[int, int, str]], until: int, again: int
+    drawn: list[tuple[int, int, str]], until: int, again: int, lateness: float, fill: int
 ) -> None:
     trades = [
         _trade(ms, price, venue, number) for number, (ms, price, venue) in enumerate(sorted(drawn))
     ]
-    one = Market("ETH-USDT", _VENUES)
+    one, other = (Market("ETH-USDT", _VENUES, lateness=lateness, fill=fill) for _ in range(2))
     archive: dict[tuple[str, str, int], Settled] = {}
     for settled in one.add(trades[:until], 0.0).settled:
         archive[settled.venue, settled.resolution, settled.bar.opening] = settled
     for settled in one.open():
         archive[settled.venue, settled.resolution, settled.bar.opening] = settled
-    other = Market("ETH-USDT", _VENUES)
     seen = {
         venue: (0, [trade.id for trade in trades[:until] if trade.venue == venue])
         for venue in _VENUES
