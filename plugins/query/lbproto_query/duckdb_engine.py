@@ -1,0 +1,159 @@
+"""DuckDB behind the port: a worker for each application that asks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import anyio
+import msgspec
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from lbproto import InvalidRequest, LimitExceeded, Overloaded, UsageError
+from lbproto_query.catalogues import Catalogue, Catalogues
+from lbproto_query.engines import QueryRequest, Stream
+from lbproto_query.estimates import History
+from lbproto_query.hosts import ProcessHost, ThreadHost
+from lbproto_query.workers import Worker, WorkerLimits
+
+__all__ = ["DuckDBEngine"]
+
+_MAX_SQL = 64 * 1024  # characters
+_MAX_PARAMS = 1000
+_MAX_PARAM_BYTES = 256 * 1024
+
+
+class DuckDBEngine:
+    """Runs queries on files: Parquet, CSV, DuckDB.
+
+    Each application has a worker of its own, which is started by its first query and stopped when
+    there were none for a while. One that dies is started anew by the next query; what it was doing
+    is refused with `Unavailable`. The files are looked at with every query: where they have
+    changed, a new worker takes over, and the old one stops when its queries have ended.
+
+    Args:
+        catalogues: where applications' files are.
+        isolated: in processes under the system's limits; else in threads of this process, for SQL
+            that is trusted: memory and time are bounded by DuckDB alone.
+        memory: bytes that DuckDB may use in one worker, for all of its queries; the process may
+            have half a GiB of addresses more.
+        threads: that DuckDB may use in one worker.
+        queries: of one application that run at once; more are refused with `Overloaded`.
+        workers: at once; more are refused with `Overloaded`, unless one is idle.
+        idle: seconds without a query after which a worker is stopped.
+        start: seconds that opening a catalogue may take.
+        grace: seconds that a worker may take to react, then it is killed.
+    """
+
+    def __init__(
+        self,
+        catalogues: Catalogues,
+        *,
+        isolated: bool = True,
+        memory: int = 512 * 1024 * 1024,
+        threads: int = 2,
+        queries: int = 8,
+        workers: int = 16,
+        idle: float = 300.0,
+        start: float = 30.0,
+        grace: float = 2.0,
+    ) -> None:
+        self._catalogues = catalogues
+        self._host = ProcessHost if isolated else ThreadHost
+        self._memory = memory
+        self._threads = threads
+        self._most = workers
+        self._limits = WorkerLimits(queries, idle, start, grace)
+        self._workers: dict[str, Worker] = {}
+        self._alive: set[Worker] = set()
+        self._history = History()
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
+            await tasks.__aexit__(
+                None, None, None
+            )  # what came of the body is the caller's as it is
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers there are, those that are about to stop included."""
+        return len(self._alive)
+
+    @asynccontextmanager
+    async def query(self, request: QueryRequest) -> AsyncGenerator[Stream]:
+        """See `Engine.query`."""
+        if self._tasks is None:
+            raise UsageError("Enter the DuckDBEngine (`async with`) before it is used")
+        _check_size(request)
+        catalogue = await to_thread.run_sync(self._catalogues.find, request.application_id)
+        if self._tasks is None:
+            raise UsageError("The DuckDBEngine was left")
+        worker = self._worker(catalogue, self._tasks)
+        estimate = self._history.estimate(request.application_id, request.sql)
+        stream = await worker.open(request, estimate)
+        try:
+            yield stream
+        finally:
+            if stream.outcome is not None:
+                seconds = stream.outcome.seconds
+                self._history.note(request.application_id, request.sql, seconds)
+            elif self._tasks is not None:
+                worker.abandon(stream, self._tasks)
+
+    def _worker(self, catalogue: Catalogue, tasks: TaskGroup) -> Worker:
+        worker = self._workers.get(catalogue.application_id)
+        if worker is not None:
+            if not worker.closed and worker.catalogue.version == catalogue.version:
+                return worker
+            worker.retire()
+        if len(self._alive) >= self._most:
+            idle = [each for each in self._alive if each.is_idle]
+            if not idle:
+                message = "Too many applications run queries at once; try again"
+                raise Overloaded(message, retry_after=1)
+            idle[0].retire()
+        worker = Worker(self._host(self._memory, self._threads), catalogue, self._limits)
+        self._workers[catalogue.application_id] = worker
+        self._alive.add(worker)
+        tasks.start_soon(self._keep, worker)
+        return worker
+
+    async def _keep(self, worker: Worker) -> None:
+        try:
+            await worker.run()
+        finally:
+            self._alive.discard(worker)
+            if self._workers.get(worker.catalogue.application_id) is worker:
+                del self._workers[worker.catalogue.application_id]
+
+
+def _check_size(request: QueryRequest) -> None:
+    """Refuse what is larger than any query that a person would write."""
+    if len(request.sql) > _MAX_SQL:
+        raise LimitExceeded(f"A query has at most {_MAX_SQL} characters")
+    if len(request.params) > _MAX_PARAMS:
+        raise LimitExceeded(f"A query has at most {_MAX_PARAMS} parameters")
+    try:
+        request.sql.encode()
+        size = len(msgspec.msgpack.encode(request.params))
+    except UnicodeError as error:
+        raise InvalidRequest("The query has characters that are none") from error
+    except (RecursionError, OverflowError) as error:
+        raise LimitExceeded("The parameters are too deep or too large") from error
+    if size > _MAX_PARAM_BYTES:
+        raise LimitExceeded(f"The parameters have at most {_MAX_PARAM_BYTES} bytes")

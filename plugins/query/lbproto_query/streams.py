@@ -1,0 +1,120 @@
+"""A query that a worker runs, as the engine's side of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+import anyio
+
+from lbproto import (
+    Cancelled,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    RequestError,
+    RequestTimeout,
+    Unauthorized,
+    Unavailable,
+)
+from lbproto_query.engines import Column, Outcome, Progress, Rows
+from lbproto_query_worker.frames import Chunk, Described, Ended, Progressed, Refused
+
+__all__ = ["WorkerStream", "refused"]
+
+_ERRORS: dict[str, type[RequestError]] = {
+    str(each.code): each
+    for each in (
+        Cancelled,
+        InvalidRequest,
+        LimitExceeded,
+        NotFound,
+        RequestTimeout,
+        Unauthorized,
+        Unavailable,
+    )
+}
+
+
+def refused(code: str, message: str) -> RequestError:
+    """The error of a code; one that is not a query's own is `Internal`."""
+    return _ERRORS.get(code, Internal)(message)
+
+
+class WorkerStream:
+    """What has come of a query and was not taken yet; see `Stream`.
+
+    Args:
+        estimated_ms: how long it is thought to take.
+        pull: asks for one chunk more.
+        patience: seconds without a word after which the worker is taken to hang.
+        hung: called then.
+    """
+
+    def __init__(
+        self,
+        estimated_ms: int | None,
+        pull: Callable[[], None],
+        patience: float,
+        hung: Callable[[], None],
+    ) -> None:
+        self.estimated_ms = estimated_ms
+        self.columns: tuple[Column, ...] = ()
+        self.outcome: Outcome | None = None
+        self.ended = anyio.Event()
+        """The worker has said its last word about it."""
+        self._pull = pull
+        self._patience = patience
+        self._hung = hung
+        self._parts: deque[Progress | Rows] = deque()  # at most a window of rows, and one progress
+        self._error: RequestError | None = None
+        self._last: Outcome | None = None
+        self._news = anyio.Event()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Progress | Rows:
+        while not self._parts:
+            if self._error is not None:
+                raise self._error
+            if self._last is not None:
+                self.outcome = self._last
+                raise StopAsyncIteration
+            self._news = anyio.Event()
+            with anyio.move_on_after(self._patience):
+                await self._news.wait()
+            if not self._news.is_set():
+                self._hung()
+                raise RequestTimeout("The query took longer than it may")
+        part = self._parts.popleft()
+        if isinstance(part, Rows):
+            self._pull()
+        return part
+
+    def put(self, message: Progressed | Described | Chunk | Ended | Refused) -> None:
+        """Take a message from the worker."""
+        if isinstance(message, Described):
+            self.columns = tuple(message.columns)
+            return
+        if isinstance(message, Chunk):
+            self._parts.append(Rows(message.rows, message.data))
+        elif isinstance(message, Progressed):
+            if self._parts and isinstance(self._parts[-1], Progress):
+                self._parts.pop()
+            self._parts.append(Progress(message.rows, message.pct))
+        elif isinstance(message, Ended):
+            self._last = Outcome(message.rows, message.truncated, message.seconds)
+            self.ended.set()
+        else:
+            self.fail(refused(message.code, message.message))
+        self._news.set()
+
+    def fail(self, error: RequestError) -> None:
+        """End it by an error, which is raised after what came before."""
+        if not self.ended.is_set():
+            self._error = error
+            self.ended.set()
+            self._news.set()

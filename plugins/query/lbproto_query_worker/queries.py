@@ -1,0 +1,237 @@
+"""One query: a thread of its own, from its text to its last message.
+
+Theory of operation. Rows leave when there is room: the engine gives a window of chunks and one more
+for each that was taken. Without room the thread waits and fetches nothing, so that DuckDB's stream,
+which is bounded itself, stands still. Time is counted only while the thread works; how long it may
+wait is bounded apart.
+
+Whoever ends a query sets `reason` and interrupts. An interrupt can come before there is anything to
+interrupt, so the worker repeats it until the thread has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Condition
+from time import monotonic
+from typing import Any
+
+import duckdb
+import msgspec
+
+from lbproto_query_worker.database import Database
+from lbproto_query_worker.encoding import described, wrapped
+from lbproto_query_worker.frames import (
+    Chunk,
+    Described,
+    Ended,
+    FromWorker,
+    Open,
+    Progressed,
+    Refused,
+)
+from lbproto_query_worker.guard import check
+from lbproto_query_worker.refusals import Refusal, refusal_of
+
+__all__ = ["Query"]
+
+logger = logging.getLogger(__name__)
+
+_MAX_COLUMNS = 2000
+_MOST_ROWS = 4096  # fetched at once: two of DuckDB's vectors
+
+CANCELLED = Refusal("CANCELLED", "The query was cancelled")
+TIMED_OUT = Refusal("TIMEOUT", "The query took longer than it may")
+NOT_READ = Refusal("TIMEOUT", "The query's rows were not read in time")
+
+
+class Query:
+    """Runs what `request` asks for.
+
+    Args:
+        request: the query and its limits.
+        send: takes messages, from any thread.
+    """
+
+    def __init__(self, request: Open, send: Callable[[FromWorker], None]) -> None:
+        self.request = request
+        self.reason: Refusal | None = None
+        """Why it has to end, if it has to."""
+        self.deadline = monotonic() + request.seconds
+        """When it has to have ended, as long as nothing changes."""
+        self._send = send
+        self._room = Condition()
+        self._window = request.window
+        self._waiting_since: float | None = None
+        self._waited = 0.0
+        self._started = monotonic()
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._scanned = 0
+        self._silent = True  # no rows were sent yet
+
+    def run(self, database: Database) -> None:
+        """All of it, in the thread that calls; sends exactly one last message."""
+        id_ = self.request.id
+        try:
+            rows, truncated = self._stream(database)
+            last: FromWorker = Ended(id_, rows, truncated, self._worked())
+        except BaseException as error:
+            refusal = self.reason or refusal_of(error, database.files)
+            if refusal.code == "INTERNAL":
+                logger.exception("a query has failed")
+            last = Refused(id_, refusal.code, refusal.message)
+        finally:
+            cursor, self._cursor = self._cursor, None
+            if cursor is not None:
+                with suppress(duckdb.Error):
+                    cursor.abort()
+                with suppress(duckdb.Error):
+                    cursor.close()
+        self._send(last)
+
+    def pulled(self) -> None:
+        """One chunk more may be sent."""
+        with self._room:
+            self._window += 1
+            self._room.notify()
+
+    def end(self, reason: Refusal) -> None:
+        """Have it end; may be called again, which repeats the interrupt."""
+        with self._room:
+            self.reason = self.reason or reason
+            self._room.notify()
+        cursor = self._cursor
+        if cursor is not None:
+            with suppress(duckdb.Error):
+                cursor.interrupt()
+
+    def is_late(self, now: float) -> bool:
+        """Whether its time is over."""
+        with self._room:
+            return self._waiting_since is None and now >= self.deadline
+
+    def tell_progress(self) -> None:
+        """Send how far it is, unless rows say so."""
+        cursor = self._cursor
+        if cursor is None or not self._silent:
+            return
+        try:
+            pct = cursor.query_progress()
+        except duckdb.Error:
+            return
+        if 0 < pct <= 100:
+            self._send(Progressed(self.request.id, int(self._scanned * pct / 100), pct))
+
+    def _stream(self, database: Database) -> tuple[int, bool]:
+        request = self.request
+        self._cursor = cursor = database.cursor()
+        self._check_reason()
+        check(cursor, request.sql, database.tables)
+        self._check_reason()
+        relation = cursor.sql(request.sql, params=request.params or None)
+        types = relation.types
+        if len(types) > _MAX_COLUMNS:
+            raise Refusal("LIMIT_EXCEEDED", f"A result has at most {_MAX_COLUMNS} columns")
+        columns = described(relation.columns, types)
+        del relation
+        sql = _statement(request.sql)
+        text = wrapped(sql, columns, types, request.arrays)
+        self._scanned = _estimated_rows(cursor, text, request.params)
+        self._send(Described(request.id, columns))
+        self._check_reason()
+        cursor.execute(text, request.params or None)
+        return self._send_rows(cursor)
+
+    def _send_rows(self, cursor: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
+        request = self.request
+        total, truncated, count = 0, False, 1
+        parts: list[str] = []
+        size = 0
+        while True:
+            self._check_reason()
+            fetched = [row for (row,) in cursor.fetchmany(count)]
+            if total + len(parts) + len(fetched) > request.rows:
+                truncated = True
+                fetched = fetched[: request.rows - total - len(parts)]
+            if any(_is_longer(row, request.row_bytes) for row in fetched):
+                raise Refusal("LIMIT_EXCEEDED", f"A row has more than {request.row_bytes} bytes")
+            parts += fetched
+            length = sum(map(len, fetched))
+            size += length
+            is_last = truncated or not fetched
+            if size >= request.chunk_bytes or is_last:
+                if parts or not total:
+                    self._send_chunk(parts)
+                total += len(parts)
+                parts, size = [], 0
+            if is_last:
+                return total, truncated
+            average = max(1, length // len(fetched))
+            count = max(1, min(_MOST_ROWS, (request.chunk_bytes - size) // average + 1))
+
+    def _send_chunk(self, rows: list[str]) -> None:
+        data = f"[{','.join(rows)}]".encode()
+        if self.request.msgpack:
+            data = msgspec.msgpack.encode(msgspec.json.decode(data))
+        self._wait_for_room()
+        self._silent = False
+        self._send(Chunk(self.request.id, len(rows), data))
+
+    def _wait_for_room(self) -> None:
+        with self._room:
+            if not self._window:
+                began = self._waiting_since = monotonic()
+                self._room.wait_for(lambda: self._window or self.reason, self.request.patience)
+                waited = monotonic() - began
+                self._waited += waited
+                self.deadline += waited
+                self._waiting_since = None
+                if not self._window:
+                    self.reason = self.reason or NOT_READ
+            self._check_reason()
+            self._window -= 1
+
+    def _worked(self) -> float:
+        return monotonic() - self._started - self._waited
+
+    def _check_reason(self) -> None:
+        if self.reason is not None:
+            raise self.reason
+
+
+def _is_longer(row: str, most: int) -> bool:
+    return len(row) * 4 > most and len(row.encode()) > most
+
+
+def _statement(sql: str) -> str:
+    """The statement without what ends it, so that it can stand in brackets."""
+    text = sql.encode()
+    for place, kind in reversed(duckdb.tokenize(sql)):
+        if kind is duckdb.token_type.comment or text[place : place + 1] == b";":
+            text = text[:place]
+        else:
+            break
+    return text.decode()
+
+
+def _estimated_rows(
+    cursor: duckdb.DuckDBPyConnection, sql: str, params: list[Any] | dict[str, Any]
+) -> int:
+    """How many rows the plan's leaves are taken to have."""
+    try:
+        cursor.execute(f"EXPLAIN (FORMAT json) {sql}", params or None)
+        row = cursor.fetchone()
+        pending = json.loads(row[1]) if row else []
+    except (duckdb.Error, ValueError, RecursionError):
+        return 0
+    total = 0
+    while pending:
+        node = pending.pop()
+        children = node.get("children") or []
+        pending += children
+        if not children:
+            total += int(str(node.get("extra_info", {}).get("Estimated Cardinality", "0")) or 0)
+    return total

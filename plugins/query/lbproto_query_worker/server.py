@@ -1,0 +1,134 @@
+"""A worker: one catalogue, several queries at a time, and one line to the engine."""
+
+from __future__ import annotations
+
+import resource
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock, Thread
+from time import monotonic
+
+import msgspec
+
+from lbproto_query_worker.database import Database
+from lbproto_query_worker.frames import (
+    Cancel,
+    Failed,
+    Frames,
+    FromEngine,
+    FromWorker,
+    Open,
+    Pull,
+    Ready,
+    framed,
+)
+from lbproto_query_worker.queries import CANCELLED, TIMED_OUT, Query
+
+__all__ = ["serve"]
+
+_TICK = 0.02  # seconds between interrupts of a query that has to end
+_PROGRESS = 0.2  # seconds between two tellings of progress
+_SPARE_CPU = 10  # seconds of CPU time that a worker may need beside its queries
+
+_DECODER: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
+
+
+def serve(line: socket.socket, open_: Callable[[], Database], *, threads: int) -> None:
+    """Serve the engine at the other end of `line` until that is closed; blocks.
+
+    Args:
+        line: a connected stream socket; closed at the end.
+        open_: opens the catalogue.
+        threads: how many DuckDB has, for the system to end this process when it needs more CPU
+            time than they could have used; none is no bound.
+    """
+    with line:
+        try:
+            database = open_()
+        except Exception as error:  # noqa: BLE001 - the engine logs it
+            with suppress(OSError):
+                line.sendall(framed(Failed(f"{type(error).__name__}: {error}")))
+            return
+        server = _Server(line, database, threads)
+        try:
+            server.run()
+        finally:
+            server.close()
+
+
+class _Server:
+    def __init__(self, line: socket.socket, database: Database, threads: int) -> None:
+        self._line = line
+        self._database = database
+        self._threads = threads
+        self._sending = Lock()
+        self._queries: dict[int, tuple[Query, Thread]] = {}
+        self._told = monotonic()
+
+    def run(self) -> None:
+        self._send(Ready())
+        frames = Frames()
+        while True:
+            timeout = _TICK if self._queries else None
+            if select.select([self._line], [], [], timeout)[0]:
+                data = self._line.recv(65536)
+                if not data:
+                    return
+                for body in frames.feed(data):
+                    self._take(_DECODER.decode(body))
+            self._look_after()
+
+    def close(self) -> None:
+        """End what runs, then give the catalogue up."""
+        while any(thread.is_alive() for _, thread in self._queries.values()):
+            for query, thread in self._queries.values():
+                query.end(CANCELLED)
+                thread.join(_TICK)
+        self._database.close()
+
+    def _take(self, message: FromEngine) -> None:
+        if isinstance(message, Open):
+            query = Query(message, self._send)
+            thread = Thread(target=query.run, args=(self._database,), name=f"query {message.id}")
+            self._queries[message.id] = query, thread
+            self._allow_cpu(message.seconds)
+            thread.start()
+            return
+        found = self._queries.get(message.id)
+        if found is None:
+            return  # it has ended meanwhile
+        if isinstance(message, Pull):
+            found[0].pulled()
+        elif isinstance(message, Cancel):
+            found[0].end(CANCELLED)
+
+    def _look_after(self) -> None:
+        now = monotonic()
+        tell = now >= self._told + _PROGRESS
+        if tell:
+            self._told = now
+        for id_, (query, thread) in list(self._queries.items()):
+            if not thread.is_alive():
+                del self._queries[id_]
+            elif query.reason is not None:
+                query.end(query.reason)
+            elif query.is_late(now):
+                query.end(TIMED_OUT)
+            elif tell:
+                query.tell_progress()
+
+    def _allow_cpu(self, seconds: float) -> None:
+        if not self._threads:
+            return
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        used = usage.ru_utime + usage.ru_stime
+        seconds = sum(each.request.seconds for each, _ in self._queries.values())
+        most = used + seconds * (self._threads + 1)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(most) + _SPARE_CPU, hard))
+
+    def _send(self, message: FromWorker) -> None:
+        with self._sending, suppress(OSError):  # the engine is gone: so is this, soon
+            self._line.sendall(framed(message))

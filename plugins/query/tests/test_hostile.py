@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lbproto import RequestError
+from lbproto_query import DuckDBEngine, Limits, QueryRequest, Rows
+from lbproto_query_worker.database import Database
+from lbproto_query_worker.functions import FUNCTIONS, TABLE_FUNCTIONS
+
+# Statements that nobody may run, each with the code that it is refused with.
+UNAUTHORIZED, NOT_FOUND, INVALID, LIMIT, TIMEOUT = (
+    "UNAUTHORIZED",
+    "NOT_FOUND",
+    "INVALID_REQUEST",
+    "LIMIT_EXCEEDED",
+    "TIMEOUT",
+)
+
+HOSTILE: list[tuple[str, str]] = [
+    # Writes
+    ("INSERT INTO people VALUES (3, 'Eve')", UNAUTHORIZED),
+    ("UPDATE people SET name = 'Eve'", UNAUTHORIZED),
+    ("DELETE FROM people", UNAUTHORIZED),
+    ("TRUNCATE people", UNAUTHORIZED),
+    ("MERGE INTO people USING people AS p ON true WHEN MATCHED THEN DELETE", UNAUTHORIZED),
+    ("CREATE TABLE t AS SELECT 1", UNAUTHORIZED),
+    ("CREATE TEMP TABLE t AS SELECT 1", UNAUTHORIZED),
+    ("CREATE OR REPLACE VIEW people AS SELECT 1", UNAUTHORIZED),
+    ("CREATE MACRO f() AS 1", UNAUTHORIZED),
+    ("CREATE TYPE t AS ENUM ('a')", UNAUTHORIZED),
+    ("CREATE SECRET s (TYPE s3, KEY_ID 'a', SECRET 'b')", UNAUTHORIZED),
+    ("DROP TABLE people", UNAUTHORIZED),
+    ("ALTER TABLE people ADD COLUMN x INTEGER", UNAUTHORIZED),
+    ("WITH x AS (INSERT INTO people VALUES (3, 'Eve') RETURNING *) FROM x", UNAUTHORIZED),
+    ("WITH x AS (DELETE FROM people RETURNING *) FROM x", UNAUTHORIZED),
+    ("WITH x AS (UPDATE people SET id = 9 RETURNING *) FROM x", UNAUTHORIZED),
+    # Several statements, and what is none that reads
+    ("SELECT 1; SELECT 2", UNAUTHORIZED),
+    ("SELECT 1; DROP TABLE people", UNAUTHORIZED),
+    ("SELECT 1) AS x; DROP TABLE people; --", INVALID),
+    ("SELECT 1) AS x (c0), (SELECT 2", INVALID),
+    ("BEGIN TRANSACTION", UNAUTHORIZED),
+    ("ROLLBACK", UNAUTHORIZED),
+    ("PREPARE p AS SELECT 1", UNAUTHORIZED),
+    ("EXPLAIN ANALYZE SELECT 1", UNAUTHORIZED),
+    ("CALL pragma_version()", UNAUTHORIZED),
+    ("VACUUM", UNAUTHORIZED),
+    ("CHECKPOINT", UNAUTHORIZED),
+    # Settings
+    ("SET memory_limit = '100GB'", UNAUTHORIZED),
+    ("SET enable_progress_bar_print = true", UNAUTHORIZED),
+    ("SET VARIABLE x = 1", UNAUTHORIZED),
+    ("RESET threads", UNAUTHORIZED),
+    ("PRAGMA threads = 64", UNAUTHORIZED),
+    ("PRAGMA database_list", UNAUTHORIZED),
+    ("USE file0", UNAUTHORIZED),
+    # Files and addresses
+    ("SELECT * FROM '/etc/passwd'", UNAUTHORIZED),
+    ("SELECT * FROM 'people.csv'", UNAUTHORIZED),
+    ("SELECT * FROM 'https://example.com/a.parquet'", UNAUTHORIZED),
+    ("SELECT * FROM read_csv('/etc/passwd')", UNAUTHORIZED),
+    ("SELECT * FROM read_text('/proc/self/environ')", UNAUTHORIZED),
+    ("SELECT * FROM read_blob('/etc/shadow')", UNAUTHORIZED),
+    ("SELECT * FROM parquet_scan('../bank/secret.parquet')", UNAUTHORIZED),
+    ("SELECT * FROM parquet_metadata('trades.parquet')", UNAUTHORIZED),
+    ("SELECT * FROM glob('/*')", UNAUTHORIZED),
+    ("SELECT (SELECT content FROM read_text('/etc/passwd'))", UNAUTHORIZED),
+    ("COPY people TO '/nowhere/x.csv'", UNAUTHORIZED),
+    ("COPY people FROM '/etc/passwd'", UNAUTHORIZED),
+    ("EXPORT DATABASE '/nowhere/x'", UNAUTHORIZED),
+    ("IMPORT DATABASE '/nowhere/x'", UNAUTHORIZED),
+    ("ATTACH '/nowhere/x.duckdb' AS x", UNAUTHORIZED),
+    ("DETACH file0", UNAUTHORIZED),
+    ("INSTALL httpfs", UNAUTHORIZED),
+    ("LOAD httpfs", UNAUTHORIZED),
+    # What tells of the process and the database, or runs text
+    ("SELECT getenv('HOME')", UNAUTHORIZED),
+    ("SELECT current_setting('temp_directory')", UNAUTHORIZED),
+    ("SELECT getvariable('x')", UNAUTHORIZED),
+    ("SELECT current_query()", UNAUTHORIZED),
+    ("SELECT version()", UNAUTHORIZED),
+    ("SELECT * FROM duckdb_settings()", UNAUTHORIZED),
+    ("SELECT * FROM duckdb_databases()", UNAUTHORIZED),
+    ("SELECT * FROM duckdb_secrets()", UNAUTHORIZED),
+    ("SELECT * FROM pragma_database_size()", UNAUTHORIZED),
+    ("SELECT * FROM query('SELECT 1')", UNAUTHORIZED),
+    ("SELECT * FROM query_table('people')", UNAUTHORIZED),
+    ("SELECT * FROM json_execute_serialized_sql('{}')", UNAUTHORIZED),
+    ("SELECT nextval('s')", UNAUTHORIZED),
+    ("SELECT write_log('x')", UNAUTHORIZED),
+    ("SELECT sleep_ms(100000)", UNAUTHORIZED),
+    ("SELECT main.lower('X')", UNAUTHORIZED),
+    ("SELECT count(*) FILTER (version() = 'x') FROM people", UNAUTHORIZED),
+    ("SELECT 1 ORDER BY current_setting('threads')", UNAUTHORIZED),
+    ("SELECT 1 LIMIT (SELECT length(version()))", UNAUTHORIZED),
+    ("SELECT list_transform([1], lambda x: version())", UNAUTHORIZED),
+    ("SHOW DATABASES", UNAUTHORIZED),
+    ("DESCRIBE people", UNAUTHORIZED),
+    ("SUMMARIZE people", UNAUTHORIZED),
+    # Tables that are not the application's
+    ("SELECT * FROM secret", NOT_FOUND),
+    ("SELECT * FROM duckdb_settings", NOT_FOUND),
+    ("SELECT * FROM sqlite_master", NOT_FOUND),
+    ("SELECT * FROM information_schema.tables", NOT_FOUND),
+    ("SELECT * FROM pg_catalog.pg_settings", NOT_FOUND),
+    ("SELECT * FROM file0.main.orders", NOT_FOUND),
+    ("WITH duckdb_logs AS (FROM duckdb_logs) FROM duckdb_logs", NOT_FOUND),
+    ("SELECT (WITH duckdb_logs AS (SELECT 1) FROM duckdb_logs) FROM duckdb_logs", NOT_FOUND),
+    ("SELECT nothing FROM people", NOT_FOUND),
+    ("SELECT p.nothing FROM people p", NOT_FOUND),
+    ("SELECT 1::main.nothing", NOT_FOUND),
+    # Nonsense
+    ("", INVALID),
+    ("SELEC 1", INVALID),
+    ("SELECT 'a", INVALID),
+    ("SELECT ?", INVALID),
+    ("SELECT 'a'::INTEGER", INVALID),
+    ("\0", INVALID),
+    # Too much
+    ("SELECT " + "(" * 5000 + "1" + ")" * 5000, LIMIT),
+    ("SELECT " + "+".join(["1"] * 20000), LIMIT),
+    ("SELECT a" + ".a" * 20000, LIMIT),
+    ("SELECT " + ",".join(["1"] * 5000), LIMIT),
+    ("SELECT '" + "x" * 70000 + "'", LIMIT),
+    ("SELECT repeat('x', 3000000000)", LIMIT),
+    ("SELECT repeat('x', 1000000)", LIMIT),
+    ("SELECT length(string_agg(repeat('x', 1000), '')) FROM range(5000000)", LIMIT),
+    ("SELECT max(x) FROM (SELECT list(range) AS x FROM range(100000000))", LIMIT),
+    (
+        "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range < 0",
+        TIMEOUT,
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
+        TIMEOUT,
+    ),
+]
+
+
+# Paths, names of our own database, positions in a text that is not the client's.
+_LEAK = re.compile(r"/|catalogue\.duckdb|LINE \d")
+
+
+def _seen(root: Path) -> dict[str, bytes]:
+    return {str(each): each.read_bytes() for each in sorted(root.rglob("*")) if each.is_file()}
+
+
+async def _drain(engine: DuckDBEngine, sql: str) -> None:
+    request = QueryRequest(application_id="shop", sql=sql, limits=Limits(seconds=0.5))
+    async with engine.query(request) as stream:
+        async for _ in stream:
+            pass
+
+
+@pytest.mark.anyio
+async def test_hostile_statements(new_engine: Callable[..., DuckDBEngine], root: Path) -> None:
+    before = _seen(root)
+    async with new_engine(memory=256 * 1024 * 1024) as engine:
+        endless = QueryRequest(
+            application_id="bank", sql="SELECT range FROM range(1000000000)", arrays=True
+        )
+        async with engine.query(endless) as other:  # another application goes on meanwhile
+            wrong = []
+            rows = 0
+            for sql, code in HOSTILE:
+                with pytest.raises(RequestError) as refused:
+                    await _drain(engine, sql)
+                error = refused.value
+                if error.code != code or _LEAK.search(error.message) or len(error.message) > 400:
+                    wrong.append((sql, code, error))
+                part = await anext(other)
+                rows += part.count if isinstance(part, Rows) else 0
+        assert wrong == []
+        assert rows
+        assert engine.worker_count == 2  # and no worker had to be killed
+    assert _seen(root) == before
+
+
+FINE = [
+    "SELECT 1;",
+    "SELECT ';' -- a comment ;",
+    "/* ; */ FROM people ; ; -- x",
+    "TABLE people",
+    "VALUES (1, 'a'), (2, 'b')",
+    "WITH a AS (FROM people), b AS (FROM a) SELECT count(*) FROM a, b, People AS c",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9) FROM r",
+    "FROM range(3) UNION SELECT * FROM generate_series(1, 2)",
+    "SELECT k, count(*) FILTER (i > 5) FROM trades GROUP BY ALL HAVING k > 1 ORDER BY 1 LIMIT 3",
+    "SELECT sum(i) OVER (PARTITION BY k ORDER BY i) FROM trades QUALIFY row_number() OVER () < 3",
+    "FROM trades PIVOT (sum(i) FOR k IN (1, 2)) LIMIT 1",
+    "SELECT DISTINCT ON (k) k, name FROM trades USING SAMPLE 10 ROWS",
+    "SELECT u FROM unnest([1, 2]) t(u) JOIN people ON id = u",
+    "SELECT [x * 2 for x in [1, 2] if x > 1], {'a': 1}.a, map {1: 2}[1], 'a' COLLATE nocase",
+    "SELECT CASE WHEN true THEN 1 ELSE 2 END, 1 BETWEEN 0 AND 2, 'a' LIKE 'b%', NOT (1 IN (1))",
+    "SELECT now(), current_date, extract(year FROM DATE '2026-01-01'), INTERVAL 1 DAY, uuid()",
+    "SELECT '{\"a\": 1}'::JSON->>'a', regexp_matches('a', 'b'), try_cast('x' AS INTEGER)",
+    "SELECT * EXCLUDE (name) REPLACE (k + 1 AS k), COLUMNS('na.*') FROM trades LIMIT 1",
+    "SELECT (SELECT max(id) FROM people), EXISTS (FROM people), 1 = ANY (SELECT id FROM people)",
+]
+
+
+@pytest.mark.parametrize("sql", FINE)
+def test_what_is_fine(ask: Callable[..., Any], sql: str) -> None:
+    ask(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "rows"),
+    [
+        ("SELECT ? + ?, $2", [1, 2], [[3, 2]]),
+        ("SELECT $a || $b", {"a": "x", "b": "y"}, [["xy"]]),
+        ("SELECT $1::VARCHAR", [None], [[None]]),
+        ("SELECT $x", {"x": "'; DROP TABLE people; --"}, [["'; DROP TABLE people; --"]]),
+        ("SELECT $1, $2", [[1, 2], {"a": True}], [[[1, 2], {"a": True}]]),
+    ],
+)
+def test_parameters(ask: Callable[..., Any], sql: str, params: Any, rows: list[Any]) -> None:
+    assert ask(sql, params).rows == rows
+
+
+@pytest.mark.parametrize("params", [[1], [1, 2, 3], {"a": 1}, {}, [1, 2**200]])
+def test_parameters_that_do_not_fit(
+    ask: Callable[..., Any], fails: type[Exception], params: Any
+) -> None:
+    with pytest.raises(fails, match="INVALID_REQUEST"):
+        ask("SELECT ?, ?", params)
+
+
+def test_every_function_of_the_list_is_one(database: Database) -> None:
+    cursor = database.cursor()
+    found = cursor.execute(
+        "SELECT DISTINCT lower(function_name) FROM duckdb_functions()"
+    ).fetchall()
+    cursor.close()
+    assert {name for (name,) in found} | {"->"} >= FUNCTIONS | TABLE_FUNCTIONS
