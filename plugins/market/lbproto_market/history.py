@@ -5,7 +5,7 @@ numbers of 64 bits, with its opening and its volume in columns of their own: 96 
 held as a whole multiple of a power of ten, which is the finest that any price has needed so far, a
 volume likewise: exact, and when a finer one comes, all are counted anew. Where a number is beyond
 64 bits, its array becomes a list of Python's integers: then a bar takes 140 bytes if that is so of
-the volumes, 500 if of the prices. So no number is refused and none is rounded.
+the volumes, 350 if of the prices. So no number is refused and none is rounded.
 """
 
 from __future__ import annotations
