@@ -39,6 +39,8 @@ from lbproto.errors import (
 )
 from lbproto.events import ErrorEvent, Event, Model
 from lbproto.hub import Receipt
+from lbproto.jobs.job import Job
+from lbproto.jobs.stages import Stages
 from lbproto.ledger.account import Balance, Movement
 from lbproto.ledger.store import LedgerStore
 from lbproto.limits import PUBLISHED_TIERS, Tier, Window
@@ -91,6 +93,7 @@ __all__ = [
     "InsufficientCredits",
     "Internal",
     "InvalidRequest",
+    "Job",
     "LedgerStore",
     "LimitExceeded",
     "Limits",
@@ -113,6 +116,7 @@ __all__ = [
     "Session",
     "SessionStatistics",
     "Settings",
+    "Stages",
     "StaticTokens",
     "SystemClock",
     "Target",

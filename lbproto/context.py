@@ -11,7 +11,7 @@ from lbproto.auth import Authorize
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
 from lbproto.credits import Credits
-from lbproto.errors import ErrorCode, RequestError, Unauthorized, UsageError, envelope
+from lbproto.errors import ErrorCode, InsufficientCredits, Unauthorized, UsageError, envelope
 from lbproto.events import ErrorEvent, Event
 from lbproto.hub import Hub, Receipt
 from lbproto.outcomes import Outcome
@@ -20,6 +20,7 @@ from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
     from lbproto.holds import RepeatKey
+    from lbproto.jobs.work import Work
     from lbproto.middleware.credits import Meter
     from lbproto.registry import Route
     from lbproto.session import Session
@@ -83,6 +84,7 @@ class Context:
         failed: whether the client was told that the request has failed.
         repeat: what the request has in common with its repeats; None for one that has no id.
         meter: what the request is charged on; None for one that costs nothing.
+        job: what the request has begun, where it is served as a job.
         hold: while a room is being joined, its events that are kept back.
     """
 
@@ -95,6 +97,7 @@ class Context:
         "failed",
         "hold",
         "inbound",
+        "job",
         "meter",
         "refused",
         "repeat",
@@ -116,6 +119,7 @@ class Context:
         self.answered = self.delivered = self.failed = False
         self.repeat: RepeatKey | None = None
         self.meter: Meter | None = None
+        self.job: Work | None = None
         self._outcome: Outcome | None = None
         self.hold: Hold | None = None
 
@@ -151,12 +155,22 @@ class Context:
         Raises:
             UsageError: no plugin declared the event.
         """
+        receipt = self.tell(event)
+        self.delivered = True
+        return receipt
+
+    def tell(self, event: Event) -> Receipt:
+        """The same for what says how the request goes, and is not what is paid for.
+
+        Raises:
+            UsageError: no plugin declared the event.
+        """
         hub, session, request = self._services.hub, self.session, self.inbound.id
         if self.answered or request is None or self._waiting is None:
             receipt = hub.send(session, event, request)
         else:
             receipt = hub.answer(session, event, request)
-        self.answered = self.delivered = True
+        self.answered = True
         if self._outcome is not None:
             self._outcome.answer(event)
         return receipt
@@ -169,13 +183,22 @@ class Context:
         """Tell the client that its request failed, by an event and in the acknowledgement."""
         if self._outcome is not None:
             self._outcome.refuse(event)
-        self._refuse(event, event.code, event.message, event.retry_after)
+        if self.job is not None:
+            self.job.fail(event)
+        else:
+            self.tell_refusal(event, event.code, event.message, event.retry_after)
 
-    def refuse_for(self, error: RequestError, event: Event) -> None:
+    def refuse_for(self, error: InsufficientCredits, event: Event) -> None:
         """The same by an event that does not carry the envelope; the acknowledgement does."""
-        self._refuse(event, error.code, error.message, error.retry_after_seconds)
+        if self.job is not None:
+            self.job.fail_for_credits(error, event)
+        else:
+            self.tell_refusal(event, error.code, error.message, error.retry_after_seconds)
 
-    def _refuse(self, event: Event, code: ErrorCode, message: str, retry_after: int | None) -> None:
+    def tell_refusal(
+        self, event: Event, code: ErrorCode, message: str, retry_after: int | None
+    ) -> None:
+        """Send what tells of a failure, and acknowledge with its envelope."""
         self.failed = True
         self._services.hub.send(self.session, event, self.inbound.id)
         self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})

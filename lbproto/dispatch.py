@@ -9,6 +9,7 @@ from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
 from lbproto.events import Event
 from lbproto.holds import Holds
+from lbproto.jobs.runner import Jobs, perform
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.credits import Charging
 from lbproto.middleware.errors import errors
@@ -33,25 +34,29 @@ class Dispatcher:
         middleware: the host's own, between the joining of repeats and decoding, the first
             outermost.
         holds: where credits are set aside for requests with a price; None where none has one.
+        jobs: where requests are served that take long.
     """
 
     def __init__(
         self,
         registry: Registry,
         services: Services,
-        middleware: Iterable[Middleware] = (),
-        holds: Holds | None = None,
+        middleware: Iterable[Middleware],
+        holds: Holds | None,
+        jobs: Jobs,
     ) -> None:
         self._registry = registry
         self._services = services
+        self._jobs = jobs
         self._outcomes = Outcomes()
         repeats = Repeats(self._outcomes)
         stack = list(middleware)
-        self._endpoint = self._charged = fold(stack, _handle)
-        if holds is not None:
-            self._charged = fold([*stack, Charging(holds)], _handle)
-        self._once = fold([repeats], self._endpoint)
-        self._charged_once = fold([repeats], self._charged)
+        charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds)]
+        self._endpoint, self._once = fold(stack, _handle), fold([repeats, *stack], _handle)
+        self._charged, self._charged_once = (
+            fold(charged, _handle),
+            fold([repeats, *charged], _handle),
+        )
 
     def context(self, session: Session, request: Event) -> Context:
         """A context for a request that the server makes in a session's name, unasked."""
@@ -64,10 +69,14 @@ class Dispatcher:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
         ctx = Context(self._services, session, inbound, route)
-        once = route is not None and not route.repeatable and may_be_a_repeat(inbound)
-        if route is not None and route.price is not None:
-            return errors(ctx, self._charged_once if once else self._charged)
-        return errors(ctx, self._once if once else self._endpoint)
+        if route is None:
+            return errors(ctx, self._endpoint)
+        once = not route.repeatable and may_be_a_repeat(inbound)
+        if route.price is not None:
+            serve = self._charged_once if once else self._charged
+        else:
+            serve = self._once if once else self._endpoint
+        return errors(ctx, serve) if route.job is None else self._jobs.launch(ctx, serve)
 
 
 async def _handle(ctx: Context) -> None:
@@ -77,6 +86,9 @@ async def _handle(ctx: Context) -> None:
         raise InvalidRequest(f"There is no event {ctx.inbound.name[:_SHOWN_NAME]!r}")
     if ctx.request is None:
         ctx.request = ctx.inbound.arguments.first(route.request)
+    if ctx.job is not None:
+        await perform(ctx.job, route)
+        return
     answer = await route.handler(ctx, ctx.request)
     if answer is not None:
         ctx.emit(answer)

@@ -1,6 +1,6 @@
 """The events of the System domain, the three that carry errors, and the four about credits.
 
-Published, except `error` and `server_draining`.
+Published, except `error`, `server_draining` and those about jobs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import msgspec
 from lbproto.events import ErrorEvent, Event
 
 __all__ = [
+    "Attach",
+    "Attached",
     "Authenticate",
+    "Cancel",
     "Connected",
     "CreditBalanceUpdated",
     "CreditsDeducted",
@@ -37,6 +40,7 @@ __all__ = [
     "ValidationError",
 ]
 
+JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 RoomName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
@@ -101,6 +105,33 @@ class Unsubscribe(Event):
     """Take this session out of a room."""
 
     room: RoomName
+
+
+class Cancel(Event):
+    """End a job of one's own; its failure event, with the code `CANCELLED`, follows at once."""
+
+    id: JobId
+
+
+class Attach(Event):
+    """Be told of a running job of one's own from now on, on this session too.
+
+    `after` says how many of its events are known here already; those behind them come first, as far
+    as they are kept. Answered by `attached`.
+    """
+
+    id: JobId
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Attached(Event):
+    """What follows are the job's events after the first `after`.
+
+    That is more than was asked for where older ones are not kept any more.
+    """
+
+    id: str
+    after: int
 
 
 class Subscribed(Event):

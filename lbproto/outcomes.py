@@ -11,7 +11,7 @@ as requests are being served, which a user's sessions bound, since each serves o
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import anyio
 import msgspec
@@ -50,6 +50,23 @@ class Key(NamedTuple):
     request_id: str
 
 
+class Followed(Protocol):
+    """A job, for those who repeat its request while it is under way."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end has been told."""
+        ...
+
+    def reaches(self, after: int) -> int:
+        """After how many of its events those begin that can still be told from there on."""
+        ...
+
+    def watch(self, ctx: Any, after: int) -> None:
+        """Tell the session of this request, too; first what it was told after so many events."""
+        ...
+
+
 class Answer(NamedTuple):
     """One event that answered, and whether it said that the request had failed."""
 
@@ -65,6 +82,7 @@ class Outcome:
         max_bytes: what its answers may take.
 
     Attributes:
+        job: the job that the first request has begun; None where it is served at once.
         settled: set once it is known.
         answers: what answered, in order; None where it was too large to be kept.
         error: what the handler failed with; None for success.
@@ -73,11 +91,22 @@ class Outcome:
         size: bytes.
     """
 
-    __slots__ = ("_max_bytes", "answers", "digest", "error", "expires", "final", "settled", "size")
+    __slots__ = (
+        "_max_bytes",
+        "answers",
+        "digest",
+        "error",
+        "expires",
+        "final",
+        "job",
+        "settled",
+        "size",
+    )
 
     def __init__(self, digest: bytes, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self.digest = digest
+        self.job: Followed | None = None
         self.settled = anyio.Event()
         self.answers: list[Answer] | None = []
         self.error: RequestError | None = None

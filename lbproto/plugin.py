@@ -16,6 +16,7 @@ import msgspec
 
 from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.stages import JobPolicy, Stages
 from lbproto.ledger.account import MAX_AMOUNT
 from lbproto.messages import Subscribe
 from lbproto.overflow import OverflowPolicy, disconnect
@@ -29,6 +30,7 @@ __all__ = ["Lifespan", "Plugin"]
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 R = TypeVar("R", bound=Event)
+E = TypeVar("E", bound=Event)
 
 
 class Plugin:
@@ -110,6 +112,61 @@ class Plugin:
 
         return register
 
+    def job(
+        self,
+        request: type[R],
+        *,
+        stages: Stages,
+        weight: int = 1,
+        price: int | Callable[[R], int | Awaitable[int]] | None = None,
+        timeout: float | None = None,
+    ) -> Callable[[F], F]:
+        """Declare what answers a request that takes long: as a job, with events of its own.
+
+        The decorated function is `async (job: Job[Request]) -> Success`, where `Success` is the
+        event that `stages` names, or nothing. It runs in a task of its own, whose cancellation is
+        its end; the session that asks goes on meanwhile, and may lose its connection.
+
+        Args:
+            request: the event a client sends.
+            stages: the events that tell how the job goes; declared with it.
+            weight: as for `on`.
+            price: as for `on`; where the handler charges, the rest is given back at the end.
+            timeout: seconds that it may take; then it ends with `TIMEOUT`. None for any time.
+
+        Raises:
+            UsageError: the function does not look like that, the price is none, or an event that
+                lbproto has to make cannot be made of the id and the request.
+        """
+        _check_price(price)
+
+        def register(handler: F) -> F:
+            hints = _hints(handler)
+            if list(inspect.signature(handler).parameters)[1:] or not _takes(handler, None):
+                raise _wrong(handler, f"(job: Job[{request.__name__}])")
+            _check_weight(weight, request)
+            returned = _events_in(hints.get("return"), handler)
+            if returned != _given(stages.success):
+                expected = "None" if stages.success is None else stages.success.__qualname__
+                raise UsageError(f"{handler.__qualname__} must return {expected}, by its stages")
+            stages.check(request)
+            self.emits(*stages.events)
+            policy = JobPolicy(stages, stages.makes_start(request), timeout)
+            self._routes.append(
+                Route(
+                    request,
+                    handler,
+                    stages.failure,
+                    self.name,
+                    price=price,
+                    job=policy,
+                    weight=weight,
+                )
+            )
+            return handler
+
+        return register
+
     def room(
         self,
         pattern: str,
@@ -182,8 +239,8 @@ class Plugin:
             registry.add_room(room)
 
 
-def _given(refused: type[ErrorEvent] | None) -> list[type[ErrorEvent]]:
-    return [] if refused is None else [refused]
+def _given(event: type[E] | None) -> list[type[E]]:
+    return [] if event is None else [event]
 
 
 def _takes(handler: Callable[..., Any], *positional: Any, **named: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.stages import JobPolicy
 from lbproto.overflow import OverflowPolicy, disconnect
 
 __all__ = ["Emission", "Price", "Registry", "RoomPattern", "Route"]
@@ -39,16 +40,18 @@ class Route:
         counted: against which: the user's and the session's, or the session's only.
         repeatable: serving it again does no harm, so that a repeat does not join the first.
         price: what is set aside before the handler runs; None for a request that costs nothing.
+        job: how it is served as a job; its handler is `async (job) -> Event | None` then.
     """
 
     request: type[Event]
-    handler: Callable[[Any, Any], Awaitable[Event | None]]
+    handler: Callable[..., Awaitable[Event | None]]
     refused: type[ErrorEvent] | None
     plugin: str
     weight: int = field(default=1, kw_only=True)
     counted: Counted = field(default="user", kw_only=True)
     repeatable: bool = False
     price: Price | None = None
+    job: JobPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

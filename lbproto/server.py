@@ -22,6 +22,7 @@ from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.holds import Holds
 from lbproto.hub import Hub
+from lbproto.jobs.runner import Jobs
 from lbproto.ledger.store import LedgerStore
 from lbproto.log import Log
 from lbproto.membership import Membership
@@ -73,6 +74,7 @@ class Server:
         allowed_origins: browser origins that may connect; "*" for any (tokens are not cookies,
             so a foreign page has none to abuse).
         max_rooms: rooms a session may be in at a time.
+        max_jobs: jobs that a user may have at a time.
         middleware: the host's own, inside error handling, outside decoding.
         storage: where records live; in memory by default.
         pubsub: the way to the other nodes; by default there are none.
@@ -98,6 +100,7 @@ class Server:
         namespaces: Iterable[str] = ("/", "/ws"),
         allowed_origins: Sequence[str] = ("*",),
         max_rooms: int = 128,
+        max_jobs: int = 16,
         middleware: Iterable[Middleware] = (),
         storage: Storage | None = None,
         pubsub: PubSub | None = None,
@@ -138,12 +141,13 @@ class Server:
             authorize=admission.authorize,
             credits=self._credits,
         )
+        self._jobs = Jobs(clock, timers, self.runtime.start_soon, max_jobs)
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
         self._throttle = throttle
         self._limit_store = (limits and limits.store) or nullcontext()
         self.sessions = Sessions(
             gate=Gate(auth, admission, self._bans),
-            dispatcher=Dispatcher(self.registry, services, middleware, self._holds),
+            dispatcher=Dispatcher(self.registry, services, middleware, self._holds, self._jobs),
             membership=self._membership,
             rooms=rooms,
             hub=self._hub,
@@ -157,8 +161,15 @@ class Server:
             timers=timers,
         )
         self.runtime.dropped = self._tell_dropped
+        self.runtime.closing = self._end_jobs
         self.runtime.admits_malformed = self._admits_malformed
-        core = system(self._membership, clock, self.sessions.renew, has_credits=credits is not None)
+        core = system(
+            self._membership,
+            self._jobs,
+            clock,
+            self.sessions.renew,
+            has_credits=credits is not None,
+        )
         self.plugins = (core, *plugins)
         self._register()
 
@@ -200,6 +211,7 @@ class Server:
         if self._started:  # before the backends are entered: they are those of the one that runs
             raise UsageError("this lbproto server runs already: start it once per process")
         self._started = True
+        self._jobs.stops_within = None
         try:
             async with (
                 self.storage,
@@ -239,7 +251,8 @@ class Server:
         Each session is sent `server_draining {retryAfter}` at once, and its connection is closed
         by then: in random order, a batch every tenth of a second, so that clients do not all come
         back in one moment. Stock clients come back by themselves. A request that is being served
-        is finished first, if it can be within the time. Returns when nobody is connected, at the
+        is finished first, if it can be within the time; a job ends with `OVERLOADED` when it is its
+        connection's turn, and none is begun any more. Returns when nobody is connected, at the
         latest two seconds after the time is up: by then, whoever is left has been cut off.
 
         A second call does not begin anew: it waits too, and if its time is up first, that is the
@@ -248,6 +261,7 @@ class Server:
         Args:
             seconds: 0 or more.
         """
+        self._jobs.stops_within = seconds
         await self.runtime.drain(seconds, self._tell_draining)
 
     def _tell_draining(self, socket: Socket, retry_after: int) -> None:
@@ -255,6 +269,10 @@ class Server:
         # One that is still being let in, or sent what it has missed, only sees the close.
         if isinstance(session, Session) and session.push == socket.push:
             self._hub.notify(socket, ServerDraining(retry_after=retry_after))
+
+    def _end_jobs(self, socket: Socket) -> None:
+        if isinstance(socket.state, Session):
+            self._jobs.end_for(socket.state)
 
     def _tell_dropped(self, socket: Socket, count: int) -> None:
         if isinstance(socket.state, Session):
@@ -295,15 +313,7 @@ class Server:
     ) -> T:
         """Send an event to one session, and wait until its client acknowledges it.
 
-        Args:
-            into: what the answer is to be: the first argument of the acknowledgement.
-            timeout: seconds the client has.
-
-        Raises:
-            RequestTimeout: it did not in time, or lost its connection; whether it has got the event
-                is not known then.
-            InvalidRequest: what it answers does not fit.
-            UsageError: no plugin declared the event.
+        Arguments and errors are those of `Context.emit_with_ack`.
         """
         return await self._acknowledgements.ask(session, event, into, timeout)
 
@@ -318,6 +328,7 @@ class Server:
             away=self.sessions.away,
             rooms=len(self._rooms),
             outboxes=runtime.outbox_statistics(),
+            jobs=len(self._jobs),
             slow_consumers=runtime.slow_consumers,
             refused=0 if self._throttle is None else self._throttle.refused,
             flooding=0 if self._throttle is None else self._throttle.flooding,

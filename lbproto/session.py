@@ -40,6 +40,7 @@ class Session:
     """
 
     __slots__ = (
+        "_watching",
         "closed",
         "format",
         "identity",
@@ -67,6 +68,7 @@ class Session:
         self.start = position
         self.quota: Quota | None = None
         self.closed = False
+        self._watching: dict[Callable[[], None], None] | None = None
 
     def attach(self, socket: Socket) -> None:
         """Its client has a connection. What is sent still waits until it has caught up."""
@@ -78,6 +80,7 @@ class Session:
         if self.socket is not None:
             self.push = self.socket.push
             self.line = self.socket.line
+            self._tell_watching()
 
     def detach(self) -> None:
         """Its client has lost the connection: what is sent waits until it resumes."""
@@ -91,6 +94,22 @@ class Session:
         self.closed = True
         self.socket = None
         self.push = _dropped
+        self._tell_watching()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever its client has caught up again, and when it is over."""
+        if self._watching is None:
+            self._watching = {}
+        self._watching[changed] = None
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """Call it no more."""
+        if self._watching is not None:
+            self._watching.pop(changed, None)
+
+    def _tell_watching(self) -> None:
+        for changed in list(self._watching or ()):
+            changed()
 
     def _step_out(self) -> None:
         if self.line is not None:

@@ -54,6 +54,7 @@ class ServerStatistics:
         sessions: sessions, those away too.
         away: sessions that wait for clients that have lost their connection.
         rooms: rooms that somebody is in.
+        jobs: jobs that are under way.
         outboxes: those of all connections together, counting on for those that are closed.
         slow_consumers: connections closed because their outbox was full.
         refused: requests refused because they were too many.
@@ -67,6 +68,7 @@ class ServerStatistics:
     sessions: int
     away: int
     rooms: int
+    jobs: int
     outboxes: OutboxStatistics
     slow_consumers: int
     refused: int

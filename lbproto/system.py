@@ -7,9 +7,13 @@ from collections.abc import Awaitable, Callable
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
 from lbproto.errors import Unauthorized
+from lbproto.jobs.runner import Jobs
 from lbproto.membership import Membership
 from lbproto.messages import (
+    Attach,
+    Attached,
     Authenticate,
+    Cancel,
     Connected,
     CreditBalanceUpdated,
     CreditsDeducted,
@@ -42,12 +46,13 @@ Renew = Callable[[Session, str], Awaitable[None]]
 
 
 def system(
-    membership: Membership, clock: Clock, renew: Renew, *, has_credits: bool = False
+    membership: Membership, jobs: Jobs, clock: Clock, renew: Renew, *, has_credits: bool = False
 ) -> Plugin:
-    """The plugin that answers `ping`, `subscribe`, `unsubscribe` and `authenticate`.
+    """The plugin that answers `ping`, `authenticate`, and what rooms and jobs are asked for.
 
     Args:
         membership: the server's rooms.
+        jobs: the server's.
         clock: the server's.
         renew: lets a session go on with a newer token.
         has_credits: whether the server keeps credits, and tells of them.
@@ -80,6 +85,18 @@ def system(
     @plugin.on(Authenticate, repeatable=True, counted="session")
     async def authenticate(ctx: Context, request: Authenticate) -> None:
         await renew(ctx.session, request.token)
+
+    @plugin.on(Cancel, repeatable=True, counted="session")
+    async def cancel(ctx: Context, request: Cancel) -> None:
+        jobs.find(ctx.user_id, request.id).cancel()
+
+    @plugin.on(Attach, repeatable=True)
+    async def attach(ctx: Context, request: Attach) -> Attached | None:
+        job = jobs.find(ctx.user_id, request.id)
+        after = job.reaches(request.after)
+        ctx.emit(Attached(id=request.id, after=after))
+        job.watch(ctx, after)
+        return None
 
     @plugin.room("user:{user_id*}", announce=False)  # an id is opaque: there may be a ":" in it
     async def personal(ctx: Context, user_id: str) -> None:

@@ -54,6 +54,10 @@ def _not_running(connection: Connection) -> None:  # noqa: ARG001 - the signatur
     raise UsageError(_NOT_RUNNING)
 
 
+def _nothing_to_say(socket: Socket) -> None:
+    """For programs whose clients need no last word."""
+
+
 def _tell_nobody(socket: Socket, number: int) -> None:
     """For programs whose clients have no word for it."""
 
@@ -76,6 +80,7 @@ class Runtime:
         dropped: called with a socket that takes frames again after some were dropped, and how many.
         admits_malformed: called with a socket whose client has sent what cannot be read: counts
             that, and says whether the client is to be told so.
+        closing: called with a socket whose connection is about to be closed, for last words.
         past: what became of the frames of connections that are over.
         slow_consumers: connections that were closed because they were too slow.
     """
@@ -90,6 +95,7 @@ class Runtime:
         self.accepting = False
         self.dropped: Tell = _tell_nobody
         self.admits_malformed: Callable[[Socket], bool] = _admits
+        self.closing: Callable[[Socket], None] = _nothing_to_say
         self.past = OutboxStatistics()
         self.slow_consumers = 0
         self._tasks: TaskGroup | None = None
@@ -164,12 +170,24 @@ class Runtime:
                     for connection in batch.members:
                         for socket in connection.sockets:
                             tell(socket, batch.retry_after)
-                self.timers.call_at(start + batch.after, partial(_close_when_idle, batch.members))
+                self.timers.call_at(
+                    start + batch.after, partial(self._close_when_idle, batch.members)
+                )
         await self._wait_closed(start + seconds)
-        for connection in self.connections:
+        for connection in list(self.connections):
+            self._say_last(connection)
             connection.close(*_RESTART)
         await self._wait_closed(self.clock.monotonic() + _FLUSH_SECONDS)
         self._lose_all()
+
+    def _close_when_idle(self, connections: Sequence[Connection]) -> None:
+        for connection in connections:
+            self._say_last(connection)
+            connection.close_when_idle(*_RESTART)
+
+    def _say_last(self, connection: Connection) -> None:
+        for socket in connection.sockets:
+            self.closing(socket)
 
     async def _wait_closed(self, deadline: float) -> None:
         with anyio.CancelScope() as scope, self.timers.deadline(deadline, scope.cancel):
@@ -187,8 +205,3 @@ async def _guarded(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await work()
     except Exception:
         logger.exception("a task of a connection failed")
-
-
-def _close_when_idle(connections: Sequence[Connection]) -> None:
-    for connection in connections:
-        connection.close_when_idle(*_RESTART)

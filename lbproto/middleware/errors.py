@@ -17,7 +17,7 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.messages import CreditsInsufficient, Error, RateLimitError, ValidationError
 from lbproto.middleware import Endpoint
 
-__all__ = ["errors"]
+__all__ = ["error_event", "errors", "request_fields"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +34,16 @@ async def errors(ctx: Context, call_next: Endpoint) -> None:
     except InsufficientCredits as error:  # in every domain by the same event
         ctx.refuse_for(error, _insufficient(ctx, error))
     except RequestError as error:
-        ctx.refuse(_event(ctx, error))
+        ctx.refuse(error_event(ctx, error))
     except Exception:
         incident = token_hex(8)
         logger.exception("incident %s in %r", incident, ctx.inbound.name[:128])
-        ctx.refuse(_event(ctx, Internal(f"Something failed on our side; incident {incident}")))
+        ctx.refuse(error_event(ctx, Internal(f"Something failed on our side; incident {incident}")))
 
 
-def _event(ctx: Context, error: RequestError) -> ErrorEvent:
-    return _event_class(ctx, error).of(error, **_request_fields(ctx))
+def error_event(ctx: Context, error: RequestError) -> ErrorEvent:
+    """The event that tells the client of this error."""
+    return _event_class(ctx, error).of(error, **request_fields(ctx))
 
 
 def _insufficient(ctx: Context, error: InsufficientCredits) -> CreditsInsufficient:
@@ -61,11 +62,13 @@ def _event_class(ctx: Context, error: RequestError) -> type[ErrorEvent]:
     return ValidationError if isinstance(error, InvalidRequest) else Error
 
 
-def _request_fields(ctx: Context) -> dict[str, object]:
-    """What a domain's error event may repeat of the request, and the request's name."""
+def request_fields(ctx: Context) -> dict[str, object]:
+    """What an event may repeat: the request's fields, its name, and the id of its job."""
     request: Event | None = ctx.request
     fields: dict[str, object] = {}
     if request is not None:
         fields = {name: getattr(request, name) for name in request.__struct_fields__}
     fields["event"] = ctx.inbound.name[:128]
+    if ctx.job is not None:
+        fields[ctx.job.policy.stages.id] = ctx.job.id
     return fields

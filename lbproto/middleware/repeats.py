@@ -70,6 +70,7 @@ class Repeats:
             ctx.repeat = request_id, digest
             outcome = self._outcomes.begin(key, digest)
             ctx.record(outcome)
+            outcome.job = ctx.job
             await self._serve(ctx, call_next, key, outcome)
         elif outcome.digest != digest:
             raise InvalidRequest("The id was given to another request before - at `$.requestId`")
@@ -94,6 +95,11 @@ class Repeats:
 
 
 async def _join(ctx: Context, outcome: Outcome) -> None:
+    job = outcome.job
+    if job is not None and not job.ended and not job.reaches(0):
+        job.watch(ctx, 0)
+        await outcome.settled.wait()
+        return
     await outcome.settled.wait()
     error = outcome.error
     if outcome.answers is None and (error is None or not error.code.retryable):

@@ -1,0 +1,83 @@
+"""What the handler of a job is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from lbproto.context import Context
+from lbproto.events import Event
+
+if TYPE_CHECKING:
+    from lbproto.jobs.work import Work
+
+__all__ = ["Job"]
+
+R = TypeVar("R", bound=Event)
+
+
+class Job(Generic[R]):
+    """One job, for its handler: what is asked for, and ways to tell how it goes.
+
+    The handler returns the event that tells of its success; what it raises tells of its failure.
+    When it is cancelled, or too late, its end has been told already: what it sends then is
+    discarded, and it is to unwind like any cancelled task.
+    """
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    @property
+    def id(self) -> str:
+        """Names the job; for the events that tell of it."""
+        return self._work.id
+
+    @property
+    def request(self) -> R:
+        """What is asked for."""
+        return cast("R", self._work.ctx.request)
+
+    @property
+    def ctx(self) -> Context:
+        """The request's context: whose it is, storage, rooms to emit to."""
+        return self._work.ctx
+
+    @property
+    def duration_ms(self) -> int:
+        """Milliseconds since the job was accepted."""
+        return self._work.duration_ms
+
+    def start(self, event: Event) -> None:
+        """Tell that the job has begun: first of all, where lbproto cannot make that event.
+
+        Raises:
+            UsageError: it has begun before, or this is not the event declared for it.
+        """
+        self._work.start(event)
+
+    def progress(self, event: Event) -> None:
+        """Tell how far the job is; at most five times a second, so call it as often as you like.
+
+        A `pct` is from 0 to 100; one that is less than before is told as that.
+
+        Raises:
+            UsageError: this is not the event declared for it.
+        """
+        self._work.progress(event)
+
+    async def send(self, event: Event) -> None:
+        """Send a part of the result; waits while the client is too far behind with reading.
+
+        Raises:
+            UsageError: this is not the event declared for it.
+        """
+        await self._work.send(event)
+
+    async def charge(self, amount: int) -> None:
+        """Charge for a part of the work: see `Context.charge`.
+
+        Raises:
+            InsufficientCredits, Overloaded, UsageError: as that.
+        """
+        await self._work.ctx.charge(amount)

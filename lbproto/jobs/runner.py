@@ -1,0 +1,119 @@
+"""All jobs of one server: each in a task of its own, found by its user and its id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+from lbproto.clock import Clock
+from lbproto.context import Context
+from lbproto.errors import NotFound, Overloaded, RequestTimeout
+from lbproto.ids import new_id
+from lbproto.jobs.job import Job
+from lbproto.jobs.work import Work
+from lbproto.middleware import Endpoint
+from lbproto.middleware.errors import errors
+from lbproto.registry import Route
+from lbproto.session import Session
+from lbproto.timers import Timers
+
+__all__ = ["Jobs", "perform"]
+
+StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+
+
+async def perform(work: Work, route: Route) -> None:
+    """Have a job's handler run; its request is decoded."""
+    if work.policy.makes_start:
+        work.begin()
+    work.succeed(await route.handler(Job(work)))
+
+
+class Jobs:
+    """The jobs of one server.
+
+    Args:
+        clock: measures them.
+        timers: end those that take too long.
+        start_soon: starts a task that lives no longer than the server.
+        max_per_user: how many one user may have at a time, those too that are still unwinding.
+
+    Attributes:
+        stops_within: seconds until the server stops: no new jobs are taken; None while it goes on.
+    """
+
+    def __init__(
+        self, clock: Clock, timers: Timers, start_soon: StartSoon, max_per_user: int
+    ) -> None:
+        self._clock = clock
+        self._timers = timers
+        self._start_soon = start_soon
+        self._max_per_user = max_per_user
+        self.stops_within: float | None = None
+        self._by_user: dict[str, dict[str, Work]] = {}
+
+    def __len__(self) -> int:
+        """Jobs whose tasks are not over."""
+        return sum(map(len, self._by_user.values()))
+
+    async def launch(self, ctx: Context, serve: Endpoint) -> None:
+        """Serve a request as a job: in a task of its own, so that this returns at once.
+
+        Args:
+            serve: the middleware and, innermost, what calls `perform`.
+        """
+        own = self._by_user.setdefault(ctx.user_id, {})
+        if self.stops_within is not None or len(own) >= self._max_per_user:
+            serve = self._refuse
+        work = ctx.job = Work(new_id(), ctx, self._clock)
+        own[work.id] = work
+        self._start_soon(partial(self._run, work, serve))
+
+    def find(self, user_id: str, id_: str) -> Work:
+        """A user's job that has not ended.
+
+        Raises:
+            NotFound: there is none of that id, or it is somebody else's.
+        """
+        work = self._by_user.get(user_id, {}).get(id_)
+        if work is None or work.ended:
+            raise NotFound("No job of yours with this id is running")
+        return work
+
+    def end_for(self, session: Session) -> None:
+        """End the jobs that a session is told of: its connection is about to be closed for good."""
+        for work in list(self._by_user.get(session.user_id, {}).values()):
+            if work.is_watched_by(session):
+                work.cancel(Overloaded("The server is being restarted: ask again", retry_after=1))
+
+    async def _run(self, work: Work, serve: Endpoint) -> None:
+        try:
+            with work.scope, self._deadline(work):
+                await errors(work.ctx, serve)
+        finally:
+            work.close()
+            own = self._by_user[work.ctx.user_id]
+            del own[work.id]
+            if not own:
+                del self._by_user[work.ctx.user_id]
+
+    def _deadline(self, work: Work) -> AbstractContextManager[None]:
+        seconds = work.policy.timeout
+        if seconds is None:
+            return nullcontext()
+        error = RequestTimeout(f"The job has not ended within {seconds:g} s")
+        when = self._clock.monotonic() + seconds
+        return self._timers.deadline(when, partial(work.cancel, error))
+
+    async def _refuse(self, ctx: Context) -> None:
+        assert ctx.route is not None  # noqa: S101 - it has stages
+        ctx.request = ctx.inbound.arguments.first(ctx.route.request)
+        if self.stops_within is not None:
+            seconds = max(1.0, self.stops_within)
+            raise Overloaded("The server is being restarted: ask again", retry_after=seconds)
+        raise Overloaded(
+            f"You have {self._max_per_user} jobs running: wait for one of them, or cancel it",
+            retry_after=1,
+        )

@@ -1,0 +1,89 @@
+"""Which events tell of a job: declared with it, and looked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from lbproto.errors import UsageError
+from lbproto.events import ErrorEvent, Event
+
+__all__ = ["JobPolicy", "Stages"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The events of a job, from its start to its end. All but the failure are optional.
+
+    Attributes:
+        failure: ends a job that has failed, was cancelled, or was refused before it began.
+        start: told first. Where all that it needs is the id and fields that the request has too,
+            it is made for the handler; otherwise the handler gives it to `Job.start`.
+        progress: how far the job is; one that has a field `pct` never tells less than before.
+        output: a part of the result.
+        before_terminal: told just before the end, whichever it is, if the job has been started.
+            Made like `start`, for which it has to be possible.
+        success: ends a job that has succeeded: what its handler returns.
+        id: the field of these events that names the job.
+    """
+
+    failure: type[ErrorEvent]
+    start: type[Event] | None = None
+    progress: type[Event] | None = None
+    output: type[Event] | None = None
+    before_terminal: type[Event] | None = None
+    success: type[Event] | None = None
+    id: str = "job_id"
+
+    @property
+    def events(self) -> list[type[Event]]:
+        """Those that there are."""
+        stages = (self.start, self.progress, self.output, self.before_terminal, self.success)
+        return [*(stage for stage in stages if stage is not None), self.failure]
+
+    def check(self, request: type[Event]) -> None:
+        """See to it that what lbproto has to make can be made.
+
+        Raises:
+            UsageError: it cannot, for want of a field.
+        """
+        known = {self.id, *request.__struct_fields__}
+        if self.before_terminal is not None:
+            _check(self.before_terminal, known, request)
+        _check(self.failure, {*known, *ErrorEvent.__struct_fields__, "event"}, request)
+
+    def makes_start(self, request: type[Event]) -> bool:
+        """Whether the start needs nothing that lbproto does not know."""
+        known = {self.id, *request.__struct_fields__}
+        return self.start is not None and not _missing(self.start, known)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPolicy:
+    """How a request is served as a job.
+
+    Attributes:
+        stages: its events.
+        makes_start: whether its start is told before its handler runs.
+        timeout: seconds that it may take; None for any time.
+    """
+
+    stages: Stages
+    makes_start: bool
+    timeout: float | None
+
+
+def _check(stage: type[Event], known: set[str], request: type[Event]) -> None:
+    missing = ", ".join(_missing(stage, known))
+    if missing:
+        raise UsageError(
+            f"{stage.__qualname__} cannot be made for {request.__qualname__}: "
+            f"give {missing} a default, or the request a field of that name"
+        )
+
+
+def _missing(stage: Any, known: set[str]) -> list[str]:
+    needed = {field.name for field in msgspec.structs.fields(stage) if field.required}
+    return sorted(needed - known)

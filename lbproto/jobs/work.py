@@ -1,0 +1,207 @@
+"""One job under way: what it tells, to whom, and how far ahead of them it may get.
+
+Theory of operation. A job is a request that is served in a task of its own. What it tells goes to
+the session that has asked, and to those of the same user that have taken it up. Each gets it like
+any other event: a session that has lost its connection gets it when it resumes. The job waits with
+its output while one of them has much to read still, or has been away for too much of it; and when
+nobody is left who waits for it, it is cancelled.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from lbproto.clock import Clock
+from lbproto.context import Context
+from lbproto.errors import Cancelled, InsufficientCredits, RequestError
+from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.journal import Journal
+from lbproto.jobs.lifecycle import Lifecycle, State
+from lbproto.middleware.errors import error_event, request_fields
+from lbproto.session import Session
+
+__all__ = ["Work"]
+
+_UNREAD = 256 * 1024  # bytes that a client may have to read still, before the job waits for it
+_MISSED = 1024 * 1024  # bytes that a session that is away may miss, before the job waits for it
+_KEPT = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
+
+
+class _Watcher:
+    """A session that is told of the job, by the context of the request for that."""
+
+    __slots__ = ("ctx", "missed")
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.missed = 0  # bytes told since it has lost its connection
+
+
+class Work:
+    """A job, as its runner has it.
+
+    Args:
+        id_: names it.
+        ctx: of the request, which is one for a job.
+        clock: measures how long it takes.
+
+    Attributes:
+        policy: how it is served.
+        scope: what its handler runs in.
+    """
+
+    def __init__(self, id_: str, ctx: Context, clock: Clock) -> None:
+        assert ctx.route is not None  # noqa: S101 - it is one for a job
+        assert ctx.route.job is not None  # noqa: S101 - likewise
+        self.id = id_
+        self.ctx = ctx
+        self.policy = ctx.route.job
+        self.scope = anyio.CancelScope()
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._lifecycle = Lifecycle(self.policy.stages, self._make)
+        self._journal = Journal(_KEPT)
+        self._watchers: dict[Session, _Watcher] = {}
+        self._changed = anyio.Event()
+        self._add(ctx)
+
+    @property
+    def duration_ms(self) -> int:
+        """Milliseconds since it was accepted."""
+        return round((self._clock.monotonic() - self._began) * 1000)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end has been told."""
+        return self._lifecycle.state is State.ENDED
+
+    # From its handler
+
+    def begin(self) -> None:
+        """Tell that its handler is about to run."""
+        self._tell(self._lifecycle.start(None))
+
+    def start(self, event: Event) -> None:
+        """See `Job.start`."""
+        self._tell(self._lifecycle.start(event))
+
+    def progress(self, event: Event) -> None:
+        """See `Job.progress`."""
+        self._tell(self._lifecycle.progress(event, self._clock.monotonic()))
+
+    async def send(self, event: Event) -> None:
+        """See `Job.send`."""
+        events = self._lifecycle.output(event)
+        if events:
+            self.ctx.delivered = True
+            self._tell(events)
+        await anyio.lowlevel.checkpoint()
+        await self._wait_for_watchers()
+
+    def succeed(self, event: Event | None) -> None:
+        """Its handler has returned."""
+        if not self.ended:
+            self.ctx.delivered = True
+        self._tell(self._lifecycle.succeed(event))
+
+    # Its end
+
+    def fail(self, event: ErrorEvent) -> None:
+        """Its request has failed; no effect where its end has been told."""
+        self._tell(self._lifecycle.fail(event))
+
+    def fail_for_credits(self, error: InsufficientCredits, event: Event) -> None:
+        """The same for want of credits: before it has begun, that is told by their event alone."""
+        if self.ended:
+            return
+        if self._lifecycle.state is State.ACCEPTED:
+            self._lifecycle.fail(None)
+            self.ctx.tell_refusal(event, error.code, error.message, error.retry_after_seconds)
+        else:
+            self.ctx.tell(event)
+            self.fail(error_event(self.ctx, error))
+
+    def cancel(self, error: RequestError | None = None) -> None:
+        """End it, told at once, however long its handler takes to unwind.
+
+        Args:
+            error: why; by default because somebody asked for it.
+        """
+        if not self.ended:
+            self.fail(error_event(self.ctx, error or Cancelled("The job was cancelled")))
+        self.scope.cancel()
+        self._changed.set()
+
+    def close(self) -> None:
+        """Its task is over: nobody is told any more."""
+        self._lifecycle.fail(None)
+        for session in list(self._watchers):
+            self._remove(session)
+
+    # Who is told
+
+    def reaches(self, after: int) -> int:
+        """After how many of its events those begin that can still be told from there on."""
+        return max(self._journal.reaches, min(after, self._journal.told))
+
+    def watch(self, ctx: Context, after: int) -> None:
+        """Tell the session of this request, too; first what it was told after so many events."""
+        for event in self._journal.after(after):
+            ctx.tell(event)
+        self._add(ctx)
+
+    def is_watched_by(self, session: Session) -> bool:
+        """Whether a session is told of it."""
+        return session in self._watchers
+
+    def _add(self, ctx: Context) -> None:
+        session = ctx.session
+        self._watchers[session] = _Watcher(ctx)
+        session.watch(self._look_at_watchers)
+        if session.closed:
+            self._look_at_watchers()
+
+    def _remove(self, session: Session) -> None:
+        del self._watchers[session]
+        session.unwatch(self._look_at_watchers)
+
+    def _look_at_watchers(self) -> None:
+        """One of them is back, or over."""
+        for session in [session for session in self._watchers if session.closed]:
+            self._remove(session)
+        for session, watcher in self._watchers.items():
+            if session.socket is not None:
+                watcher.missed = 0
+        self._changed.set()
+        if not self._watchers:
+            self.cancel(Cancelled("Nobody waits for the job any more"))
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            size = self._journal.append(event)
+            for session, watcher in self._watchers.items():
+                if session.socket is None:
+                    watcher.missed += size
+                _tell(watcher.ctx, event)
+
+    async def _wait_for_watchers(self) -> None:
+        """Wait until all of them have read enough."""
+        for session, watcher in list(self._watchers.items()):
+            while watcher.missed > _MISSED and not (session.closed or self.ended):
+                self._changed = anyio.Event()
+                await self._changed.wait()
+            socket = session.socket
+            if socket is not None and socket.statistics().queued_bytes > _UNREAD:
+                await socket.wait_drained()
+
+    def _make(self, stage: type[Event]) -> Event:
+        known = request_fields(self.ctx)
+        fields = stage.__struct_fields__
+        return stage(**{name: value for name, value in known.items() if name in fields})
+
+
+def _tell(ctx: Context, event: Event) -> None:
+    if isinstance(event, ErrorEvent):
+        ctx.tell_refusal(event, event.code, event.message, event.retry_after)
+    else:
+        ctx.tell(event)
