@@ -55,7 +55,7 @@ class RedisLimits(Bridged, LimitStore):
     Args:
         url: `redis://[user:password@]host:port/database`, `rediss://` for TLS, or `unix://path`.
         prefix: what all keys begin with: applications that share a server each have their own.
-        timeout: for how long a request may be held up, in seconds.
+        timeout: for how long an answer may take, in seconds; longer, and the server is away.
         connections: how many are open at most.
         waiting: how many requests may wait for their turn.
 
@@ -106,7 +106,8 @@ class RedisLimits(Bridged, LimitStore):
             for task in tasks:
                 task.cancel()
             _, tasks = await asyncio.wait(tasks, timeout=0.1)
-        self._give_up((), asyncio.CancelledError())  # what tasks were to do that had not begun
+        self._tasks.clear()  # of those that had not begun, as is this:
+        self._give_up((), asyncio.CancelledError())
         await self._client.aclose()
 
     async def _count(self, key: str, arguments: tuple[int, ...]) -> _Answer:
@@ -144,7 +145,7 @@ class RedisLimits(Bridged, LimitStore):
         except (OSError, exceptions.RedisError) as error:
             self._away = True
             self._give_up(batch, error)
-        except asyncio.CancelledError as error:
+        except BaseException as error:  # whatever it is, nobody is left waiting
             self._give_up(batch, error)
             raise
         else:

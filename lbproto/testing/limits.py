@@ -139,6 +139,16 @@ class LimitsSuite:
         await pass_time(SECOND)
         assert await _is_taken(limits, free_asked)
 
+    async def test_proportions_are_exact(self, limits: LimitStore) -> None:
+        """Also where a floating-point number does not hold the product of two intervals."""
+        day = 86_400 * SECOND
+        for used in range(1, 40):
+            before, after = day // used - 7, day // 24 + used
+            name = f"user-{used}"
+            assert (await limits.take(name, [(day, before, 50 * before)], used))[0]
+            taken, ahead = await limits.take(name, [(day, after, 50 * after)], 1)
+            assert (taken, list(ahead)) == (True, [(used + 1) * after])
+
     async def test_what_was_used_of_a_window_is_known_when_it_comes_back(
         self, limits: LimitStore, pass_time: PassTime
     ) -> None:
