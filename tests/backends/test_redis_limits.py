@@ -127,17 +127,18 @@ async def test_windows_of_years_are_counted_too(
 
 
 async def test_by_the_clock_of_the_server(make: Make) -> None:
-    """The one test that does not stop it: what is paid for is let through, no sooner."""
-    windows = asked(Tier(Window(2, 0.5)))  # one in half a second
+    """The one test that does not stop it."""
+    slow, quick = asked(Tier(Window(2, 3_600))), asked(Tier(Window(2, 0.02)))  # one each window
     async with make() as limits:
-        assert await taken(limits, windows=windows)
-        refused = [await limits.take("ann", windows, 1) for _ in range(2)]
-        assert [is_taken for is_taken, _ in refused] == [False, False]
-        (first,), (second,) = (ahead for _, ahead in refused)
-        assert 0 < second < first < 500_000_000
-        with anyio.fail_after(PATIENCE):
-            while not await taken(limits, windows=windows):
-                pass
+        assert await taken(limits, windows=slow)
+        told = [await limits.take("ann", slow, 1) for _ in range(2)]
+        assert [is_taken for is_taken, _ in told] == [False, False]
+        (first,), (second,) = (ahead for _, ahead in told)
+        assert 0 < second < first < 3_600 * SECOND
+        for _ in range(3):
+            with anyio.fail_after(PATIENCE):
+                while not await taken(limits, "bob", quick):
+                    pass
 
 
 # What is kept
@@ -313,7 +314,7 @@ async def test_a_server_that_hangs(make: Make, valkey: Valkey) -> None:
                 tasks.start_soon(ask, f"user-{each}")
         return sorted(set(messages))
 
-    async with make(timeout=0.3, waiting=100) as limits:
+    async with make(timeout=1.0, waiting=100) as limits:
         with valkey.suspended():
             assert await ask_at_once(90) == ["takes too long"]
             assert len(messages) == 90
@@ -361,9 +362,10 @@ async def test_left_while_it_is_asked(make: Make, valkey: Valkey) -> None:
     refused: list[str] = []
 
     async def ask() -> None:
-        with pytest.raises(Overloaded, match="is closing") as caught:
+        try:
             await taken(limits)
-        refused.append(caught.value.message)
+        except (Overloaded, UsageError) as error:
+            refused.append(str(error))
 
     limits = make()
     await limits.__aenter__()
@@ -371,9 +373,10 @@ async def test_left_while_it_is_asked(make: Make, valkey: Valkey) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(200):
                 tasks.start_soon(ask)
-            await anyio.sleep(0.05)
+            await until(lambda: len(limits._queue) > 50)
             await limits.__aexit__(None, None, None)
     assert len(refused) == 200
+    assert "the store of limits is closing" in refused
 
 
 async def test_an_answer_that_is_lost_is_not_asked_for_twice(valkey: Valkey, prefix: str) -> None:
