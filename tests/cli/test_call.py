@@ -37,7 +37,7 @@ def test_a_request_that_is_refused(demo: Running) -> None:
     assert done.lines == [
         {
             "event": "market_data_error",
-            "data": {"code": "NOT_FOUND", "message": message},
+            "data": {"code": "NOT_FOUND", "message": message, "symbol": "DOGE"},
             "re": 1,
         }
     ]

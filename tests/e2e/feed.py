@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -41,8 +41,7 @@ class FastFeed:
     """See `lbproto_market.Feed`."""
 
     label = "bundled trades, fast"
-    symbols: Collection[str] = (SYMBOL,)
-    venues: Collection[str] = (VENUE,)
+    symbols: Mapping[str, Collection[str]] = {SYMBOL: (VENUE,)}
 
     def __init__(self) -> None:
         self.going = anyio.Event()
@@ -54,18 +53,25 @@ class FastFeed:
             self.going.set()
             self.going = anyio.Event()
 
+    async def check(self) -> None: ...
+
     async def run(
-        self, sink: Sink, clock: Clock, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+        self,
+        symbol: str,
+        sink: Sink,
+        clock: Clock,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
     ) -> None:
         trades = _out_of_order(_trades())
-        sink.add(SYMBOL, [next(trades) for _ in range(_HISTORY)])
+        sink.add([next(trades) for _ in range(_HISTORY)])
         task_status.started()
         newest = 0
         for trade in trades:
             while self.halted:
                 await self.going.wait()
             newest = max(newest, trade.timestamp_ms)
-            sink.add(SYMBOL, [trade])
+            sink.add([trade])
             sink.advance(newest)
             await clock.sleep(_GAP)
 

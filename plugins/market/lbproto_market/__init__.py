@@ -10,23 +10,37 @@ from lbproto_market.events import (
     RequestMarketData,
     Span,
 )
+from lbproto_market.exchanges import CcxtFeed
+from lbproto_market.extensions import (
+    ListedSymbol,
+    MarketSymbols,
+    MarketSymbolsResponse,
+    MarketTrade,
+)
 from lbproto_market.feeds import Feed, Sink
 from lbproto_market.plugin import market
 from lbproto_market.replay import ReplayFeed
 from lbproto_market.resolutions import RESOLUTIONS, Resolution
+from lbproto_market.simulator import SimulatedFeed
 from lbproto_market.trades import Trade
 
 __all__ = [
     "RESOLUTIONS",
     "Candle",
+    "CcxtFeed",
     "Feed",
+    "ListedSymbol",
     "MarketChartInitialData",
     "MarketChartLiveUpdate",
     "MarketDataError",
     "MarketDataResponse",
+    "MarketSymbols",
+    "MarketSymbolsResponse",
+    "MarketTrade",
     "ReplayFeed",
     "RequestMarketData",
     "Resolution",
+    "SimulatedFeed",
     "Sink",
     "Span",
     "Trade",

@@ -67,11 +67,15 @@ class MarketDataResponse(Event):
 
 
 class MarketChartInitialData(Event):
-    """A chart as it stands when its room is joined: at most 100 candles, the open one last."""
+    """A chart as it stands when its room is joined: at most 100 candles, the open one last.
+
+    `live` is false where its source is out of reach just now, so that it stands still.
+    """
 
     symbol: str
     series: list[Candle]
     resolution: str
+    live: bool = True
 
 
 class MarketChartLiveUpdate(Event):
@@ -94,5 +98,10 @@ class MarketChartLiveUpdate(Event):
     revision: int = 0
 
 
-class MarketDataError(ErrorEvent):
-    """A request or a subscription for market data was refused."""
+class MarketDataError(ErrorEvent, kw_only=True):
+    """A request or a subscription for market data was refused, or its source is out of reach.
+
+    The latter is told in the rooms of a symbol, once an outage: `UNAVAILABLE`, with the symbol.
+    """
+
+    symbol: str | None = None

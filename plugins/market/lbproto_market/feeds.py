@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from anyio import TASK_STATUS_IGNORED
@@ -15,12 +15,13 @@ __all__ = ["Feed", "Sink"]
 
 
 class Sink(Protocol):
-    """Where a feed puts its trades. Both methods are synchronous and never wait."""
+    """Where a feed puts the trades of one symbol. Both methods are synchronous and never wait."""
 
-    def add(self, symbol: str, trades: Sequence[Trade]) -> None:
-        """Hand over trades of one of the feed's symbols; each trade once, best in order of time.
+    def add(self, trades: Collection[Trade]) -> None:
+        """Hand over trades, best in order of time.
 
-        A trade that comes late is counted all the same: it amends its candle.
+        One that comes late amends its candle. One that was handed over before (the same id at the
+        same venue) is left out, so that a feed may begin again some way before where it broke off.
         """
         ...
 
@@ -41,27 +42,44 @@ class Feed(Protocol):
         ...
 
     @property
-    def symbols(self) -> Collection[str]:
-        """The symbols it has; without a colon in them, as that parts a room's name."""
+    def symbols(self) -> Mapping[str, Collection[str]]:
+        """What it has: each symbol, and the venues where that is traded.
+
+        A symbol has no colon in it, as that parts a room's name, and at most 64 characters. No
+        other feed of the same plugin has the symbol at the same venue.
+        """
         ...
 
-    @property
-    def venues(self) -> Collection[str]:
-        """Where they are traded; each trade names one of these."""
+    async def check(self) -> None:
+        """Raise what would keep it from ever running: called once, when the server starts.
+
+        What may pass, as that an exchange is out of reach, is raised by `run`.
+        """
         ...
 
     async def run(
-        self, sink: Sink, clock: Clock, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+        self,
+        symbol: str,
+        sink: Sink,
+        clock: Clock,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
     ) -> None:
-        """Put trades into the sink until there are no more; runs in one task, until cancelled.
+        """Put the trades of one symbol into its sink, until there are no more or it is cancelled.
+
+        It is started when the first client needs the symbol and cancelled some time after the last
+        one has left; later it may be started anew, and at any time it may run for several symbols.
+        When it returns, the symbol has come to its end, and it is not started again. Whatever it
+        raises is taken for a loss of its source: it is started again, after a while.
 
         Call `advance` at least once a second of event time, also while nothing is traded. All time
         comes from `clock`.
 
         Args:
+            symbol: one of `symbols`.
             sink: takes the trades.
             clock: for what is now, and for every wait.
-            task_status: to be called once what there is of history has been put in. What is put in
-                before is not announced to anyone, as nobody can be listening yet.
+            task_status: to be called once what there is of history has been put in: who has asked
+                for the symbol waits for that, for some seconds.
         """
         ...

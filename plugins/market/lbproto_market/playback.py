@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from lbproto_market.feeds import Sink
 from lbproto_market.recordings import Recording
 from lbproto_market.trades import Trade
 
-__all__ = ["Extent", "Playback", "Timeline"]
+__all__ = ["Extent", "Playback", "Timeline", "extent", "first_trade"]
 
 # Trades handed over before other tasks get their turn: about two milliseconds of work.
 _STEP = 100
@@ -57,39 +57,43 @@ class Timeline:
         await self._clock.sleep(max(at - self._clock.monotonic(), _SHORTEST_WAIT))
 
 
+async def first_trade(recording: Recording) -> Trade | None:
+    """A recording's first trade, read in a worker thread."""
+    with closing(recording.batches()) as batches:
+        return next(iter(await _next(batches)), None)
+
+
+async def extent(recording: Recording) -> Extent | None:
+    """How far a recording reaches; None if it has no trades. Reads all of it."""
+    parts: list[Extent] = []
+    with closing(recording.batches()) as batches:
+        while trades := await _next(batches):
+            times = [trade.timestamp_ms for trade in trades]
+            ids = [trade.id for trade in trades]
+            parts.append(Extent(min(times), max(times), min(ids), max(ids)))
+    if not parts:
+        return None
+    first_ms, last_ms, first_id, last_id = zip(*parts, strict=True)
+    return Extent(min(first_ms), max(last_ms), min(first_id), max(last_id))
+
+
 class Playback:
     """One recording on its way to one sink. The file is read in worker threads, bit by bit.
 
     Args:
         recording: what to play.
-        symbol: what its trades are of.
-        sink: takes them.
+        sink: takes its trades.
         clock: for letting other tasks run.
+        caught_up: called when all is there whose time has come, again and again.
     """
 
-    def __init__(self, recording: Recording, symbol: str, sink: Sink, clock: Clock) -> None:
+    def __init__(
+        self, recording: Recording, sink: Sink, clock: Clock, caught_up: Callable[[], None]
+    ) -> None:
         self._recording = recording
-        self._symbol = symbol
         self._sink = sink
         self._clock = clock
-
-    async def first(self) -> Trade | None:
-        """The recording's first trade."""
-        with closing(self._recording.batches()) as batches:
-            return next(iter(await _next(batches)), None)
-
-    async def extent(self) -> Extent | None:
-        """How far the recording reaches; None if it has no trades. Reads all of it."""
-        parts: list[Extent] = []
-        with closing(self._recording.batches()) as batches:
-            while trades := await _next(batches):
-                times = [trade.timestamp_ms for trade in trades]
-                ids = [trade.id for trade in trades]
-                parts.append(Extent(min(times), max(times), min(ids), max(ids)))
-        if not parts:
-            return None
-        first_ms, last_ms, first_id, last_id = zip(*parts, strict=True)
-        return Extent(min(first_ms), max(last_ms), min(first_id), max(last_id))
+        self._caught_up = caught_up
 
     async def play(
         self, timeline: Timeline | None, *, later_ms: int = 0, higher_id: int = 0
@@ -117,7 +121,7 @@ class Playback:
 
     async def _play_at_once(self, trades: Sequence[Trade]) -> None:
         for start in range(0, len(trades), _STEP):
-            self._sink.add(self._symbol, trades[start : start + _STEP])
+            self._sink.add(trades[start : start + _STEP])
             await self._clock.sleep(0)
 
     async def _play_in_time(self, trades: Sequence[Trade], timeline: Timeline) -> None:
@@ -128,12 +132,13 @@ class Playback:
             while end < min(len(trades), start + _STEP) and trades[end].timestamp_ms <= now:
                 end += 1
             if end > start:
-                self._sink.add(self._symbol, trades[start:end])
+                self._sink.add(trades[start:end])
                 start = end
                 await self._clock.sleep(0)
             else:
                 # Only here is it known that nothing earlier is still to come.
                 self._sink.advance(now)
+                self._caught_up()
                 # Every candle ends with some second, and closes then also if nothing is traded.
                 whole_second = (now // 1000 + 1) * 1000
                 await timeline.wait_until(min(trades[start].timestamp_ms, whole_second))

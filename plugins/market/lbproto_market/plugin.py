@@ -1,15 +1,14 @@
-"""The plugin: charts behind rooms and a request, kept up by a feed."""
+"""The plugin: charts behind rooms and a request, kept up by feeds."""
 
 from __future__ import annotations
 
-import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 
-import anyio
-
-from lbproto import Context, Overloaded, Plugin, Server, conflate
+from lbproto import Context, Plugin, Server, conflate, drop_oldest
+from lbproto_market.catalogue import Catalogue
 from lbproto_market.events import (
     MarketChartInitialData,
     MarketChartLiveUpdate,
@@ -17,92 +16,165 @@ from lbproto_market.events import (
     MarketDataResponse,
     RequestMarketData,
 )
+from lbproto_market.extensions import (
+    ListedSymbol,
+    MarketSymbols,
+    MarketSymbolsResponse,
+    MarketTrade,
+)
 from lbproto_market.feeds import Feed
 from lbproto_market.live import Live
-from lbproto_market.markets import DEFAULT_CANDLES, Markets
-from lbproto_market.resolutions import parse_resolution, spellings
+from lbproto_market.markets import DEFAULT_CANDLES
+from lbproto_market.resolutions import RESOLUTIONS, parse_resolution
+from lbproto_market.supervisor import Supervisor
+from lbproto_market.telling import DEFAULT_RESOLUTION, Teller
 
 __all__ = ["market"]
 
-logger = logging.getLogger(__name__)
 
-# What a room without a resolution in its name shows.
-_DEFAULT_RESOLUTION = "1m"
+def market(
+    *feeds: Feed, history: int = 1000, linger: float = 30.0, patience: float = 5.0
+) -> Plugin:
+    """Charts of the feeds' symbols: candles on request, and rooms with live updates.
 
-
-def market(feed: Feed, *, history: int = 1000) -> Plugin:
-    """Charts of a feed's symbols: candles on request, and rooms with live updates.
-
-    The rooms are `market:<SYMBOL>`, which shows 1m, and `market:<SYMBOL>:<resolution>`.
+    The rooms are `market:<SYMBOL>`, which shows 1m, `market:<SYMBOL>:<resolution>`, and
+    `market_trades:<SYMBOL>`. A symbol's feeds run while somebody is in one of its rooms.
 
     Args:
-        feed: where the trades come from; it runs as long as the server does.
+        feeds: where the trades come from.
         history: how many closed candles are kept in memory, per symbol and resolution; at least 1.
+        linger: seconds that a symbol's feeds go on for when nobody needs them; at least 1.
+        patience: the most seconds that who joins or asks waits for a feed to put in its history.
 
     Raises:
-        ValueError: a symbol has a colon in it, or the history is too short.
+        ValueError: no feeds, a symbol that has a colon or that two feeds have at one venue, or a
+            number that is too small.
     """
-    markets = Markets(feed.symbols, feed.venues, history)
+    if not linger >= 1 or not patience >= 0:
+        raise ValueError(f"linger is at least 1 second, patience 0: not {linger} and {patience}")
+    catalogue = Catalogue(feeds, history)
+    label = "; ".join(feed.label for feed in feeds)
+    desk = _Desk(feeds, catalogue, linger, patience)
 
-    def run(server: Server) -> AbstractAsyncContextManager[None]:
-        return _running(feed, Live(markets, server.clock, partial(_tell, server)))
-
-    plugin = Plugin("market", description=feed.label, lifespan=run)
+    plugin = Plugin("market", description=label, lifespan=desk.running)
     plugin.emits(MarketChartLiveUpdate, overflow=conflate(_stale_key))
+    plugin.emits(MarketTrade, overflow=drop_oldest)
 
-    def snapshot(symbol: str, resolution: str) -> MarketChartInitialData:
-        chart = markets[symbol].charts[parse_resolution(resolution).name]
-        return MarketChartInitialData(
-            symbol=symbol, series=chart.newest(DEFAULT_CANDLES), resolution=chart.resolution.name
-        )
+    async def snapshot(symbol: str, resolution: str) -> MarketChartInitialData:
+        cut = parse_resolution(resolution)
+        chart = catalogue.market(symbol).charts[cut.name]
+        async with desk.supervisor.using(symbol):
+            return MarketChartInitialData(
+                symbol=symbol,
+                series=chart.newest(DEFAULT_CANDLES),
+                resolution=cut.name,
+                live=not desk.supervisor.outages(symbol),
+            )
 
-    example = f"market:{next(iter(feed.symbols))}"
+    example = f"market:{catalogue.symbols[0]}"
 
-    @plugin.room("market:{symbol}", announce=False, refused=MarketDataError, example=example)
+    @plugin.room(
+        "market:{symbol}",
+        announce=False,
+        refused=MarketDataError,
+        example=example,
+        occupancy=partial(desk.watch, "market"),
+    )
     async def join(_ctx: Context, symbol: str) -> MarketChartInitialData:
-        return snapshot(symbol, _DEFAULT_RESOLUTION)
+        return await snapshot(symbol, DEFAULT_RESOLUTION)
 
-    @plugin.room("market:{symbol}:{resolution}", announce=False, refused=MarketDataError)
+    @plugin.room(
+        "market:{symbol}:{resolution}",
+        announce=False,
+        refused=MarketDataError,
+        occupancy=partial(desk.watch, "market"),
+    )
     async def join_resolution(
         _ctx: Context, symbol: str, resolution: str
     ) -> MarketChartInitialData:
-        return snapshot(symbol, resolution)
+        return await snapshot(symbol, resolution)
+
+    @plugin.room(
+        "market_trades:{symbol}",
+        announce=False,
+        refused=MarketDataError,
+        occupancy=partial(desk.watch, "market_trades"),
+    )
+    async def join_trades(_ctx: Context, symbol: str) -> None:
+        catalogue.venues(symbol)
+        async with desk.supervisor.using(symbol):
+            return
 
     @plugin.on(RequestMarketData, refused=MarketDataError)
     async def answer(_ctx: Context, request: RequestMarketData) -> MarketDataResponse:
-        candles = markets[request.symbol].candles(request)
-        return MarketDataResponse(symbol=request.symbol, candles=candles)
+        wanted = catalogue.market(request.symbol)
+        async with desk.supervisor.using(request.symbol):
+            return MarketDataResponse(symbol=request.symbol, candles=wanted.candles(request))
+
+    @plugin.on(MarketSymbols, refused=MarketDataError, repeatable=True)
+    async def list_symbols(_ctx: Context, request: MarketSymbols) -> MarketSymbolsResponse:
+        first = 0 if request.cursor is None else bisect_right(catalogue.symbols, request.cursor)
+        symbols = catalogue.symbols[first : first + request.limit]
+        more = first + request.limit < len(catalogue.symbols)
+        return MarketSymbolsResponse(
+            symbols=[
+                ListedSymbol(
+                    symbol=symbol,
+                    venues=list(catalogue.venues(symbol)),
+                    live=desk.supervisor.is_live(symbol),
+                )
+                for symbol in symbols
+            ],
+            resolutions=list(RESOLUTIONS),
+            label=label,
+            next_cursor=symbols[-1] if more else None,
+        )
 
     return plugin
 
 
-@asynccontextmanager
-async def _running(feed: Feed, live: Live) -> AsyncIterator[None]:
-    failure: Exception | None
-    async with anyio.create_task_group() as tasks:
-        try:
-            failure = await tasks.start(live.run, feed)
-            if failure is None:
-                tasks.start_soon(live.keep_pace)
-                yield
-        except Exception as error:  # noqa: BLE001 - raised again where no group wraps it
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+class _Desk:
+    """What of the plugin begins and ends with a server's run."""
 
+    supervisor: Supervisor
+    teller: Teller
 
-def _tell(server: Server, update: MarketChartLiveUpdate) -> None:
-    """Publish an update in all rooms that show its chart: one for each way to write it."""
-    room = f"market:{update.symbol}"
-    rooms = [f"{room}:{spelling}" for spelling in spellings(update.resolution)]
-    if update.resolution == _DEFAULT_RESOLUTION:
-        rooms.append(room)
-    for name in rooms:
-        try:
-            server.to(name).emit(update)
-        except Overloaded as reason:  # other nodes lag: no reason for the feed to end
-            logger.warning("%s goes without the candle of %s: %s", name, update.timestamp, reason)
+    def __init__(
+        self, feeds: tuple[Feed, ...], catalogue: Catalogue, linger: float, patience: float
+    ) -> None:
+        self._feeds = feeds
+        self._catalogue = catalogue
+        self._linger = linger
+        self._patience = patience
+
+    @asynccontextmanager
+    async def running(self, server: Server) -> AsyncIterator[None]:
+        """The plugin's lifespan."""
+        teller = self.teller = Teller(server)
+
+        def live(symbol: str) -> Live:
+            return Live(self._catalogue.market(symbol), server.clock, teller)
+
+        self.supervisor = Supervisor(
+            self._feeds,
+            server.clock,
+            live,
+            teller.outage,
+            linger=self._linger,
+            patience=self._patience,
+        )
+        async with self.supervisor.running():
+            yield
+
+    def watch(self, kind: str, occupied: bool, symbol: str, resolution: str = "") -> None:
+        """Take what is told of the rooms: each one that somebody is in needs its symbol."""
+        if not occupied:
+            self.supervisor.release(symbol)
+            return
+        self.supervisor.need(symbol)
+        room = f"{kind}:{symbol}" + (f":{resolution}" if resolution else "")
+        for outage in self.supervisor.outages(symbol):  # told before anybody was in this room
+            self.teller.outage(outage, [room])
 
 
 def _stale_key(update: MarketChartLiveUpdate) -> tuple[str, str] | None:

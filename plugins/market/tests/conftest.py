@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from decimal import Decimal
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -16,6 +19,9 @@ import lbproto_market
 from lbproto import Clock
 from lbproto.testing import Client, Serve, VirtualClock, connect
 from lbproto_market import Sink, Trade, market
+
+if TYPE_CHECKING:
+    from exchange_server import Dealt, ExchangeServer
 
 
 class RecordingSink:
@@ -29,8 +35,7 @@ class RecordingSink:
         self.advanced: list[int] = []
         self.seen: list[int] = []  # trades that were there by then
 
-    def add(self, symbol: str, trades: Iterable[Trade]) -> None:
-        assert symbol == "ETH-USDT"
+    def add(self, trades: Iterable[Trade]) -> None:
         for trade in trades:
             self.trades.append(trade)
             self.times.append(self._clock.monotonic() - self._start)
@@ -41,29 +46,62 @@ class RecordingSink:
 
 
 class HandFeed:
-    """A feed whose trades a test puts in."""
+    """A feed whose trades a test puts in.
+
+    Attributes:
+        sink: where those of ETH-USDT go.
+        failing: set: each run of ETH-USDT fails, once it has put in its history.
+        runs: how often it was started, by symbol.
+        running: the symbols that it runs for just now.
+    """
 
     label = "by hand"
-    symbols: Collection[str] = ("ETH-USDT", "BTC-USDT")
-    venues: Collection[str] = ("binance", "kraken")
 
-    def __init__(self) -> None:
-        self.sink: Sink
+    def __init__(
+        self,
+        symbols: Collection[str] = ("ETH-USDT", "BTC-USDT"),
+        venues: Collection[str] = ("binance", "kraken"),
+    ) -> None:
+        self.symbols: Mapping[str, Collection[str]] = dict.fromkeys(symbols, venues)
+        self.sinks: dict[str, Sink] = {}
         self.failing = anyio.Event()
+        self.failure: BaseException = OSError("the exchange is gone")
+        self.runs: Counter[str] = Counter()
+        self.running: set[str] = set()
         self._ids = count(1)
 
-    async def run(
-        self, sink: Sink, clock: Clock, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
-    ) -> None:
-        self.sink = sink
-        self.trade(1000, 10)
-        task_status.started()
-        await self.failing.wait()
-        raise OSError("the exchange is gone")
+    @property
+    def sink(self) -> Sink:
+        return self.sinks["ETH-USDT"]
 
-    def trade(self, timestamp_ms: int, price: int, venue: str = "binance") -> None:
+    async def check(self) -> None: ...
+
+    async def run(
+        self,
+        symbol: str,
+        sink: Sink,
+        clock: Clock,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        self.sinks[symbol] = sink
+        self.runs[symbol] += 1
+        self.running.add(symbol)
+        try:
+            if self.runs[symbol] == 1:
+                self.trade(1000, 10, next(iter(self.symbols[symbol])), symbol)
+            task_status.started()
+            await (self.failing if symbol == "ETH-USDT" else anyio.Event()).wait()
+            raise self.failure
+        finally:
+            self.running.remove(symbol)
+
+    def trade(
+        self, timestamp_ms: int, price: int, venue: str = "binance", symbol: str = "ETH-USDT"
+    ) -> Trade:
         trade = Trade(timestamp_ms, next(self._ids), venue, Decimal(price), Decimal(1))
-        self.sink.add("ETH-USDT", [trade])
+        self.sinks[symbol].add([trade])
+        return trade
 
 
 @pytest.fixture
@@ -119,5 +157,33 @@ async def client(serve: Serve, feed: HandFeed) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def new_feed() -> Callable[[], HandFeed]:
+def new_feed() -> type[HandFeed]:
     return HandFeed
+
+
+def _beside(name: str) -> Any:
+    """A module of this directory, which is no package."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def exchanges() -> Any:
+    """The module `exchange_server`."""
+    return _beside("exchange_server")
+
+
+@pytest.fixture(scope="session")
+def new_exchange(exchanges: Any) -> type[ExchangeServer]:
+    made: type[ExchangeServer] = exchanges.ExchangeServer
+    return made
+
+
+@pytest.fixture(scope="session")
+def deal(exchanges: Any) -> type[Dealt]:
+    made: type[Dealt] = exchanges.Dealt
+    return made

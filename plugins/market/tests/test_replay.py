@@ -32,7 +32,7 @@ Write = Callable[[str], Path]
 
 async def _run(feed: ReplayFeed, sink: RecordingSink, clock: VirtualClock, seconds: float) -> None:
     async with anyio.create_task_group() as tasks:
-        await tasks.start(feed.run, sink, clock)
+        await tasks.start(feed.run, "ETH-USDT", sink, clock)
         await clock.advance(seconds)
         tasks.cancel_scope.cancel()
 
@@ -74,7 +74,7 @@ async def test_at_full_speed_nothing_is_waited_for(
     bundle: Path, recorded_trades: list[Trade], sink: RecordingSink, clock: VirtualClock
 ) -> None:
     start = clock.monotonic()
-    await ReplayFeed(bundle, "ETH-USDT", venue="binance", speed="max").run(sink, clock)
+    await ReplayFeed(bundle, "ETH-USDT", venue="binance", speed="max").run("ETH-USDT", sink, clock)
     assert sink.trades == recorded_trades
     assert clock.monotonic() == start
 
@@ -98,13 +98,14 @@ async def test_a_loop_is_moved_to_now(
     feed = ReplayFeed(bundle, "ETH-USDT", loop=True, backfill=3)
     now_ms = int(clock.now() * 1000)
     async with anyio.create_task_group() as tasks:
-        await tasks.start(feed.run, sink, clock)
-        assert len(sink.trades) == 3000
-        assert sink.trades[-1].timestamp_ms == now_ms
+        await tasks.start(feed.run, "ETH-USDT", sink, clock)
+        history = len(sink.trades)
+        assert 3000 < history <= 4000
+        assert now_ms - 10_000 < sink.trades[-1].timestamp_ms <= now_ms
         assert sink.advanced == [now_ms]
         await clock.advance(2.5 * (_SPAN + 1))
         tasks.cancel_scope.cancel()
-    live = zip(sink.trades[3000:], sink.times[3000:], strict=True)
+    live = zip(sink.trades[history:], sink.times[history:], strict=True)
     for trade, at in live:
         assert trade.timestamp_ms == pytest.approx(now_ms + at * 1000, abs=2)
     gaps = _gaps(recorded_trades)
@@ -118,6 +119,28 @@ async def test_a_loop_is_moved_to_now(
     assert len(set(ids)) == len(ids)
 
 
+async def test_a_loop_that_is_run_again_is_the_same_again(
+    bundle: Path, sink: RecordingSink, clock: VirtualClock
+) -> None:
+    await _run(ReplayFeed(bundle, "ETH-USDT", loop=True), sink, clock, 100)
+    first = list(sink.trades)
+    sink.trades.clear()
+    await _run(ReplayFeed(bundle, "ETH-USDT", loop=True, backfill=2), sink, clock, 0)
+    assert set(first) <= set(sink.trades)
+
+
+async def test_a_recording_goes_on_as_if_it_had_never_stopped(
+    write: Write, sink: RecordingSink, clock: VirtualClock
+) -> None:
+    feed = ReplayFeed(write(_FEW), "ETH-USDT")
+    await _run(feed, sink, clock, 0.1)
+    assert [trade.id for trade in sink.trades] == [7, 8]
+    await clock.advance(1)
+    sink.trades.clear()
+    await _run(feed, sink, clock, 0)
+    assert [trade.id for trade in sink.trades] == [7, 8, 9]
+
+
 def _gaps(trades: list[Trade]) -> list[int]:
     return [after.timestamp_ms - before.timestamp_ms for before, after in pairwise(trades)]
 
@@ -128,7 +151,7 @@ async def test_a_loop_finds_back_to_now_when_the_clock_is_set(
 ) -> None:
     feed = ReplayFeed(write(_FEW), "ETH-USDT", loop=True, backfill=0)
     async with anyio.create_task_group() as tasks:
-        await tasks.start(feed.run, sink, clock)
+        await tasks.start(feed.run, "ETH-USDT", sink, clock)
         await clock.advance(6)
         clock.set_wall(clock.now() + step)
         await clock.advance(20)
@@ -144,7 +167,8 @@ async def test_a_single_trade_can_be_looped(
 ) -> None:
     path = write("timestamp_ms,id,side,price,amount\n10000,7,buy,10,1\n")
     await _run(ReplayFeed(path, "ETH-USDT", loop=True), sink, clock, 10.5)
-    assert [trade.id for trade in sink.trades] == list(range(7, 18))
+    ids = [trade.id for trade in sink.trades]
+    assert ids == list(range(ids[0], ids[0] + 12))
 
 
 @pytest.mark.parametrize("loop", [False, True])
@@ -153,7 +177,9 @@ async def test_a_recording_without_trades_is_refused(
 ) -> None:
     feed = ReplayFeed(write("timestamp_ms,id,side,price,amount\nx\n"), "ETH-USDT", loop=loop)
     with pytest.raises(UsageError, match="has no trades"):
-        await feed.run(sink, clock)
+        await feed.check()
+    with pytest.raises(UsageError, match="has no trades"):  # it may have been cut since
+        await feed.run("ETH-USDT", sink, clock)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +212,6 @@ async def test_it_says_what_it_is(
         "2.5 times as fast",
     ]
     with caplog.at_level(logging.INFO):
-        await ReplayFeed(write(_FEW), "ETH-USDT", speed="max").run(sink, clock)
+        await ReplayFeed(write(_FEW), "ETH-USDT", speed="max").run("ETH-USDT", sink, clock)
     assert "replaying recorded trades of ETH-USDT" in caplog.text
     assert "has come to its end" in caplog.text

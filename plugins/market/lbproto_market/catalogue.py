@@ -1,0 +1,84 @@
+"""What there is: every symbol of every feed, its venues, and its market once somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbproto import NotFound
+from lbproto_market.feeds import Feed
+from lbproto_market.markets import Market
+
+__all__ = ["Catalogue"]
+
+_LONGEST_SYMBOL = 64
+_NAMED_IN_A_REFUSAL = 20
+
+
+class Catalogue:
+    """The symbols of some feeds.
+
+    Args:
+        feeds: the sources; a symbol of several has the venues of all.
+        history: how many closed candles are kept of each chart.
+
+    Raises:
+        ValueError: no feeds, a symbol that cannot be part of a room's name, one that two feeds have
+            at the same venue or that is traded nowhere, or a history of nothing.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], history: int) -> None:
+        if not feeds:
+            raise ValueError("a market needs a feed: market(SimulatedFeed()) makes one up")
+        if history < 1:
+            raise ValueError(f"a history holds at least 1 candle, not {history}")
+        found: dict[str, list[str]] = {}
+        for feed in feeds:
+            for symbol, venues in feed.symbols.items():
+                found.setdefault(symbol, []).extend(venues)
+        _check(found)
+        self._venues = {symbol: tuple(found[symbol]) for symbol in sorted(found)}
+        self._names = list(self._venues)
+        self._history = history
+        self._markets: dict[str, Market] = {}
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """All of them, sorted."""
+        return self._names
+
+    def venues(self, symbol: str) -> Sequence[str]:
+        """Where a symbol is traded.
+
+        Raises:
+            NotFound: there is no such symbol; the message names those that exist.
+        """
+        try:
+            return self._venues[symbol]
+        except KeyError:
+            named = ", ".join(self._names[:_NAMED_IN_A_REFUSAL])
+            more = len(self._names) - _NAMED_IN_A_REFUSAL
+            tail = f" and {more} more" if more > 0 else ""
+            raise NotFound(f"no symbol {symbol!r}; there are: {named}{tail}") from None
+
+    def market(self, symbol: str) -> Market:
+        """A symbol's candles.
+
+        Raises:
+            NotFound: there is no such symbol; the message names those that exist.
+        """
+        market = self._markets.get(symbol)
+        if market is None:
+            market = Market(symbol, self.venues(symbol), self._history)
+            self._markets[symbol] = market
+        return market
+
+
+def _check(found: dict[str, list[str]]) -> None:
+    if odd := [symbol for symbol in found if not symbol or ":" in symbol]:
+        raise ValueError(f"a colon parts the names of rooms, so no symbol has one: {odd}")
+    if odd := [symbol for symbol in found if len(symbol) > _LONGEST_SYMBOL]:
+        raise ValueError(f"a symbol has at most {_LONGEST_SYMBOL} characters: {odd}")
+    if odd := [symbol for symbol, venues in found.items() if not venues]:
+        raise ValueError(f"a symbol is traded at one venue or more: {odd}")
+    if odd := [symbol for symbol, venues in found.items() if len(set(venues)) < len(venues)]:
+        raise ValueError(f"two feeds have the same symbol at the same venue: {odd}")
