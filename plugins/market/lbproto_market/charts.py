@@ -44,7 +44,8 @@ class Chart:
         self._machine = machine
         self._level = level
         self._told: dict[int, _Told] = {}  # by opening
-        self._newest: tuple[int, list[Candle]] | None = None  # until something is told
+        # The last answer, for this many candles down to this floor; until something is told.
+        self._newest: tuple[int, int, list[Candle]] | None = None
 
     def close(self, bar: Bar) -> MarketChartLiveUpdate:
         """What is to be told of a bar that has closed or was amended."""
@@ -67,11 +68,12 @@ class Chart:
 
     def newest(self, count: int) -> list[Candle]:
         """The newest candles as they were told, oldest first, the open ones last."""
-        if self._newest is None or self._newest[0] != count:
+        asked = (count, self._machine.floor(self._level))
+        if self._newest is None or self._newest[:2] != asked:
             candles = [candle(bar) for bar in self._machine.newest(self._level, count)]
             candles += [self._told[at].candle for at in sorted(self._told)]
-            self._newest = count, candles[-count:]
-        return self._newest[1].copy()
+            self._newest = *asked, candles[-count:]
+        return self._newest[2].copy()
 
     def told(self, begin: int, end: int) -> list[Candle]:
         """The open ones that open in [begin, end) Unix milliseconds, as told, oldest first."""

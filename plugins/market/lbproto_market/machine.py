@@ -228,7 +228,9 @@ class Machine:
             else:
                 cascade.resume(level, bar)
         for level in range(len(self.plan)):
-            self._trim(level, full=self._history)
+            for history in self._histories(level):
+                if len(history) >= self._history:
+                    self._trim(level, history)
         for venue, (mark, ids) in seen.items():
             self._venues[venue][1].resume(mark, ids)
 
@@ -245,11 +247,9 @@ class Machine:
         edge, self._ends[level] = cut.bounds(watermark)
         self._edges[level] = edge
         closed: list[list[Bar]] = []
-        full = False
         for venue, (cascade, _) in self._venues.items():
             if bars := cascade.close(level, edge):
                 closed.append(bars)
-                full |= len(cascade.history[level]) > self._most
                 for bar in bars:
                     outcome.settled.append(Settled(venue, cut.name, bar))
         if closed or self._fill:
@@ -259,21 +259,18 @@ class Machine:
                 candles = self._filled(level, chain(before, candles), begin, edge)
             for bar in candles:
                 outcome.candles.append((cut, bar))
-        if full:
-            self._trim(level, full=self._most)
+        for history in self._histories(level) if closed else ():
+            if len(history) > self._most:
+                self._trim(level, history)
         for coarser in feeds:
             self._close(coarser, watermark, outcome)
 
-    def _trim(self, level: int, full: int) -> None:
-        """Raise a level's floor to where the fullest history has as many bars as are kept."""
-        floor = self._floors[level]
-        histories = self._histories(level)
-        for history in histories:
-            if len(history) >= full:
-                floor = max(floor, history.since(self._history))
+    def _trim(self, level: int, fullest: History) -> None:
+        """Raise a level's floor, so that this history has as many bars as are kept."""
+        floor = fullest.since(self._history)
         if floor > self._floors[level]:
             self._floors[level] = floor
-            for history in histories:
+            for history in self._histories(level):
                 history.drop_before(floor)
 
     def _add_late(self, cascade: Cascade, trade: Trade, outcome: Outcome) -> None:
@@ -293,8 +290,8 @@ class Machine:
         cut = self.plan[level].cut
         opening = cut.start(trade.timestamp_ms)
         own = cascade.history[level]
-        if len(own) >= self._most and opening < own.since(len(own)):
-            self._trim(level, full=self._most)  # it would be let go of at once
+        if len(own) >= self._most:
+            self._trim(level, own)  # first, so that what is amended is not let go of at once
         if opening < self._floors[level]:
             return False
         before = next(self.between(level, opening, opening + 1), None) if self._fill else None
@@ -302,7 +299,7 @@ class Machine:
         bar = cascade.amend(trade, level, opening, revision)
         outcome.settled.append(Settled(trade.venue, cut.name, bar))
         if len(own) > self._most:
-            self._trim(level, full=self._most)
+            self._trim(level, own)
         if len(self._venues) > 1:
             found = [history.find(opening) for history in self._histories(level)]
             bar = reduce(merged, [one for one in found if one is not None])

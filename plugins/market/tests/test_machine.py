@@ -240,6 +240,15 @@ def test_what_is_held_of_a_time_is_held_of_all_venues_or_of_none() -> None:
     assert machine.add([_trade(15_000, id_=3, venue="kraken")]).left_out == 1
 
 
+def test_a_late_bar_is_kept_beside_a_fuller_venue() -> None:
+    machine = _machine(venues=("binance", "kraken"), history=1)
+    machine.add([_trade(100_000, id_=1), _trade(10_000, id_=1, venue="kraken")])
+    machine.add([_trade(140_000, id_=2)])
+    outcome = machine.add([_trade(20_000, id_=2, venue="kraken")])
+    assert _candles(outcome) == [("1s", 20_000, True, 1, 1)]
+    assert [bar.opening for bar in _bars(machine)] == [20_000, 100_000, 140_000]
+
+
 def test_sums_are_exact() -> None:
     machine = _machine("1s", "1m")
     machine.add(_trade(0, id_=number, amount="0.1") for number in range(10))
