@@ -1,6 +1,8 @@
 """Market data for lbproto: candles from trades, chart rooms with live updates, recorded feeds."""
 
+from lbproto_market.archive import Archive, ArchiveStatistics
 from lbproto_market.bundled import bundled_feed, recorded, replayed
+from lbproto_market.duckdb_archive import DuckDBArchive
 from lbproto_market.events import (
     Candle,
     MarketChartInitialData,
@@ -26,8 +28,11 @@ from lbproto_market.trades import Trade
 
 __all__ = [
     "RESOLUTIONS",
+    "Archive",
+    "ArchiveStatistics",
     "Candle",
     "CcxtFeed",
+    "DuckDBArchive",
     "Feed",
     "ListedSymbol",
     "MarketChartInitialData",

@@ -10,6 +10,7 @@ import anyio
 from lbproto import Clock
 from lbproto_market.changes import Changes
 from lbproto_market.charts import TELL_EVERY
+from lbproto_market.keeping import Keeping
 from lbproto_market.markets import Market
 from lbproto_market.telling import Teller
 from lbproto_market.trades import Trade
@@ -31,14 +32,20 @@ class Live:
         market: what the trades go into.
         clock: for when the next update is due.
         teller: takes what is to be told.
+        keeping: takes what is to be kept.
     """
 
-    def __init__(self, market: Market, clock: Clock, teller: Teller) -> None:
+    def __init__(self, market: Market, clock: Clock, teller: Teller, keeping: Keeping) -> None:
         self._market = market
         self._clock = clock
         self._teller = teller
+        self._keeping = keeping
         self._changed = anyio.Event()
         self._warned_at = float("-inf")
+
+    async def resume(self) -> None:
+        """Go on from what was kept, before the first trade; see `Keeping.resume`."""
+        await self._keeping.resume(self._clock)
 
     def add(self, trades: Collection[Trade]) -> None:
         """See `Sink.add`."""
@@ -70,6 +77,7 @@ class Live:
 
     def _tell(self, changes: Changes) -> None:
         self._changed.set()
+        self._keeping.add(changes)
         for update in changes.updates:
             self._teller.update(update)
         for trade in changes.trades:

@@ -117,6 +117,7 @@ class Market:
     ) -> None:
         """Go on from where an earlier life left off; before anything else. See `Machine.resume`."""
         self._machine.resume(now_ms, settled, seen)
+        self._untold = True  # what is open
 
     def open(self) -> list[Settled]:
         """Each venue's open candles as they are now: what an archive needs for `resume`."""

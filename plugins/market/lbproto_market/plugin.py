@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 from lbproto import Context, Plugin, Server, conflate, drop_oldest
+from lbproto_market.archive import Archive
 from lbproto_market.catalogue import Catalogue
 from lbproto_market.events import (
     MarketChartInitialData,
@@ -23,6 +24,7 @@ from lbproto_market.extensions import (
     MarketTrade,
 )
 from lbproto_market.feeds import Feed
+from lbproto_market.keeping import Keeping
 from lbproto_market.live import Live
 from lbproto_market.markets import DEFAULT_CANDLES
 from lbproto_market.resolutions import RESOLUTIONS, parse_resolution
@@ -33,7 +35,11 @@ __all__ = ["market"]
 
 
 def market(
-    *feeds: Feed, history: int = 1000, linger: float = 30.0, patience: float = 5.0
+    *feeds: Feed,
+    history: int = 1000,
+    linger: float = 30.0,
+    patience: float = 5.0,
+    archive: Archive | None = None,
 ) -> Plugin:
     """Charts of the feeds' symbols: candles on request, and rooms with live updates.
 
@@ -45,6 +51,8 @@ def market(
         history: how many closed candles are kept in memory, per symbol and resolution; at least 1.
         linger: seconds that a symbol's feeds go on for when nobody needs them; at least 1.
         patience: the most seconds that who joins or asks waits for a feed to put in its history.
+        archive: keeps closed candles beyond that, and what a restarted server goes on with; opened
+            when the server starts and closed when it stops. None: nothing outlives the process.
 
     Raises:
         ValueError: no feeds, a symbol that has a colon or that two feeds have at one venue, or a
@@ -54,7 +62,7 @@ def market(
         raise ValueError(f"linger is at least 1 second, patience 0: not {linger} and {patience}")
     catalogue = Catalogue(feeds, history)
     label = "; ".join(feed.label for feed in feeds)
-    desk = _Desk(feeds, catalogue, linger, patience)
+    desk = _Desk(feeds, catalogue, history, linger, patience, archive)
 
     plugin = Plugin("market", description=label, lifespan=desk.running)
     plugin.emits(MarketChartLiveUpdate, overflow=conflate(_stale_key))
@@ -64,6 +72,7 @@ def market(
         cut = parse_resolution(resolution)
         chart = catalogue.market(symbol).charts[cut.name]
         async with desk.supervisor.using(symbol):
+            desk.keeping(symbol).check()
             return MarketChartInitialData(
                 symbol=symbol,
                 series=chart.newest(DEFAULT_CANDLES),
@@ -109,7 +118,11 @@ def market(
     async def answer(_ctx: Context, request: RequestMarketData) -> MarketDataResponse:
         wanted = catalogue.market(request.symbol)
         async with desk.supervisor.using(request.symbol):
-            return MarketDataResponse(symbol=request.symbol, candles=wanted.candles(request))
+            keeping = desk.keeping(request.symbol)
+            keeping.check()
+            query = wanted.query(request)
+            older = await keeping.older(query)
+            return MarketDataResponse(symbol=request.symbol, candles=wanted.answer(query, older))
 
     @plugin.on(MarketSymbols, refused=MarketDataError, repeatable=True)
     async def list_symbols(_ctx: Context, request: MarketSymbols) -> MarketSymbolsResponse:
@@ -140,10 +153,19 @@ class _Desk:
     teller: Teller
 
     def __init__(
-        self, feeds: tuple[Feed, ...], catalogue: Catalogue, linger: float, patience: float
+        self,
+        feeds: tuple[Feed, ...],
+        catalogue: Catalogue,
+        history: int,
+        linger: float,
+        patience: float,
+        archive: Archive | None,
     ) -> None:
         self._feeds = feeds
         self._catalogue = catalogue
+        self._history = history
+        self._archive = archive
+        self._keepings: dict[str, Keeping] = {}
         self._linger = linger
         self._patience = patience
 
@@ -153,7 +175,8 @@ class _Desk:
         teller = self.teller = Teller(server)
 
         def live(symbol: str) -> Live:
-            return Live(self._catalogue.market(symbol), server.clock, teller)
+            market = self._catalogue.market(symbol)
+            return Live(market, server.clock, teller, self.keeping(symbol))
 
         self.supervisor = Supervisor(
             self._feeds,
@@ -163,8 +186,21 @@ class _Desk:
             linger=self._linger,
             patience=self._patience,
         )
-        async with self.supervisor.running():
-            yield
+        async with self._archive or nullcontext():
+            try:
+                async with self.supervisor.running():
+                    yield
+            finally:
+                for keeping in self._keepings.values():
+                    keeping.close()
+
+    def keeping(self, symbol: str) -> Keeping:
+        """What of a symbol's market is kept."""
+        keeping = self._keepings.get(symbol)
+        if keeping is None:
+            market = self._catalogue.market(symbol)
+            keeping = self._keepings[symbol] = Keeping(market, self._archive, self._history)
+        return keeping
 
     def watch(self, kind: str, occupied: bool, symbol: str, resolution: str = "") -> None:
         """Take what is told of the rooms: each one that somebody is in needs its symbol."""

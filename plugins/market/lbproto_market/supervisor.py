@@ -192,6 +192,7 @@ class Supervisor:
         tasks.cancel_scope.cancel()
 
     async def _serve(self, line: _Line) -> None:
+        await line.live.resume()
         while line.needs:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(line.live.keep_pace)

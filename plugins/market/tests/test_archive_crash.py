@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
+
+from websockets.sync.client import ClientConnection, connect
 
 from lbproto_market import RESOLUTIONS
 from lbproto_market.duckdb_tables import Tables
@@ -118,3 +124,54 @@ def test_a_process_that_is_killed_loses_only_what_was_not_written(tmp_path: Path
         assert len(seconds) > written
         assert now_ms == len(seconds) * 1000
         assert seen["v"].ids == seconds  # a trade is remembered if and only if its candle is kept
+
+
+_SERVING = """
+import sys
+import uvicorn
+from lbproto import Server, StaticTokens
+from lbproto_market import ReplayFeed, market
+from lbproto_market.duckdb_archive import DuckDBArchive
+
+feed = ReplayFeed(sys.argv[1], "ETH-USDT", speed="max")
+plugin = market(feed, history=5, archive=DuckDBArchive(sys.argv[2]))
+server = Server([plugin], auth=StaticTokens({"secret": "ada"}))
+uvicorn.run(server.asgi(), port=int(sys.argv[3]), log_level="warning")
+"""
+
+
+def _ask(trades: Iterable[int], path: Path) -> list[float]:
+    """Have a server replay trades of these seconds, ask it for their minute, and kill it."""
+    recording = path.with_name("trades.csv")
+    rows = (f"{second * 1000},{second},{second + 1},1" for second in trades)
+    recording.write_text("\n".join(("timestamp_ms,id,price,amount", *rows)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-c", _SERVING, recording, path, str(port)]) as server:
+        try:
+            with _connected(port) as client:
+                window = {"from": 0, "to": 60_000}
+                data = {"symbol": "ETH-USDT", "resolution": "1s", "window": window}
+                client.send(json.dumps({"event": "request_market_data", "data": data, "id": 1}))
+                while (answer := json.loads(client.recv(timeout=30))).get("re") != 1:
+                    pass
+        finally:
+            server.kill()
+    return [candle["close"] for candle in answer["data"]["candles"]]
+
+
+def _connected(port: int) -> ClientConnection:
+    headers = {"Authorization": "Bearer secret"}
+    for _ in range(600):
+        try:
+            return connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers)
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise AssertionError("the server does not start")
+
+
+def test_a_server_that_was_killed_answers_with_what_it_had_before(tmp_path: Path) -> None:
+    path = tmp_path / "candles.duckdb"
+    assert _ask(range(20), path) == list(range(1, 21))
+    # Of what is not delivered again, all is in the archive; the second that was open is not.
+    assert _ask(range(17, 30), path) == list(range(1, 31))
