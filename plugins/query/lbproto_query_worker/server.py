@@ -1,11 +1,17 @@
-"""A worker: one catalogue, several queries at a time, and one line to the engine."""
+"""A worker: one catalogue, several queries at a time, and one line to the engine.
+
+The thread that talks to the engine has the priority of any other process. Those that compute have a
+lower one: queries leave the processors to the server, and can be cancelled on a busy machine.
+"""
 
 from __future__ import annotations
 
+import os
 import resource
 import select
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic
@@ -30,6 +36,7 @@ __all__ = ["serve"]
 
 _TICK = 0.02  # seconds between interrupts of a query that has to end
 _PROGRESS = 0.2  # seconds between two tellings of progress
+_NICENESS = 10  # of what computes
 _SPARE_CPU = 10  # seconds of CPU time that a worker may need beside its queries
 
 _DECODER: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
@@ -46,7 +53,9 @@ def serve(line: socket.socket, open_: Callable[[], Database], *, threads: int) -
     """
     with line:
         try:
-            database = open_()
+            # DuckDB's threads have the priority of the one that starts them.
+            with ThreadPoolExecutor(1, initializer=_be_nice) as opener:
+                database = opener.submit(open_).result()
         except Exception as error:  # noqa: BLE001 - the engine logs it
             with suppress(OSError):
                 line.sendall(framed(Failed(f"{type(error).__name__}: {error}")))
@@ -91,7 +100,7 @@ class _Server:
     def _take(self, message: FromEngine) -> None:
         if isinstance(message, Open):
             query = Query(message, self._send)
-            thread = Thread(target=query.run, args=(self._database,), name=f"query {message.id}")
+            thread = Thread(target=self._run, args=(query,), name=f"query {message.id}")
             self._queries[message.id] = query, thread
             self._allow_cpu(message.seconds)
             thread.start()
@@ -103,6 +112,10 @@ class _Server:
             found[0].pulled()
         elif isinstance(message, Cancel):
             found[0].end(CANCELLED)
+
+    def _run(self, query: Query) -> None:
+        _be_nice()
+        query.run(self._database)
 
     def _look_after(self) -> None:
         now = monotonic()
@@ -132,3 +145,7 @@ class _Server:
     def _send(self, message: FromWorker) -> None:
         with self._sending, suppress(OSError):  # the engine is gone: so is this, soon
             self._line.sendall(framed(message))
+
+
+def _be_nice() -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)  # of this thread alone, under Linux
