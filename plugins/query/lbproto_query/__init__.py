@@ -1,5 +1,6 @@
 """Queries for lbproto: untrusted SQL in a worker process, its rows streamed as they are made."""
 
+from lbproto_query.bundled import bundled_catalogues
 from lbproto_query.catalogues import Catalogue, Catalogues
 from lbproto_query.duckdb_engine import DuckDBEngine
 from lbproto_query.engines import (
@@ -25,4 +26,5 @@ __all__ = [
     "QueryRequest",
     "Rows",
     "Stream",
+    "bundled_catalogues",
 ]

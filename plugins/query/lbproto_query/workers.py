@@ -147,8 +147,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         with TemporaryDirectory(prefix="lbproto-query-") as folder:
             try:
-                with theirs:
-                    await self.host.start(theirs.dup(), self.catalogue, Path(folder))
+                await self.host.start(theirs, self.catalogue, Path(folder))
                 line = await UNIXSocketStream.from_socket(ours)
                 async with line, anyio.create_task_group() as tasks:
                     tasks.start_soon(self._write, line)

@@ -53,8 +53,9 @@ def serve(line: socket.socket, open_: Callable[[], Database], *, threads: int) -
     """
     with line:
         try:
-            # DuckDB's threads have the priority of the one that starts them.
-            with ThreadPoolExecutor(1, initializer=_be_nice) as opener:
+            # DuckDB's threads have the priority of the one that starts them. In the server's own
+            # process none is lower: Python lets one thread wait for another.
+            with ThreadPoolExecutor(1, initializer=_be_nice if threads else None) as opener:
                 database = opener.submit(open_).result()
         except Exception as error:  # noqa: BLE001 - the engine logs it
             with suppress(OSError):
@@ -114,7 +115,8 @@ class _Server:
             found[0].end(CANCELLED)
 
     def _run(self, query: Query) -> None:
-        _be_nice()
+        if self._threads:
+            _be_nice()
         query.run(self._database)
 
     def _look_after(self) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from lbproto import NotFound, Unavailable
-from lbproto_query import Catalogues, DuckDBEngine, QueryRequest, Rows
+from lbproto_query import Catalogues, DuckDBEngine, QueryRequest, Rows, bundled_catalogues
 from lbproto_query.estimates import History
 
 
@@ -115,6 +115,29 @@ async def test_a_file_that_goes_away(tmp_path: Path, fetch: Callable[..., Any]) 
         with pytest.raises(Unavailable, match="cannot be read"):
             async for _ in stream:
                 pass
+
+
+@pytest.mark.anyio
+async def test_what_comes_with_the_package(fetch: Callable[..., Any]) -> None:
+    async with DuckDBEngine(bundled_catalogues(), isolated=False) as engine:
+        trades = await fetch(engine, "FROM trades ORDER BY id LIMIT 1", "default")
+        assert trades.rows == [
+            {
+                "timestamp": "2023-02-02T09:20:00.138Z",
+                "id": "1206419187",
+                "side": "buy",
+                "price": "1666.80000000",
+                "amount": "26.06200000",
+            }
+        ]
+        counts = await fetch(
+            engine,
+            "SELECT (SELECT count(*) FROM trades), count(DISTINCT txid), max(tx_index)"
+            " FROM bitcoin_block",
+            "default",
+            arrays=True,
+        )
+        assert counts.rows == [["1000", "1866", 1865]]
 
 
 def test_history() -> None:
