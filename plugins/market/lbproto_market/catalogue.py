@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lbproto import NotFound
 from lbproto_market.feeds import Feed
@@ -19,18 +19,16 @@ class Catalogue:
 
     Args:
         feeds: the sources; a symbol of several has the venues of all.
-        history: how many closed candles are kept of each chart.
+        new: makes a symbol's market, given its venues.
 
     Raises:
-        ValueError: no feeds, a symbol that cannot be part of a room's name, one that two feeds have
-            at the same venue or that is traded nowhere, or a history of nothing.
+        ValueError: no feeds, a symbol that cannot be part of a room's name, or one that two feeds
+            have at the same venue or that is traded nowhere.
     """
 
-    def __init__(self, feeds: Sequence[Feed], history: int) -> None:
+    def __init__(self, feeds: Sequence[Feed], new: Callable[[str, Sequence[str]], Market]) -> None:
         if not feeds:
             raise ValueError("a market needs a feed: market(SimulatedFeed()) makes one up")
-        if history < 1:
-            raise ValueError(f"a history holds at least 1 candle, not {history}")
         found: dict[str, list[str]] = {}
         for feed in feeds:
             for symbol, venues in feed.symbols.items():
@@ -38,7 +36,7 @@ class Catalogue:
         _check(found)
         self._venues = {symbol: tuple(found[symbol]) for symbol in sorted(found)}
         self._names = list(self._venues)
-        self._history = history
+        self._new = new
         self._markets: dict[str, Market] = {}
 
     @property
@@ -68,7 +66,7 @@ class Catalogue:
         """
         market = self._markets.get(symbol)
         if market is None:
-            market = Market(symbol, self.venues(symbol), self._history)
+            market = self._new(symbol, self.venues(symbol))
             self._markets[symbol] = market
         return market
 

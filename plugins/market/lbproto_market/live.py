@@ -41,7 +41,8 @@ class Live:
         self._teller = teller
         self._keeping = keeping
         self._changed = anyio.Event()
-        self._warned_at = float("-inf")
+        # By message: of how many trades in all, and when it was logged last.
+        self._left_out: dict[str, tuple[int, float]] = {}
 
     async def resume(self) -> None:
         """Go on from what was kept, before the first trade; see `Keeping.resume`."""
@@ -82,10 +83,23 @@ class Live:
             self._teller.update(update)
         for trade in changes.trades:
             self._teller.trade(changes.symbol, trade)
-        if changes.skewed and self._clock.monotonic() - self._warned_at > _WARNED_EVERY:
-            self._warned_at = self._clock.monotonic()
-            logger.error(
+        if changes.skewed:
+            self._warn(
                 "%s: %d trades are left out, as by this machine's clock they are still to come: "
                 "set the clock, or tell the venue",
-                *(changes.symbol, changes.skewed),
+                changes.skewed,
             )
+        if changes.left_out:
+            self._warn(
+                "%s: %d trades came too late: candles that memory no longer holds lack them",
+                changes.left_out,
+            )
+
+    def _warn(self, message: str, count: int) -> None:
+        """Log how many trades there were of a kind, once in a while."""
+        now = self._clock.monotonic()
+        total, warned_at = self._left_out.get(message, (0, float("-inf")))
+        if now - warned_at > _WARNED_EVERY:
+            warned_at = now
+            logger.error(message, self._market.symbol, total + count)
+        self._left_out[message] = (total + count, warned_at)

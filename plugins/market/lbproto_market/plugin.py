@@ -26,17 +26,23 @@ from lbproto_market.extensions import (
 from lbproto_market.feeds import Feed
 from lbproto_market.keeping import Keeping
 from lbproto_market.live import Live
-from lbproto_market.markets import DEFAULT_CANDLES
+from lbproto_market.markets import DEFAULT_CANDLES, Market
 from lbproto_market.resolutions import RESOLUTIONS, parse_resolution
 from lbproto_market.supervisor import Supervisor
 from lbproto_market.telling import DEFAULT_RESOLUTION, Teller
 
 __all__ = ["market"]
 
+_LONGEST = 86_400
+_MOST_FILLED = 10_000
+
 
 def market(
     *feeds: Feed,
     history: int = 1000,
+    lateness: float = 0.0,
+    ahead: float = 5.0,
+    fill: int = 0,
     linger: float = 30.0,
     patience: float = 5.0,
     archive: Archive | None = None,
@@ -48,7 +54,13 @@ def market(
 
     Args:
         feeds: where the trades come from.
-        history: how many closed candles are kept in memory, per symbol and resolution; at least 1.
+        history: how many closed candles are kept in memory, per symbol, venue and resolution, at
+            least 1; 96 bytes each.
+        lateness: how long candles are held open for late trades, in seconds of event time. One that
+            comes later than that amends its candle.
+        ahead: how many seconds a trade may be ahead of the clock; one further ahead is refused.
+        fill: how many periods without a trade get a candle after a trade, each with the last price
+            and no volume. 0: gaps stay.
         linger: seconds that a symbol's feeds go on for when nobody needs them; at least 1.
         patience: the most seconds that who joins or asks waits for a feed to put in its history.
         archive: keeps closed candles beyond that, and what a restarted server goes on with; opened
@@ -60,7 +72,15 @@ def market(
     """
     if not linger >= 1 or not patience >= 0:
         raise ValueError(f"linger is at least 1 second, patience 0: not {linger} and {patience}")
-    catalogue = Catalogue(feeds, history)
+    if history < 1:
+        raise ValueError(f"a history holds at least 1 candle, not {history}")
+    if not 0 <= lateness <= _LONGEST or not 0 <= ahead <= _LONGEST or not 0 <= fill <= _MOST_FILLED:
+        raise ValueError(
+            f"lateness and ahead are 0 to {_LONGEST:,} seconds, and fill 0 to {_MOST_FILLED:,} "
+            f"periods: not {lateness}, {ahead} and {fill}"
+        )
+    new = partial(Market, history=history, lateness=lateness, ahead=ahead, fill=fill)
+    catalogue = Catalogue(feeds, new)
     label = "; ".join(feed.label for feed in feeds)
     desk = _Desk(feeds, catalogue, history, linger, patience, archive)
 
@@ -213,6 +233,6 @@ class _Desk:
             self.teller.outage(outage, [room])
 
 
-def _stale_key(update: MarketChartLiveUpdate) -> tuple[str, str] | None:
+def _stale_key(update: MarketChartLiveUpdate) -> tuple[str, str, str] | None:
     """What makes an older update stale: of an open candle only the newest state is of use."""
-    return None if update.closed else (update.symbol, update.resolution)
+    return None if update.closed else (update.symbol, update.resolution, update.timestamp)
