@@ -57,6 +57,7 @@ class Backlog:
         self._most = most
         self._most_ids = most_ids
         self._moments: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
         self._bars: dict[Key, Bar] = {}
         self._ids: Seconds = {}
         self._ids_count = 0
@@ -65,6 +66,10 @@ class Backlog:
     def __len__(self) -> int:
         """How many candles wait."""
         return len(self._bars)
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits, not even that time has gone on."""
+        return not self._bars and self._moments == self._taken
 
     def put(
         self, symbol: str, now_ms: int, settled: Sequence[Settled], trades: Sequence[Trade]
@@ -93,12 +98,14 @@ class Backlog:
         for key, numbers in ids.items():
             del self._ids[key]
             self._ids_count -= len(numbers)
-        batch = Batch(self._moments.copy(), self._bars, ids)
+        self._taken = self._moments.copy()
+        batch = Batch(self._taken, self._bars, ids)
         self._bars = {}
         return batch
 
     def put_back(self, batch: Batch) -> None:
         """Have a batch wait again that could not be written; what came since is newer."""
+        self._taken = {}
         self._bars = {**batch.bars, **self._bars}
         ids = {key: numbers.copy() for key, numbers in batch.ids.items()}
         for key, numbers in self._ids.items():

@@ -253,7 +253,10 @@ class DuckDBArchive:
                         await self._called.wait()
                 self._called = anyio.Event()
                 calls, self._calls = self._calls, []
-                failure = await self._commit()
+                # For a later moment alone a commit is too much, unless somebody wants all written.
+                all_ = any(call.work is _nothing for call in calls)
+                idle = self._backlog.is_empty() if all_ else not self._backlog
+                failure = None if idle else await self._commit()
                 for call in calls:
                     if not call.given_up:
                         await self._serve(call, failure)
@@ -264,8 +267,6 @@ class DuckDBArchive:
 
     async def _commit(self) -> Exception | None:
         """Write what waits; the error, if that failed."""
-        if not self._backlog:
-            return None
         batch = self._backlog.take()
         self._writing = len(batch.bars)
         failure = None

@@ -46,7 +46,13 @@ class Keeping:
                 logger.warning("%s has to wait for its archive: %s", symbol, reason)
                 await clock.sleep(_RETRY)
                 continue
-            self._market.resume(*resumption)
+            now_ms, settled, seen = resumption
+            venues = self._market.venues  # others may have been there earlier
+            self._market.resume(
+                now_ms,
+                [one for one in settled if one.venue in venues],
+                {venue: trades for venue, trades in seen.items() if venue in venues},
+            )
             self._resumed = True
 
     def check(self) -> None:

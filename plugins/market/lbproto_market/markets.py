@@ -105,6 +105,11 @@ class Market:
         self._told_at = float("-inf")
 
     @property
+    def venues(self) -> Collection[str]:
+        """Where it is traded."""
+        return self._venues
+
+    @property
     def now_ms(self) -> int:
         """How far event time has come, Unix milliseconds."""
         return self._machine.now_ms

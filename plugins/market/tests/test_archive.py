@@ -94,6 +94,15 @@ async def test_leaving_writes_what_waits_also_when_cancelled(path: Path) -> None
         assert await _openings(archive) == [0]
 
 
+async def test_how_far_time_has_come_is_kept_by_leaving(path: Path) -> None:
+    async with DuckDBArchive(path, flush_every=_PATIENT) as archive:
+        archive.write("X", 1000, _settled(0))
+        await archive.flush()
+        archive.write("X", 7000)
+    async with DuckDBArchive(path) as archive:
+        assert (await archive.resume("X", 10)).now_ms == 7000
+
+
 async def test_an_error_inside_comes_out_as_it_is(path: Path) -> None:
     with pytest.raises(LookupError, match="ours"):
         async with DuckDBArchive(path):

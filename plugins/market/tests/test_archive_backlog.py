@@ -68,6 +68,19 @@ def test_what_could_not_be_written_waits_again_under_what_is_newer() -> None:
     assert failed.ids == {("X", "v", 0): [1], ("X", "v", 1000): [2]}
 
 
+def test_it_is_empty_when_all_that_is_known_was_taken() -> None:
+    backlog = Backlog(10, 10)
+    assert backlog.is_empty()
+    backlog.put("X", 5, [], [])
+    assert not backlog.is_empty()
+    batch = backlog.take()
+    assert backlog.is_empty()
+    backlog.put("X", 5, [], [])
+    assert backlog.is_empty()
+    backlog.put_back(batch)
+    assert not backlog.is_empty()
+
+
 def test_of_too_many_candles_the_oldest_are_lost_and_counted() -> None:
     backlog = Backlog(3, 10)
     backlog.put("X", 5000, [_settled(second) for second in range(5)], [])

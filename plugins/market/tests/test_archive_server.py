@@ -49,9 +49,11 @@ class PastFeed:
     """Delivers what has been, and then what a test adds."""
 
     label = "by hand"
-    symbols: Mapping[str, Sequence[str]] = {_SYMBOL: ("binance", "kraken")}
 
-    def __init__(self, past: Sequence[Trade]) -> None:
+    def __init__(
+        self, past: Sequence[Trade], venues: Sequence[str] = ("binance", "kraken")
+    ) -> None:
+        self.symbols: Mapping[str, Sequence[str]] = {_SYMBOL: venues}
         self._past = past
         self.sink: Sink
 
@@ -147,6 +149,17 @@ async def test_a_late_trade_amends_what_is_kept_also_after_a_restart(
     ):
         assert await _closes(client, window=_span(4000, 7000)) == [5, 6, 5]
         assert await _closes(client, window=_span(4000, 7000), venues=("kraken",)) == [6]
+
+
+async def test_venues_may_go_and_come_from_one_restart_to_another(serve: Serve, path: Path) -> None:
+    async def life(venues: Sequence[str], past: Sequence[Trade]) -> list[float]:
+        plugin = market(PastFeed(past, venues), archive=DuckDBArchive(path))
+        async with serve(plugin) as server, connect(server, "ada") as client:
+            return await _closes(client)
+
+    assert await life(["binance"], [_trade(1, 5)]) == [5]
+    assert await life(["kraken"], [_trade(2, 6, "kraken")]) == [6]
+    assert await life(["binance", "kraken"], []) == [5, 6]
 
 
 async def test_more_candles_than_an_answer_holds_are_refused(serve: Serve, path: Path) -> None:
