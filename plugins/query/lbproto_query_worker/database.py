@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from lbproto_query_worker.guard import MAX_DEPTH
+from lbproto_query_worker.guard import MAX_DEPTH, lowered
 
 __all__ = ["Database"]
 
@@ -51,13 +51,13 @@ class Database:
         with duckdb.connect(path, config=config) as connection:
             for name in map(Path, files):
                 for table, source in _sources(connection, name, attached):
-                    if table.lower() in tables:
+                    if lowered(table) in tables:
                         raise ValueError(f"two tables are called {table}")
-                    tables[table.lower()] = source
+                    tables[lowered(table)] = source
                     kind = "TABLE" if name.name.endswith(_CSV) else "VIEW"
                     connection.execute(f"CREATE {kind} main.{_quoted(table)} AS FROM {source}")
         self.tables = frozenset(tables)
-        """Names of the tables, in lower case."""
+        """Names of the tables, `lowered`."""
         self._connection = duckdb.connect(path, read_only=True, config=config)
         for number, file in enumerate(attached):
             self._connection.execute(f"ATTACH {_text(file)} AS file{number} (READ_ONLY)")

@@ -16,7 +16,7 @@ import msgspec
 from lbproto_query_worker.functions import FUNCTIONS, TABLE_FUNCTIONS
 from lbproto_query_worker.refusals import Refusal
 
-__all__ = ["MAX_DEPTH", "check", "check_text"]
+__all__ = ["MAX_DEPTH", "check", "lowered"]
 
 MAX_DEPTH = 200
 """How deeply brackets may be nested, and expressions."""
@@ -49,7 +49,7 @@ class _Syntax(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Syntax)
 
 
-def check_text(sql: str) -> None:
+def _check_text(sql: str) -> None:
     """Refuse what parsing itself could take too long for, or too deep a stack."""
     depth = 0
     for each in re.findall(r"[()\[\]{}]", sql):
@@ -66,9 +66,9 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: Set[str]) -> 
     Args:
         connection: whose parser it is.
         sql: any text.
-        tables: the tables there are, in lower case.
+        tables: the tables there are, `lowered`.
     """
-    check_text(sql)
+    _check_text(sql)
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     syntax = _DECODER.decode(row[0] if row else "")
     if syntax.error:
@@ -105,11 +105,17 @@ def _walk(root: dict[str, Any], tables: Set[str]) -> None:
         ctes = node.get("cte_map")
         if isinstance(ctes, dict):
             for entry in ctes["map"]:
-                name, body = entry["key"].lower(), entry["value"]
-                is_recursive = body["query_node"]["type"] == "RECURSIVE_CTE_NODE"
-                pending.append((body, inner | {name} if is_recursive else inner))
-                inner |= {name}
-        pending += [(value, inner) for key, value in node.items() if key != "cte_map"]
+                pending.append((entry["value"], inner))
+                inner |= {lowered(entry["key"])}
+        itself = {lowered(node["cte_name"])} if node.get("type") == "RECURSIVE_CTE_NODE" else set()
+        for key, value in node.items():
+            if key != "cte_map":
+                pending.append((value, inner | itself if key == "right" else inner))
+
+
+def lowered(name: str) -> str:
+    """A name as DuckDB compares it: letters of ASCII alone have no case."""
+    return name.encode().lower().decode()
 
 
 def _check_node(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
@@ -127,21 +133,21 @@ def _check_node(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
         raise Refusal("UNAUTHORIZED", f"The query has what is not allowed: {kind}")
     elif kind == "TABLE_FUNCTION":
         name = node["function"].get("function_name", "")
-        if name.lower() not in TABLE_FUNCTIONS:
+        if lowered(name) not in TABLE_FUNCTIONS:
             raise Refusal("UNAUTHORIZED", f"The table function {name[:64]} is not allowed")
     elif kind == "BASE_TABLE":
         _check_table(node, scope, tables)
 
 
 def _check_function(node: dict[str, Any]) -> None:
-    name = node["function_name"]
-    if name.lower() not in FUNCTIONS or node["schema"] or node["catalog"]:
+    name, path = node["function_name"], node["qualified_name"]["path"]
+    if lowered(name) not in FUNCTIONS or path != [name]:
         raise Refusal("UNAUTHORIZED", f"The function {name[:64]} is not allowed")
 
 
 def _check_table(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
     name, path = node["table_name"], node["qualified_name"]["path"]
-    if len(path) == 1 and name.lower() in scope | tables and node["at_clause"] is None:
+    if path == [name] and lowered(name) in scope | tables and node["at_clause"] is None:
         return
     if not all(_TABLE_NAME.fullmatch(part) for part in path):
         raise Refusal("UNAUTHORIZED", "Files and addresses cannot be read")
