@@ -101,6 +101,10 @@ class Machine:
         self._ahead_ms = ahead_ms
         self._fill = fill
         self._venues = {venue: (Cascade(venue, self.plan), Counted()) for venue in venues}
+        self._all = tuple(
+            tuple(cascade.history[level] for cascade, _ in self._venues.values())
+            for level in range(len(self.plan))
+        )
         # Of each level: when its first open period starts and ends, and its oldest held may start.
         self._edges = [0] * len(self.plan)
         self._ends = [0] * len(self.plan)
@@ -259,9 +263,9 @@ class Machine:
                 candles = self._filled(level, chain(before, candles), begin, edge)
             for bar in candles:
                 outcome.candles.append((cut, bar))
-        for history in self._histories(level) if closed else ():
-            if len(history) > self._most:
-                self._trim(level, history)
+            for history in self._all[level]:
+                if len(history) > self._most:
+                    self._trim(level, history)
         for coarser in feeds:
             self._close(coarser, watermark, outcome)
 
@@ -312,8 +316,10 @@ class Machine:
             outcome.candles.extend((cut, one) for one in fills)
         return True
 
-    def _histories(self, level: int, venues: Collection[str] | None = None) -> list[History]:
-        return [self._venues[venue][0].history[level] for venue in venues or self._venues]
+    def _histories(self, level: int, venues: Collection[str] | None = None) -> Sequence[History]:
+        if venues is None:
+            return self._all[level]
+        return [self._venues[venue][0].history[level] for venue in venues]
 
     def _newest(self, histories: Iterable[History], count: int, end: int) -> list[Bar]:
         return list(_together([history.newest(count, end) for history in histories]))[-count:]
