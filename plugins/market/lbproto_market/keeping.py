@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from anyio import to_thread
+
 from lbproto import Clock, Overloaded, Unavailable
-from lbproto_market.archive import Archive
+from lbproto_market.archive import Archive, Resumption
 from lbproto_market.backlog import BASE
 from lbproto_market.changes import Changes
 from lbproto_market.markets import Market, Older, Query
@@ -46,14 +48,9 @@ class Keeping:
                 logger.warning("%s has to wait for its archive: %s", symbol, reason)
                 await clock.sleep(_RETRY)
                 continue
-            now_ms, settled, seen = resumption
-            venues = self._market.venues  # others may have been there earlier
-            self._market.resume(
-                now_ms,
-                [one for one in settled if one.venue in venues],
-                {venue: trades for venue, trades in seen.items() if venue in venues},
-            )
-            self._resumed = True
+            # In a thread: of a market with everything it is a fifth of a second. Nobody else looks
+            # at the market until then.
+            await to_thread.run_sync(self._go_on, resumption)
 
     def check(self) -> None:
         """Raise where the market has not got what it goes on with.
@@ -76,6 +73,16 @@ class Keeping:
         if self._archive is not None and self._resumed:
             seconds = [kept for kept in self._market.open() if kept.resolution == BASE]
             self._archive.write(self._market.symbol, self._market.now_ms, seconds)
+
+    def _go_on(self, resumption: Resumption) -> None:
+        now_ms, settled, seen = resumption
+        venues = self._market.venues  # others may have been there earlier
+        self._market.resume(
+            now_ms,
+            [one for one in settled if one.venue in venues],
+            {venue: trades for venue, trades in seen.items() if venue in venues},
+        )
+        self._resumed = True
 
     async def older(self, query: Query) -> Older | None:
         """What memory no longer holds of what is asked for, to be answered with at once.
