@@ -41,6 +41,24 @@ def alice(address: str) -> Iterator[ClientConnection]:
         yield socket
 
 
+def test_primes_are_counted_step_by_step_or_not_to_the_end() -> None:
+    with serving("primes:server.asgi", options=FACTORY) as server, alice(server.ws) as socket:
+        socket.send(json.dumps({"event": "count_primes", "data": {"below": 5_000}, "id": 1}))
+        frames = [json.loads(socket.recv(timeout=20))]
+        while frames[-1]["event"] not in ("count_primes_completed", "count_primes_error"):
+            frames.append(json.loads(socket.recv(timeout=20)))
+        assert frames[0]["event"] == "count_primes_started"
+        assert frames[-1]["data"]["primes"] == 669
+        assert {frame["data"]["jobId"] for frame in frames} == {frames[0]["data"]["jobId"]}
+
+        started = exchange(socket, "count_primes", {"below": 10**12})
+        socket.send(json.dumps({"event": "cancel", "data": {"id": started["data"]["jobId"]}}))
+        while (last := json.loads(socket.recv(timeout=20)))["event"] == "count_primes_progress":
+            pass
+        assert last["event"] == "count_primes_error"
+        assert last["data"]["code"] == "CANCELLED"
+
+
 def test_hello_answers_and_refuses() -> None:
     with serving("hello:server.asgi", options=FACTORY) as server, alice(server.ws) as socket:
         assert exchange(socket, "greet", {"name": "Bob"}) == {
