@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
@@ -45,6 +45,7 @@ def market(
     fill: int = 0,
     linger: float = 30.0,
     patience: float = 5.0,
+    always: Collection[str] = (),
     archive: Archive | None = None,
 ) -> Plugin:
     """Charts of the feeds' symbols: candles on request, and rooms with live updates.
@@ -63,12 +64,14 @@ def market(
             and no volume. 0: gaps stay.
         linger: seconds that a symbol's feeds go on for when nobody needs them; at least 1.
         patience: the most seconds that who joins or asks waits for a feed to put in its history.
+        always: symbols whose feeds run from start to stop, whether or not somebody needs them:
+            those that are to have no holes in the archive.
         archive: keeps closed candles beyond that, and what a restarted server goes on with; opened
             when the server starts and closed when it stops. None: nothing outlives the process.
 
     Raises:
-        ValueError: no feeds, a symbol that has a colon or that two feeds have at one venue, or a
-            number that is too small.
+        ValueError: no feeds, a symbol that has a colon, that two feeds have at one venue or that no
+            feed has, or a number that is too small.
     """
     if not linger >= 1 or not patience >= 0:
         raise ValueError(f"linger is at least 1 second, patience 0: not {linger} and {patience}")
@@ -81,8 +84,10 @@ def market(
         )
     new = partial(Market, history=history, lateness=lateness, ahead=ahead, fill=fill)
     catalogue = Catalogue(feeds, new)
+    if unknown := sorted(set(always).difference(catalogue.symbols)):
+        raise ValueError(f"no feed has these, which are always to run: {unknown}")
     label = "; ".join(feed.label for feed in feeds)
-    desk = _Desk(feeds, catalogue, history, linger, patience, archive)
+    desk = _Desk(feeds, catalogue, history, linger, patience, frozenset(always), archive)
 
     plugin = Plugin("market", description=label, lifespan=desk.running)
     plugin.emits(MarketChartLiveUpdate, overflow=conflate(_stale_key))
@@ -179,6 +184,7 @@ class _Desk:
         history: int,
         linger: float,
         patience: float,
+        always: frozenset[str],
         archive: Archive | None,
     ) -> None:
         self._feeds = feeds
@@ -188,6 +194,7 @@ class _Desk:
         self._keepings: dict[str, Keeping] = {}
         self._linger = linger
         self._patience = patience
+        self._always = always
 
     @asynccontextmanager
     async def running(self, server: Server) -> AsyncIterator[None]:
@@ -209,6 +216,8 @@ class _Desk:
         async with self._archive or nullcontext():
             try:
                 async with self.supervisor.running():
+                    for symbol in self._always:
+                        self.supervisor.need(symbol)
                     yield
             finally:
                 for keeping in self._keepings.values():

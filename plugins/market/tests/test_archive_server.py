@@ -162,6 +162,25 @@ async def test_venues_may_go_and_come_from_one_restart_to_another(serve: Serve, 
     assert await life(["binance", "kraken"], []) == [5, 6]
 
 
+async def test_a_symbol_that_always_runs_has_history_that_nobody_was_there_to_see(
+    clock: VirtualClock, serve: Serve, path: Path
+) -> None:
+    feed = PastFeed([_trade(1, 5), _trade(2, 6)])
+    async with serve(market(feed, always=[_SYMBOL], archive=DuckDBArchive(path))):
+        await clock.advance(60)
+        feed.sink.add([_trade(3, 7)])
+    async with (
+        serve(market(PastFeed([]), archive=DuckDBArchive(path))) as server,
+        connect(server, "ada") as client,
+    ):
+        assert await _closes(client) == [5, 6, 7]
+
+
+def test_what_is_always_to_run_has_a_feed() -> None:
+    with pytest.raises(ValueError, match=r"no feed has these, which are always to run: \['BTC'"):
+        market(PastFeed([]), always=["BTC"])
+
+
 async def test_more_candles_than_an_answer_holds_are_refused(serve: Serve, path: Path) -> None:
     past = [_trade(second, 5) for second in range(1200)]
     plugin = market(PastFeed(past), history=10, archive=DuckDBArchive(path))
