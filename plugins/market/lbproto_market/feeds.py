@@ -17,11 +17,17 @@ __all__ = ["Feed", "Sink"]
 class Sink(Protocol):
     """Where a feed puts the trades of one symbol. Both methods are synchronous and never wait."""
 
-    def add(self, trades: Collection[Trade]) -> None:
+    def add(self, trades: Collection[Trade], now_ms: int | None = None) -> None:
         """Hand over trades, best in order of time.
 
         One that comes late amends its candle. One that was handed over before (the same id at the
         same venue) is left out, so that a feed may begin again some way before where it broke off.
+        One that is far ahead of the time is refused: a wrong clock must not close candles.
+
+        Args:
+            trades: of the sink's symbol.
+            now_ms: what time it is where they were made, Unix milliseconds. None: what the clock
+                says, or `advance` did if that is later.
         """
         ...
 

@@ -48,9 +48,9 @@ class Live:
         """Go on from what was kept, before the first trade; see `Keeping.resume`."""
         await self._keeping.resume(self._clock)
 
-    def add(self, trades: Collection[Trade]) -> None:
+    def add(self, trades: Collection[Trade], now_ms: int | None = None) -> None:
         """See `Sink.add`."""
-        wall_ms = int(self._clock.now() * 1000)
+        wall_ms = int(self._clock.now() * 1000) if now_ms is None else now_ms
         self._tell(self._market.add(list(trades), self._clock.monotonic(), wall_ms))
 
     def advance(self, milliseconds: int) -> None:

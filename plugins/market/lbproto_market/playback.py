@@ -121,7 +121,8 @@ class Playback:
 
     async def _play_at_once(self, trades: Sequence[Trade]) -> None:
         for start in range(0, len(trades), _STEP):
-            self._sink.add(trades[start : start + _STEP])
+            step = trades[start : start + _STEP]
+            self._sink.add(step, max(trade.timestamp_ms for trade in step))
             await self._clock.sleep(0)
 
     async def _play_in_time(self, trades: Sequence[Trade], timeline: Timeline) -> None:
@@ -132,7 +133,7 @@ class Playback:
             while end < min(len(trades), start + _STEP) and trades[end].timestamp_ms <= now:
                 end += 1
             if end > start:
-                self._sink.add(trades[start:end])
+                self._sink.add(trades[start:end], now)
                 start = end
                 await self._clock.sleep(0)
             else:

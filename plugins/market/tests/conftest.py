@@ -35,7 +35,7 @@ class RecordingSink:
         self.advanced: list[int] = []
         self.seen: list[int] = []  # trades that were there by then
 
-    def add(self, trades: Iterable[Trade]) -> None:
+    def add(self, trades: Iterable[Trade], now_ms: int | None = None) -> None:
         for trade in trades:
             self.trades.append(trade)
             self.times.append(self._clock.monotonic() - self._start)

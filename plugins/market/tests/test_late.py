@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -13,12 +13,16 @@ from lbproto_market import (
     MarketChartInitialData,
     MarketChartLiveUpdate,
     MarketDataResponse,
+    ReplayFeed,
     RequestMarketData,
     Trade,
     market,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from conftest import HandFeed
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +94,24 @@ async def test_trades_that_come_twice_too_late_or_too_early_are_told_apart(
         ]
         await clock.advance(1)
         assert all(close != 99 for _, _, close, _, _ in await _told(client))
+
+
+@pytest.mark.parametrize("speed", ["max", 1000.0])
+async def test_a_recording_of_the_future_has_a_time_of_its_own(
+    serve: Serve,
+    clock: VirtualClock,
+    write: Callable[[str], Path],
+    speed: Literal["max"] | float,
+) -> None:
+    begin = int(START * 1000) + 10**10
+    rows = "".join(f"{begin + n * 60_000},{n},10,1\n" for n in range(500))
+    feed = ReplayFeed(write("timestamp_ms,id,price,amount\n" + rows), "ETH-USDT", speed=speed)
+    async with serve(market(feed)) as server, connect(server, "ada") as client:
+        await _join(client, "1m")
+        await clock.advance(60)
+        request = RequestMarketData(symbol="ETH-USDT", resolution="1m", window="P1D")
+        answer = await client.request(request, MarketDataResponse)
+        assert len(answer.candles) == 500
 
 
 @pytest.mark.parametrize(
