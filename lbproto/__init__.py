@@ -21,6 +21,7 @@ from lbproto.auth import (
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.credits import Credits
+from lbproto.encoded import Encoded
 from lbproto.errors import (
     Cancelled,
     ErrorCode,
@@ -85,6 +86,7 @@ __all__ = [
     "CreditsDeducted",
     "CreditsGranted",
     "CreditsInsufficient",
+    "Encoded",
     "Endpoint",
     "ErrorCode",
     "ErrorEvent",

@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
+from lbproto.encoded import decode_hook
 from lbproto.errors import Overloaded
 from lbproto.events import Event
 from lbproto.frame import Frame
@@ -24,7 +25,7 @@ from lbproto.outbox import Outcome
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Rooms
-from lbproto.wire.formats import RequestId, WireFormat
+from lbproto.wire.formats import RequestId, WireFormat, msgpack_encoder
 from lbproto.wire.port import Socket
 
 __all__ = ["Hub", "Receipt"]
@@ -186,7 +187,7 @@ class Hub:
 
     def _forward(self, room: str, event: Event, except_: Collection[str]) -> None:
         if self._pubsub.is_awaited(room):
-            payload = Raw(msgspec.msgpack.encode(event))
+            payload = Raw(msgpack_encoder.encode(event))
             remote = _Remote(event.event_name, tuple(except_), payload)
             self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
 
@@ -269,7 +270,7 @@ class Hub:
         if emission is None:
             logger.error("another node sent %r, which no plugin here declares", remote.event)
             return
-        event = msgspec.msgpack.decode(remote.payload, type=emission.event)
+        event = msgspec.msgpack.decode(remote.payload, type=emission.event, dec_hook=decode_hook)
         self._deliver(room, emission, event, remote.except_)
 
     async def _trim_log(self) -> None:

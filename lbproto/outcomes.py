@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 import msgspec
 
+from lbproto.encoded import json_hook
 from lbproto.errors import InvalidRequest, RequestError
 from lbproto.events import ErrorEvent, Event
 
@@ -25,7 +26,7 @@ _OVERHEAD = 2_000  # bytes that an outcome takes beside its answers, about
 _DIGEST_BYTES = 16
 
 # JSON, because it has integers of any size; in one order, because clients may differ in theirs.
-_encoder = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder(order="deterministic", enc_hook=json_hook)
 _UNFIT = (TypeError, ValueError, OverflowError)
 
 

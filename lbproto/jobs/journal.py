@@ -6,11 +6,12 @@ from collections import deque
 
 import msgspec
 
+from lbproto.encoded import json_hook
 from lbproto.events import Event
 
 __all__ = ["Journal"]
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=json_hook)
 _OVERHEAD = 200  # bytes that an event takes beside what it says, about
 
 

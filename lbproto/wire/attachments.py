@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lbproto.encoded import Encoded, plain_hook
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["extract", "may_hold_bytes", "restore"]
@@ -51,7 +52,9 @@ def _extract(value: Any, buffers: list[bytes]) -> Any:
     if isinstance(value, msgspec.Struct):
         if not _struct_may(type(value)):
             return value
-        return _extract(msgspec.to_builtins(value, builtin_types=_BYTES), buffers)
+        return _extract(
+            msgspec.to_builtins(value, builtin_types=_BYTES, enc_hook=plain_hook), buffers
+        )
     if isinstance(value, dict):
         return {key: _extract(item, buffers) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -68,7 +71,7 @@ def _struct_may(struct: type[msgspec.Struct]) -> bool:
 def _mentions_bytes(node: Any, seen: set[type]) -> bool:
     """Whether a type description has bytes, or `Any`, somewhere inside it."""
     if isinstance(node, _BYTES_TYPES):
-        return True
+        return getattr(node, "cls", None) is not Encoded
     if isinstance(node, msgspec.inspect.StructType):
         if node.cls in seen:
             return False

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from lbproto.encoded import json_hook, msgpack_hook
 from lbproto.events import Event
 from lbproto.frame import Frame
 
@@ -64,5 +65,5 @@ class WireFormat(ABC):
         """The acknowledgement of a request."""
 
 
-json_encoder = msgspec.json.Encoder()
-msgpack_encoder = msgspec.msgpack.Encoder()
+json_encoder = msgspec.json.Encoder(enc_hook=json_hook)
+msgpack_encoder = msgspec.msgpack.Encoder(enc_hook=msgpack_hook)
