@@ -104,10 +104,12 @@ def test_a_coarser_resolution_is_made_of_finer_ones() -> None:
     ]
 
 
-@pytest.mark.parametrize("names", [("1m", "1s"), ("1w", "1M")])
+@pytest.mark.parametrize("names", [("1m", "1s"), ("1w", "1M"), ("1M", "1w")])
 def test_resolutions_that_do_not_divide_are_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="divides it"):
         _machine(*names)
+    with pytest.raises(ValueError, match="at least one"):
+        Machine(VENUES, [])
 
 
 def test_the_cascade_is_as_documented() -> None:
@@ -247,6 +249,16 @@ def test_a_late_bar_is_kept_beside_a_fuller_venue() -> None:
     outcome = machine.add([_trade(20_000, id_=2, venue="kraken")])
     assert _candles(outcome) == [("1s", 20_000, True, 1, 1)]
     assert [bar.opening for bar in _bars(machine)] == [20_000, 100_000, 140_000]
+
+
+def test_what_was_not_resumed_with_is_not_held() -> None:
+    earlier, machine = _machine(history=5), _machine(history=5)
+    settled = earlier.add(_trade(second * SECOND, id_=second) for second in range(8)).settled
+    machine.resume(earlier.now_ms, settled[-5:], {"binance": (0, [5, 6])})
+    assert machine.floor(0) == 2000
+    assert [bar.opening for bar in _bars(machine)] == [2000, 3000, 4000, 5000, 6000]
+    assert machine.add([_trade(1500, id_=100)]).left_out == 1
+    assert _candles(machine.add([_trade(2500, id_=101)])) == [("1s", 2000, True, 1, 2)]
 
 
 def test_sums_are_exact() -> None:
