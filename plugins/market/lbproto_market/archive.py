@@ -123,14 +123,15 @@ class Archive(Protocol):
         ...
 
     async def resume(self, symbol: str, history: int) -> Resumption:
-        """What a market needs to go on as if it had not stopped.
+        """What a market needs to go on as if it had not stopped; waits for as long as it takes.
 
         Args:
             symbol: of which market.
             history: how many closed candles of each venue and resolution are wanted.
 
         Raises:
-            Unavailable, Overloaded: as for `read`.
+            Unavailable: it cannot be read now.
+            Overloaded: too many ask at once.
         """
         ...
 

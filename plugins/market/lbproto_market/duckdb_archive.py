@@ -36,6 +36,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -71,11 +72,13 @@ class _Call(Generic[T]):
     Args:
         work: done in the thread, once what waits to be written is.
         needs: whether it cannot be done where that has failed.
+        patience: for how long its answer is waited for, in seconds.
     """
 
-    def __init__(self, work: Callable[[], T], needs: Callable[[], bool]) -> None:
+    def __init__(self, work: Callable[[], T], needs: Callable[[], bool], patience: float) -> None:
         self.work = work
         self.needs = needs
+        self.patience = patience
         self.done = anyio.Event()
         self.given_up = False
         self.answer: T | None = None
@@ -101,9 +104,11 @@ class DuckDBArchive:
             not counted again; at 1 to 8 bytes a trade. A feed that delivers older ones again may
             not use an archive.
         flush_every: seconds between two commits, while there is something to commit.
-        waiting: how many candles may wait for the disk; of more, the oldest are lost.
+        waiting: how many candles may wait for the disk, at about 1 kB of memory each; of more, the
+            oldest are lost.
         waiting_trades: how many trades may.
-        timeout: for how long a reader waits, in seconds, and leaving for what is to be written.
+        timeout: for how long a reader waits, in seconds, and leaving for what is to be written. Who
+            resumes a market waits for as long as it takes.
         memory: how many MiB DuckDB may use.
 
     Raises:
@@ -173,7 +178,7 @@ class DuckDBArchive:
             return
         with anyio.CancelScope(shield=True):
             try:
-                await self._answer(_Call(_nothing, _always))
+                await self._answer(_Call(_nothing, _always, self._timeout))
             except (Overloaded, Unavailable):
                 waiting = self.statistics().waiting
                 logger.error("archive %s: closed with %d candles unwritten", self._path, waiting)
@@ -206,13 +211,18 @@ class DuckDBArchive:
         work = partial(
             self._tables.read, symbol, tuple(venues), resolution, begin_ms, end_ms, limit
         )
-        return await self._ask(work, lambda: self._backlog.holds(symbol, begin_ms, end_ms))
+
+        def needs() -> bool:
+            return self._backlog.holds(symbol, begin_ms, end_ms)
+
+        return await self._ask(_Call(work, needs, self._timeout))
 
     async def resume(self, symbol: str, history: int) -> Resumption:
-        return await self._ask(partial(self._tables.resume, symbol, history), _always)
+        work = partial(self._tables.resume, symbol, history)
+        return await self._ask(_Call(work, _always, inf))
 
     async def flush(self) -> None:
-        await self._ask(_nothing, _always)
+        await self._ask(_Call(_nothing, _always, self._timeout))
 
     def statistics(self) -> ArchiveStatistics:
         return ArchiveStatistics(
@@ -222,17 +232,17 @@ class DuckDBArchive:
             failing=self._failures > 0,
         )
 
-    async def _ask(self, work: Callable[[], T], needs: Callable[[], bool]) -> T:
+    async def _ask(self, call: _Call[T]) -> T:
         if self._tasks is None:
             raise UsageError("the archive is not open: use it inside `async with`")
         if len(self._calls) >= _READERS:
             raise Overloaded("Too many ask for history at once; try again", retry_after=1)
-        return await self._answer(_Call(work, needs))
+        return await self._answer(call)
 
     async def _answer(self, call: _Call[T]) -> T:
         self._calls.append(call)
         self._called.set()
-        with anyio.move_on_after(self._timeout):
+        with anyio.move_on_after(call.patience):
             try:
                 await call.done.wait()
             finally:

@@ -178,6 +178,7 @@ async def test_nothing_but_readers_waits_for_a_disk_that_hangs(
             archive.write("X", second * 1000 + 1000, _settled(second * 1000))
         assert archive.statistics() == ArchiveStatistics(waiting=4, lost=5)
         disk.works.set()
+        assert (await archive.resume("X", 1)).now_ms == 9000  # however long it takes
         archive._timeout = 30
         assert await _openings(archive) == [0, 6000, 7000, 8000]
     assert "5 candles are lost since it was opened" in caplog.text
