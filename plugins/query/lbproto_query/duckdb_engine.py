@@ -8,22 +8,18 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import msgspec
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from lbproto import InvalidRequest, LimitExceeded, Overloaded, UsageError
+from lbproto import Overloaded, UsageError
 from lbproto_query.catalogues import Catalogue, Catalogues
 from lbproto_query.engines import QueryRequest, Stream
 from lbproto_query.estimates import History
 from lbproto_query.hosts import ProcessHost, ThreadHost
+from lbproto_query.sizes import check_size
 from lbproto_query.workers import Worker, WorkerLimits
 
 __all__ = ["DuckDBEngine"]
-
-_MAX_SQL = 64 * 1024  # characters
-_MAX_PARAMS = 1000
-_MAX_PARAM_BYTES = 256 * 1024
 
 
 class DuckDBEngine:
@@ -99,7 +95,7 @@ class DuckDBEngine:
         """See `Engine.query`."""
         if self._tasks is None:
             raise UsageError("Enter the DuckDBEngine (`async with`) before it is used")
-        _check_size(request)
+        check_size(request)
         catalogue = await to_thread.run_sync(self._catalogues.find, request.application_id)
         if self._tasks is None:
             raise UsageError("The DuckDBEngine was left")
@@ -140,20 +136,3 @@ class DuckDBEngine:
             self._alive.discard(worker)
             if self._workers.get(worker.catalogue.application_id) is worker:
                 del self._workers[worker.catalogue.application_id]
-
-
-def _check_size(request: QueryRequest) -> None:
-    """Refuse what is larger than any query that a person would write."""
-    if len(request.sql) > _MAX_SQL:
-        raise LimitExceeded(f"A query has at most {_MAX_SQL} characters")
-    if len(request.params) > _MAX_PARAMS:
-        raise LimitExceeded(f"A query has at most {_MAX_PARAMS} parameters")
-    try:
-        request.sql.encode()
-        size = len(msgspec.msgpack.encode(request.params))
-    except UnicodeError as error:
-        raise InvalidRequest("The query has characters that are none") from error
-    except (RecursionError, OverflowError) as error:
-        raise LimitExceeded("The parameters are too deep or too large") from error
-    if size > _MAX_PARAM_BYTES:
-        raise LimitExceeded(f"The parameters have at most {_MAX_PARAM_BYTES} bytes")

@@ -25,6 +25,7 @@ from lbproto import Overloaded, Unavailable
 from lbproto_query.catalogues import Catalogue
 from lbproto_query.engines import QueryRequest
 from lbproto_query.hosts import Host
+from lbproto_query.sizes import CHUNK_BYTES
 from lbproto_query.streams import WorkerStream
 from lbproto_query_worker.frames import (
     Cancel,
@@ -42,7 +43,6 @@ __all__ = ["Worker", "WorkerLimits"]
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 64 * 1024
 _WINDOW = 4  # chunks that are made ahead: what a query holds at most, here and there
 _DECODER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
@@ -129,7 +129,7 @@ class Worker:
                 patience=limits.patience,
                 rows=limits.rows,
                 row_bytes=limits.row_bytes,
-                chunk_bytes=_CHUNK,
+                chunk_bytes=CHUNK_BYTES,
                 window=_WINDOW,
             )
         )
@@ -169,7 +169,7 @@ class Worker:
         frames = Frames()
         while True:
             try:
-                data = await line.receive(4 * _CHUNK)
+                data = await line.receive(4 * CHUNK_BYTES)
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
             for body in frames.feed(data):
