@@ -238,10 +238,6 @@ class Market:
             )
         return candles
 
-    def candles(self, request: RequestMarketData) -> list[Candle]:
-        """What memory holds of what a request asks for; see `query` and `answer`."""
-        return self.answer(self.query(request))
-
     def _changes(self, outcome: Outcome, now: float) -> Changes:
         updates = [self.charts[cut.name].close(bar) for cut, bar in outcome.candles]
         if outcome.trades:
