@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import duckdb
 import pytest
@@ -138,6 +138,13 @@ _BOUNDARIES = [
     )
 ]  # fmt: skip
 
+_Opens = TypeVar("_Opens", Bar, Expected)
+
+
+def _since(floor: int, bars: Iterable[_Opens]) -> list[_Opens]:
+    return sorted((bar for bar in bars if bar.opening >= floor), key=lambda bar: bar.opening)
+
+
 _TRADES = st.lists(
     st.builds(
         lambda near, off, price, amount, venue: (max(0, near + off), price, amount, venue),
@@ -163,12 +170,14 @@ _TRADES = st.lists(
     st.randoms(use_true_random=False),
     st.sampled_from([0, 0, 1, 5000, HOUR, 10 * DAY]),
     st.lists(st.sampled_from(VENUES), min_size=1, max_size=3, unique=True),
+    st.sampled_from([1000, 1000, 1, 3, 9]),
 )
 def test_every_resolution_is_right_at_every_moment(
     drawn: list[tuple[int, Decimal, Decimal, str]],
     random: Random,
     lateness: int,
     some: list[str],
+    history: int,
 ) -> None:
     trades = [
         Trade(ms, number, venue, price, amount)
@@ -176,8 +185,8 @@ def test_every_resolution_is_right_at_every_moment(
     ]
     coming = random.sample(trades * 2, 2 * len(trades))
     if random.random() < 0.5:  # mostly in order of time
-        coming.sort(key=lambda trade: trade.timestamp_ms + random.randint(0, 10_000))
-    machine = Machine(VENUES, lateness_ms=lateness)
+        coming.sort(key=lambda trade: -trade.timestamp_ms + random.randint(0, 10_000))
+    machine = Machine(VENUES, lateness_ms=lateness, history=history)
     told: dict[str, dict[int, Bar]] = {name: {} for name in RESOLUTIONS}
     kept: dict[tuple[str, str], dict[int, Bar]] = {}
     so_far: list[Trade] = []
@@ -201,17 +210,19 @@ def test_every_resolution_is_right_at_every_moment(
             told[cut.name][bar.opening] = bar
         for venue, name, bar in outcome.settled:
             kept.setdefault((venue, name), {})[bar.opening] = bar
-        for name in RESOLUTIONS:
+        assert history < 1000 or outcome.left_out == 0
+        for level, name in enumerate(RESOLUTIONS):
+            floor = machine.floor(level)  # what is held of a time is whole
             bars = _bars(machine, name)
-            assert _seen(bars) == _candles_of(so_far, name)
-            assert [bar for bar in bars if bar.closed] == sorted(
-                told[name].values(), key=lambda bar: bar.opening
+            assert _seen(bars) == _since(floor, _candles_of(so_far, name))
+            assert [bar for bar in bars if bar.closed] == _since(floor, told[name].values())
+            assert _seen(_bars(machine, name, some)) == _since(
+                floor, _candles_of(so_far, name, some)
             )
-            assert _seen(_bars(machine, name, some)) == _candles_of(so_far, name, some)
             for venue in VENUES:
                 closed = [bar for bar in _bars(machine, name, [venue]) if bar.closed]
-                known = kept.get((venue, name), {})
-                assert closed == [known[opening] for opening in sorted(known)]
+                assert closed == _since(floor, kept.get((venue, name), {}).values())
+                assert len(closed) <= history + history // 8
 
 
 @given(
