@@ -80,7 +80,8 @@ class DuckDBEngine:
     ) -> None:
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
-            tasks.cancel_scope.cancel()
+            for worker in self._alive:
+                worker.stop()
             await tasks.__aexit__(
                 None, None, None
             )  # what came of the body is the caller's as it is
@@ -117,8 +118,9 @@ class DuckDBEngine:
             if not worker.closed and worker.catalogue.version == catalogue.version:
                 return worker
             worker.retire()
-        if len(self._alive) >= self._most:
-            idle = [each for each in self._alive if each.is_idle]
+        needed = [each for each in self._alive if not (each.closed and each.is_idle)]
+        if len(needed) >= self._most:
+            idle = [each for each in needed if each.is_idle]
             if not idle:
                 message = "Too many applications run queries at once; try again"
                 raise Overloaded(message, retry_after=1)

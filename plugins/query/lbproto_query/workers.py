@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,6 +77,7 @@ class Worker:
         self._outgoing: deque[bytes] = deque()
         self._wake = anyio.Event()
         self._changed = anyio.Event()
+        self._line: socket.socket | None = None
         self._reason = "The query's worker has stopped; try again"
 
     @property
@@ -94,7 +95,14 @@ class Worker:
         self.closed = True
         self._reason = reason
         self.host.kill()
-        self._changed.set()
+        self.stop()
+
+    def stop(self) -> None:
+        """End it as soon as it notices: its queries are interrupted, and fail."""
+        self.closed = True
+        if self._line is not None:
+            with suppress(OSError):  # it has ended
+                self._line.shutdown(socket.SHUT_RDWR)
 
     async def open(self, request: QueryRequest, estimated_ms: int | None) -> WorkerStream:
         """Begin a query.
@@ -145,13 +153,14 @@ class Worker:
     async def run(self) -> None:
         """Start it and stay with it until it has ended; raises nothing."""
         ours, theirs = socket.socketpair()
+        self._line = ours
         with TemporaryDirectory(prefix="lbproto-query-") as folder:
             try:
                 await self.host.start(theirs, self.catalogue, Path(folder))
                 line = await UNIXSocketStream.from_socket(ours)
                 async with line, anyio.create_task_group() as tasks:
                     tasks.start_soon(self._write, line)
-                    tasks.start_soon(self._watch, tasks.cancel_scope.cancel)
+                    tasks.start_soon(self._watch)
                     await self._read(line)
                     tasks.cancel_scope.cancel()
             except OSError:
@@ -172,8 +181,13 @@ class Worker:
                 data = await line.receive(4 * CHUNK_BYTES)
             except (anyio.EndOfStream, anyio.BrokenResourceError):
                 return
-            for body in frames.feed(data):
-                self._take(_DECODER.decode(body))
+            try:
+                for body in frames.feed(data):
+                    self._take(_DECODER.decode(body))
+            except (ValueError, msgspec.MsgspecError):  # whatever has got hold of it
+                logger.exception("a query worker says what makes no sense and is killed")
+                self.kill(self._reason)
+                return
 
     def _take(self, message: FromWorker) -> None:
         if isinstance(message, Ready):
@@ -202,7 +216,7 @@ class Worker:
             self._wake = anyio.Event()
             await self._wake.wait()
 
-    async def _watch(self, stop: Callable[[], None]) -> None:
+    async def _watch(self) -> None:
         """Stop it when it does not get ready in time, or when nobody has needed it for a while."""
         with anyio.move_on_after(self._limits.start):
             await self._ready.wait()
@@ -217,8 +231,7 @@ class Worker:
                 await self._changed.wait()
             if rest.cancelled_caught and self.is_idle:
                 break
-        self.closed = True
-        stop()
+        self.stop()
 
     async def _await_end(self, stream: WorkerStream) -> None:
         with anyio.move_on_after(self._limits.grace):

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _PREFIX = 4  # bytes of a length, most significant first
+_LONGEST = 64 * 1024 * 1024  # bytes of a message, which none of them comes near
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -142,11 +143,17 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Add what has come; yields each message that is whole."""
+        """Add what has come; yields each message that is whole.
+
+        Raises:
+            ValueError: one is longer than any may be.
+        """
         self._buffer += data
         start = 0
         while len(self._buffer) - start >= _PREFIX:
             length = int.from_bytes(self._buffer[start : start + _PREFIX])
+            if length > _LONGEST:
+                raise ValueError(f"a message of {length} bytes")
             end = start + _PREFIX + length
             if len(self._buffer) < end:
                 break

@@ -147,30 +147,34 @@ class Query:
 
     def _send_rows(self, cursor: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
         request = self.request
-        total, truncated, count = 0, False, 1
+        total, size, count = 0, 0, 1
         parts: list[str] = []
-        size = 0
         while True:
             self._check_reason()
-            fetched = [row for (row,) in cursor.fetchmany(count)]
-            if total + len(parts) + len(fetched) > request.rows:
-                truncated = True
-                fetched = fetched[: request.rows - total - len(parts)]
-            if any(_is_longer(row, request.row_bytes) for row in fetched):
-                raise Refusal("LIMIT_EXCEEDED", f"A row has more than {request.row_bytes} bytes")
-            parts += fetched
-            length = sum(map(len, fetched))
-            size += length
-            is_last = truncated or not fetched
-            if size >= request.chunk_bytes or is_last:
-                if parts or not total:
+            fetched = cursor.fetchmany(count)
+            for (row,) in fetched:
+                if total == request.rows:
+                    self._send_last(parts, total)
+                    return total, True
+                if _is_longer(row, request.row_bytes):
+                    raise Refusal(
+                        "LIMIT_EXCEEDED", f"A row has more than {request.row_bytes} bytes"
+                    )
+                parts.append(row)
+                total += 1
+                size += len(row)
+                if size >= request.chunk_bytes:
                     self._send_chunk(parts)
-                total += len(parts)
-                parts, size = [], 0
-            if is_last:
-                return total, truncated
-            average = max(1, length // len(fetched))
-            count = max(1, min(_MOST_ROWS, (request.chunk_bytes - size) // average + 1))
+                    parts, size = [], 0
+            if not fetched:
+                self._send_last(parts, total)
+                return total, False
+            average = sum(len(row) for (row,) in fetched) // len(fetched)
+            count = max(1, min(_MOST_ROWS, (request.chunk_bytes - size) // max(1, average) + 1))
+
+    def _send_last(self, rows: list[str], total: int) -> None:
+        if rows or not total:  # a result without rows is told, too
+            self._send_chunk(rows)
 
     def _send_chunk(self, rows: list[str]) -> None:
         data = f"[{','.join(rows)}]".encode()

@@ -70,7 +70,7 @@ Ask = Callable[..., Answer]
 def ask(database: Database) -> Ask:
     """Runs one query without an engine: its rows as arrays, or `Fails` with its code."""
 
-    def run(sql: str, params: Any = (), **changes: Any) -> Answer:
+    def run(sql: str, params: Any = (), seen: list[int] | None = None, **changes: Any) -> Answer:
         settings: dict[str, Any] = {
             "id": 1,
             "arrays": True,
@@ -92,6 +92,8 @@ def ask(database: Database) -> Ask:
                 part = json.loads(message.data)
                 assert len(part) == message.rows
                 rows += part
+                if seen is not None:
+                    seen.append(len(message.data))
             elif isinstance(message, Described):
                 columns = tuple(message.columns)
         last = said[-1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -264,3 +265,36 @@ async def test_it_is_used_while_it_is_entered(new_engine: NewEngine, fetch: Fetc
     with pytest.raises(ZeroDivisionError):  # as it is, in no group
         async with engine, engine.query(request(ENDLESS)):
             raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("said", [b"\xff" * 8, b"\0\0\0\1x", b""])
+@pytest.mark.anyio
+async def test_a_worker_is_not_trusted(
+    new_engine: NewEngine, fetch: Fetch, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    class Babbler:
+        """A worker that somebody else has got hold of."""
+
+        async def start(self, line: socket.socket, *_: Any) -> None:
+            with line:
+                line.sendall(said)
+
+        def kill(self) -> None:
+            pass
+
+        async def join(self, seconds: float) -> None:
+            pass
+
+    async with new_engine() as engine:
+        engine._host = lambda *_: Babbler()  # type: ignore[assignment]
+        with pytest.raises(Unavailable):
+            await fetch(engine, "SELECT 1")
+        assert engine.worker_count == 0
+    assert ("no sense" in caplog.text) == bool(said)
+
+
+def test_chunks_are_bounded_also_where_rows_grow(ask: Fetch) -> None:
+    sizes: list[int] = []
+    grown = "SELECT repeat('x', CASE WHEN range < 5000 THEN 1 ELSE 50000 END) FROM range(5100)"
+    assert len(ask(grown, seen=sizes).rows) == 5100
+    assert max(sizes) < 65536 + 50000 + 100
