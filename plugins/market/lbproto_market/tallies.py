@@ -1,4 +1,9 @@
-"""A tally: the trades of one period as they are counted, one after the other."""
+"""A tally: the trades of one period as they are counted, one after the other.
+
+Numbers stay the decimals that they came as. To count in whole numbers of some unit, each price and
+amount would have to be made one: measured, twice 0.9 µs a trade, where one exact sum and the
+comparisons take 0.5. It is done once a bar, when that goes into the history.
+"""
 
 from __future__ import annotations
 
