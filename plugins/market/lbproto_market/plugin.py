@@ -33,8 +33,9 @@ from lbproto_market.telling import DEFAULT_RESOLUTION, Teller
 
 __all__ = ["market"]
 
-_LONGEST = 86_400
-_MOST_FILLED = 10_000
+# Ten times a second, every candle that is held open is looked at; and when trading goes on after a
+# gap, each chart tells the candles that fill it at once.
+_MOST = {"lateness": 60, "ahead": 86_400, "fill": 1_000}
 
 
 def market(
@@ -57,11 +58,11 @@ def market(
         feeds: where the trades come from.
         history: how many closed candles are kept in memory, per symbol, venue and resolution, at
             least 1; 96 bytes each.
-        lateness: how long candles are held open for late trades, in seconds of event time. One that
-            comes later than that amends its candle.
+        lateness: how long candles are held open for late trades, in seconds of event time, at most
+            60. One that comes later than that amends its candle.
         ahead: how many seconds a trade may be ahead of the clock; one further ahead is refused.
         fill: how many periods without a trade get a candle after a trade, each with the last price
-            and no volume. 0: gaps stay.
+            and no volume; at most 1,000. 0: gaps stay.
         linger: seconds that a symbol's feeds go on for when nobody needs them; at least 1.
         patience: the most seconds that who joins or asks waits for a feed to put in its history.
         always: symbols whose feeds run from start to stop, whether or not somebody needs them:
@@ -77,11 +78,9 @@ def market(
         raise ValueError(f"linger is at least 1 second, patience 0: not {linger} and {patience}")
     if history < 1:
         raise ValueError(f"a history holds at least 1 candle, not {history}")
-    if not 0 <= lateness <= _LONGEST or not 0 <= ahead <= _LONGEST or not 0 <= fill <= _MOST_FILLED:
-        raise ValueError(
-            f"lateness and ahead are 0 to {_LONGEST:,} seconds, and fill 0 to {_MOST_FILLED:,} "
-            f"periods: not {lateness}, {ahead} and {fill}"
-        )
+    for name, value in (("lateness", lateness), ("ahead", ahead), ("fill", fill)):
+        if not 0 <= value <= _MOST[name]:
+            raise ValueError(f"{name} is 0 to {_MOST[name]:,}, not {value}")
     new = partial(Market, history=history, lateness=lateness, ahead=ahead, fill=fill)
     catalogue = Catalogue(feeds, new)
     if unknown := sorted(set(always).difference(catalogue.symbols)):
@@ -90,7 +89,7 @@ def market(
     desk = _Desk(feeds, catalogue, history, linger, patience, frozenset(always), archive)
 
     plugin = Plugin("market", description=label, lifespan=desk.running)
-    plugin.emits(MarketChartLiveUpdate, overflow=conflate(_stale_key))
+    plugin.emits(MarketChartLiveUpdate, overflow=conflate(partial(_stale_key, lateness > 0)))
     plugin.emits(MarketTrade, overflow=drop_oldest)
 
     async def snapshot(symbol: str, resolution: str) -> MarketChartInitialData:
@@ -242,6 +241,14 @@ class _Desk:
             self.teller.outage(outage, [room])
 
 
-def _stale_key(update: MarketChartLiveUpdate) -> tuple[str, str, str] | None:
-    """What makes an older update stale: of an open candle only the newest state is of use."""
-    return None if update.closed else (update.symbol, update.resolution, update.timestamp)
+def _stale_key(several: bool, update: MarketChartLiveUpdate) -> tuple[str, str, str] | None:
+    """What makes an older update stale: of an open candle only the newest state is of use.
+
+    Args:
+        several: whether a chart has several open candles at a time. Where it has one, the state of
+            that makes the one before stale too, which has closed: a slow client's queue is half as
+            long.
+    """
+    if update.closed:
+        return None
+    return update.symbol, update.resolution, update.timestamp if several else ""
