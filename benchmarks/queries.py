@@ -59,7 +59,7 @@ async def cancel(engine: DuckDBEngine, tries: int) -> None:
         taken = []
         for _ in range(tries):
             async with engine.query(_request(sql)) as stream:
-                with anyio.move_on_after(random.uniform(0.01, 0.15)):  # noqa: S311 - no secret
+                with anyio.move_on_after(random.uniform(0.005, 0.1)):  # noqa: S311 - no secret
                     async for _part in stream:
                         pass
                 begin = perf_counter()
