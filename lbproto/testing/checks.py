@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from lbproto.encoded import decode_hook, plain_hook
 from lbproto.events import Event
 from lbproto.registry import Registry
 
@@ -44,10 +45,14 @@ def typed(
             return None, "it is declared as a request, for clients to send"
         return None, "no plugin declares it"
     try:
-        found: Event = msgspec.convert(data, emission.event, str_keys=str_keys)
+        found: Event = msgspec.convert(
+            data, emission.event, str_keys=str_keys, dec_hook=decode_hook
+        )
     except msgspec.ValidationError as error:
         return None, str(error)
-    known = msgspec.to_builtins(found, builtin_types=(bytes,), str_keys=str_keys)
+    known = msgspec.to_builtins(
+        found, builtin_types=(bytes,), str_keys=str_keys, enc_hook=plain_hook
+    )
     return found, _undeclared(data, known, "$")
 
 

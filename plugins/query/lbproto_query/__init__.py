@@ -1,6 +1,6 @@
 """Queries for lbproto: untrusted SQL in a worker process, its rows streamed as they are made."""
 
-from lbproto_query.bundled import bundled_catalogues
+from lbproto_query.bundled import bundled, bundled_catalogues
 from lbproto_query.catalogues import Catalogue, Catalogues
 from lbproto_query.duckdb_engine import DuckDBEngine
 from lbproto_query.engines import (
@@ -13,18 +13,37 @@ from lbproto_query.engines import (
     Rows,
     Stream,
 )
+from lbproto_query.events import (
+    ColumnSchema,
+    Query,
+    QueryCompleted,
+    QueryError,
+    QueryProgress,
+    QueryResponse,
+    QueryStarted,
+)
+from lbproto_query.plugin import queries
 
 __all__ = [
     "Catalogue",
     "Catalogues",
     "Column",
+    "ColumnSchema",
     "DuckDBEngine",
     "Engine",
     "Limits",
     "Outcome",
     "Progress",
+    "Query",
+    "QueryCompleted",
+    "QueryError",
+    "QueryProgress",
     "QueryRequest",
+    "QueryResponse",
+    "QueryStarted",
     "Rows",
     "Stream",
+    "bundled",
     "bundled_catalogues",
+    "queries",
 ]

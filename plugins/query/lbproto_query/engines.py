@@ -87,7 +87,15 @@ class Stream(Protocol):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns; there before the first `Rows`."""
+        """The columns; there once it is `described`, and so before the first `Rows`."""
+        ...
+
+    async def described(self) -> None:
+        """Wait until the engine has looked at it, and is about to run it.
+
+        Raises:
+            RequestError: it is refused.
+        """
         ...
 
     @property

@@ -68,6 +68,7 @@ class WorkerStream:
         self._pull = pull
         self._patience = patience
         self._hung = hung
+        self._is_described = False
         self._parts: deque[Progress | Rows] = deque()  # at most a window of rows, and one progress
         self._error: RequestError | None = None
         self._last: Outcome | None = None
@@ -83,23 +84,34 @@ class WorkerStream:
             if self._last is not None:
                 self.outcome = self._last
                 raise StopAsyncIteration
-            self._news = anyio.Event()
-            with anyio.move_on_after(self._patience):
-                await self._news.wait()
-            if not self._news.is_set():
-                self._hung()
-                raise RequestTimeout("The query took longer than it may")
+            await self._wait()
         part = self._parts.popleft()
         if isinstance(part, Rows):
             self._pull()
         return part
 
+    async def described(self) -> None:
+        """See `Stream.described`."""
+        while not self._is_described:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for a word from the worker."""
+        self._news = anyio.Event()
+        with anyio.move_on_after(self._patience):
+            await self._news.wait()
+        if not self._news.is_set():
+            self._hung()
+            raise RequestTimeout("The query took longer than it may")
+
     def put(self, message: Progressed | Described | Chunk | Ended | Refused) -> None:
         """Take a message from the worker."""
         if isinstance(message, Described):
             self.columns = tuple(message.columns)
-            return
-        if isinstance(message, Chunk):
+            self._is_described = True
+        elif isinstance(message, Chunk):
             self._parts.append(Rows(message.rows, message.data))
         elif isinstance(message, Progressed):
             if self._parts and isinstance(self._parts[-1], Progress):
