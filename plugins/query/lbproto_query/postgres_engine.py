@@ -8,6 +8,7 @@ they are fetched as they are asked for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -131,14 +132,20 @@ class PostgresEngine(Bridged):
             pool.terminate()
 
     async def _give_back(self, stream: _Stream) -> None:
-        if stream.connection is None:
+        connection = stream.connection
+        if connection is None:
             return
-        if stream.outcome is None:  # a command may be under way
-            stream.connection.terminate()
-        with suppress(*_LOST, asyncpg.PostgresError):
-            if stream.outcome is not None and stream.transaction is not None:
-                await stream.transaction.rollback()
-            await self._pools[stream.request.application_id].release(stream.connection)
+        pool = self._pools[stream.request.application_id]
+        try:
+            async with asyncio.timeout(self._timeout), stream.lock:
+                # One that was cancelled has told the server, and waits here for it to stop.
+                if stream.transaction is not None:
+                    await stream.transaction.rollback()
+                await pool.release(connection)
+        except (TimeoutError, *_LOST, asyncpg.PostgresError):
+            connection.terminate()
+            with suppress(*_LOST, asyncpg.PostgresError):
+                await pool.release(connection)
 
 
 class _Stream:
@@ -153,6 +160,8 @@ class _Stream:
         self.outcome: Outcome | None = None
         self.connection: Connection | None = None
         self.transaction: Transaction | None = None
+        self.lock = asyncio.Lock()
+        """Of the connection: under trio, a command that was cancelled may still be unwinding."""
         self._call = call
         self._cursor: Any = None
         self._rows = 0
@@ -185,12 +194,16 @@ class _Stream:
         begin = monotonic()
         try:
             with anyio.fail_after(self.request.limits.seconds - self._worked):
-                done: T = await _told(self._call(work))
+                done: T = await _told(self._call(self._alone, work))
                 return done
         except TimeoutError:
             raise RequestTimeout(_TIMED_OUT) from None
         finally:
             self._worked += monotonic() - begin
+
+    async def _alone(self, work: Callable[[], Awaitable[T]]) -> T:
+        async with self.lock:
+            return await work()
 
     async def _next(self) -> list[str]:
         limits = self.request.limits

@@ -27,6 +27,8 @@ Fetch = Callable[..., Any]
 
 ENDLESS = "SELECT generate_series(1, 1000000000) AS i, 'x' AS x"
 
+ACTIVE = "SELECT count(*) AS queries FROM pg_stat_activity WHERE state = 'active'"
+
 HOSTILE: list[tuple[str, type[RequestError]]] = [
     ("INSERT INTO people VALUES (3, 'Eve')", Unauthorized),
     ("INSERT INTO people VALUES (3, 'Eve') RETURNING id", Unauthorized),
@@ -147,6 +149,7 @@ async def test_cancelled_and_too_many(url: str, fetch: Fetch) -> None:
                         pass
                 with pytest.raises(Overloaded):
                     await fetch(engine, "SELECT 1")
+            assert (await fetch(engine, ACTIVE)).rows == [{"queries": "1"}]  # which is this one
         assert (await fetch(engine, "SELECT 1 AS x")).rows == [{"x": 1}]
         with pytest.raises(NotFound):
             await fetch(engine, "SELECT 1", "bank")
