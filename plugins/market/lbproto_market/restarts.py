@@ -102,8 +102,11 @@ class Restarts:
             self._ready.set()
         finally:
             self._started_at = self.outage = None
-            if not self.ended:
-                self._ready = anyio.Event()
+
+    def stop(self) -> None:
+        """Be about to be cancelled: who comes from now on waits until it has begun anew."""
+        if not self.ended:
+            self._ready = anyio.Event()
 
     async def _run(self) -> BaseException | None:
         """Run the feed once; why it has died, or None where it has come to its end."""

@@ -199,6 +199,8 @@ class Supervisor:
                 for run in line.runs:
                     tasks.start_soon(run.keep)
                 await line.wait_stale(self._clock, self._linger)
+                for run in line.runs:
+                    run.stop()
                 tasks.cancel_scope.cancel()
             # Who has come while they were being stopped needs them again.
         line.served = False

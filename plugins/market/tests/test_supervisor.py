@@ -219,6 +219,7 @@ async def test_who_comes_while_it_is_being_stopped_gets_it_anew(
         client.emit(Subscribe(room=f"market:{ETH}"))
         await clock.advance(2)
         assert feed.runs == 1  # never twice at a time
+        await client.expect_nothing(MarketChartInitialData)
         feed.stopping.set()
         await client.expect(MarketChartInitialData, timeout=2)
         assert feed.runs == 2
