@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 from rich.box import SIMPLE_HEAD
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,7 @@ __all__ = ["output", "print_json", "showing"]
 
 # A table that goes to a file has no screen to fit.
 _PLAIN_WIDTH = 250
+_SHOWN_ROWS = 40
 _NUMBERS = ("open", "high", "low", "close", "volume")
 
 
@@ -52,10 +55,13 @@ def showing(*, as_json: bool) -> Iterator[Callable[[Heard], None]]:
 
 
 class _Screen:
-    """A terminal. Candles that are still open stay at the bottom and change in place.
+    """A terminal. What is under way stays at the bottom and changes in place.
+
+    That is candles that are still open, and how far a job is. Of a result's rows only the first of
+    each part are shown.
 
     Args:
-        live: what is at the bottom; started with the first candle.
+        live: what is at the bottom; started with the first of that.
     """
 
     def __init__(self, live: Live) -> None:
@@ -65,8 +71,14 @@ class _Screen:
     def show(self, heard: Heard) -> None:
         """Show one event."""
         data = heard.data
+        if _is_progress(heard):
+            self._live.start()
+            self._live.update(_bar(data["pct"]), refresh=True)
+            return
         if not _is_candle(data):
-            self._print(*_lines(heard))
+            if self._live.is_started and not self._open:
+                self._live.update(Text(), refresh=True)
+            self._print(*_lines(heard, most=_SHOWN_ROWS))
             return
         key = (str(data["symbol"]), str(data.get("resolution", "")))
         before = self._open.get(key)
@@ -108,17 +120,56 @@ def _candle(data: dict[str, Any]) -> Text:
     return line
 
 
-def _lines(heard: Heard) -> list[RenderableType]:
-    """An event: its name and fields in one line, and what is a list of objects as a table."""
+def _is_progress(heard: Heard) -> bool:
+    data = heard.data
+    return (
+        heard.event.endswith("_progress")
+        and isinstance(data, dict)
+        and type(data.get("pct")) in (int, float)
+    )
+
+
+def _bar(pct: float) -> Columns:
+    return Columns([ProgressBar(total=100, completed=pct, width=40), Text(f"{pct:.0f} %", "dim")])
+
+
+def _lines(heard: Heard, most: int | None = None) -> list[RenderableType]:
+    """An event: its name and fields in one line, and what is a list of objects as a table.
+
+    Args:
+        most: rows of a table; None for all.
+    """
     data = heard.data if isinstance(heard.data, dict) else {"data": heard.data}
     line = Text(text_of(heard.event), "bold red" if heard.refusal else "bold cyan")
     tables: list[RenderableType] = []
+    if _is_result(data):
+        names = [column["name"] for column in data["schema"]]
+        rows = [
+            row if isinstance(row, dict) else dict(zip(names, row, strict=False))
+            for row in data["rows"]
+        ]
+        data = {**data, "rows": rows}
+        del data["schema"]
     for name, value in data.items():
         if _is_rows(value):
-            tables.append(_table(value))
+            tables.append(_table(value[:most]))
+            if most is not None and len(value) > most:
+                rest = f"and {len(value) - most:,} more rows: --json prints all of them"
+                tables.append(Text(rest, "dim"))
         else:
             line.append(f"  {text_of(name)}=", "dim").append(text_of(value), "not bold default")
     return [line, *tables]
+
+
+def _is_result(data: dict[Any, Any]) -> bool:
+    """Whether there are rows, and a schema that says what is in their columns."""
+    schema, rows = data.get("schema"), data.get("rows")
+    return (
+        isinstance(rows, list)
+        and isinstance(schema, list)
+        and all(isinstance(column, dict) and "name" in column for column in schema)
+        and all(isinstance(row, dict | list) for row in rows)
+    )
 
 
 def _is_rows(value: Any) -> bool:

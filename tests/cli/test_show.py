@@ -131,3 +131,26 @@ def test_the_version(run_here: Main) -> None:
 def test_every_command_explains_itself(run_here: Main, command: str) -> None:
     assert run_here(command, "--help").code == 0
     assert run_here(command, "--no-such-option").code == 2
+
+
+def progress(pct: float) -> Heard:
+    return Heard("dig_progress", {"jobId": "j", "pct": pct})
+
+
+def test_how_far_it_is_stays_at_the_bottom_while_it_runs(at_terminal: Shown) -> None:
+    started = Heard("dig_started", {"jobId": "j"})
+    assert at_terminal(started, progress(10), progress(62.5))[-1].endswith("62 %")
+    lines = at_terminal(
+        started, progress(10), progress(100), Heard("dig_completed", {"jobId": "j"})
+    )
+    assert [line for line in lines if line] == ["dig_started jobId=j", "dig_completed jobId=j"]
+
+
+def test_of_many_rows_a_terminal_shows_the_first(at_terminal: Shown) -> None:
+    schema = [{"name": "n", "type": "INTEGER"}]
+    rows = [[number] for number in range(1_500)]
+    lines = at_terminal(Heard("dig_response", {"rows": rows, "schema": schema}))
+    assert lines[3:6] == ["0", "1", "2"]
+    assert "39" in lines
+    assert "40" not in lines
+    assert "and 1,460 more rows: --json prints all of them" in lines
