@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import socket
 import sys
 from contextlib import suppress
@@ -35,6 +36,7 @@ def main() -> None:
 
     with suppress(OSError):
         serve(socket.socket(fileno=int(descriptor)), open_, threads=int(threads))
+    shutil.rmtree(folder, ignore_errors=True)  # the engine does, too, if it still lives
     os._exit(0)  # whatever DuckDB's threads still do
 
 

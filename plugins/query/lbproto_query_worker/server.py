@@ -36,6 +36,7 @@ __all__ = ["serve"]
 
 _TICK = 0.02  # seconds between interrupts of a query that has to end
 _PROGRESS = 0.2  # seconds between two tellings of progress
+_PATIENCE = 5.0  # seconds that queries may take to end when all is over
 _NICENESS = 10  # of what computes
 _SPARE_CPU = 10  # seconds of CPU time that a worker may need beside its queries
 
@@ -91,8 +92,11 @@ class _Server:
             self._look_after()
 
     def close(self) -> None:
-        """End what runs, then give the catalogue up."""
+        """End what runs, as far as it reacts, then give the catalogue up."""
+        end = monotonic() + _PATIENCE
         while any(thread.is_alive() for _, thread in self._queries.values()):
+            if monotonic() > end:
+                return  # nobody is left to kill this process
             for query, thread in self._queries.values():
                 query.end(CANCELLED)
                 thread.join(_TICK)
@@ -101,7 +105,8 @@ class _Server:
     def _take(self, message: FromEngine) -> None:
         if isinstance(message, Open):
             query = Query(message, self._send)
-            thread = Thread(target=self._run, args=(query,), name=f"query {message.id}")
+            name = f"query {message.id}"
+            thread = Thread(target=self._run, args=(query,), name=name, daemon=True)
             self._queries[message.id] = query, thread
             self._allow_cpu(message.seconds)
             thread.start()
