@@ -28,7 +28,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 _TRADES_KEPT = 5_000  # that ccxt keeps between two calls, per symbol
 _PING_EVERY_MS = 15_000
-_PAGES = 20  # of the past, at most
 _HIGHEST_ID = (1 << 63) - 1
 _HASH_BITS = 21
 
@@ -97,23 +96,15 @@ class ExchangeClient:
         return int(await self._exchange.fetch_time())
 
     async def past(self, symbol: str, since_ms: int) -> list[Trade]:
-        """The trades since a moment (Unix milliseconds), as far as the exchange tells.
+        """The trades since a moment (Unix milliseconds), oldest first, as far as one answer goes.
 
         Raises:
             Exception: ccxt's.
         """
-        exchange = self._exchange
-        if not exchange.has["fetchTrades"]:
+        if not self._exchange.has["fetchTrades"]:
             return []
-        found: dict[int, Trade] = {}
-        for _ in range(_PAGES):
-            page = read_trades(await exchange.fetch_trades(symbol, since=since_ms), self._venue)
-            fresh = [trade for trade in page if trade.id not in found]
-            if not fresh:
-                break
-            found.update((trade.id, trade) for trade in fresh)
-            since_ms = max(trade.timestamp_ms for trade in fresh)
-        return sorted(found.values())
+        trades = await self._exchange.fetch_trades(symbol, since=since_ms)
+        return sorted(read_trades(trades, self._venue))
 
     async def begin(self, symbol: str) -> None:
         """Be about to watch a symbol; from here on it is told if its stream is lost."""

@@ -140,7 +140,11 @@ class CcxtFeed:
                 "not tell of them any more, and the candles of that time are not whole",
                 *(self._exchange, symbol, newest.timestamp_ms, trades[0].timestamp_ms),
             )
-        self._put(symbol, sink, trades)
+        while trades:
+            self._put(symbol, sink, trades)
+            # An answer tells of so many; the next one begins with the last of this one.
+            later = await connection.past(symbol, trades[-1].timestamp_ms)
+            trades = later if later and later[-1] > trades[-1] else []
 
     def _put(self, symbol: str, sink: Sink, trades: Sequence[Trade]) -> None:
         if trades:

@@ -179,6 +179,32 @@ async def test_history_and_what_happens_then(follower: Follower, dealt: Deal) ->
 
 
 @with_ccxt
+async def test_a_long_past_comes_in_several_answers(
+    follower: Follower, deal: Callable[..., Dealt]
+) -> None:
+    begin_ms = int(follower.clock.now() * 1000) - 100_000
+    past = [deal(number, begin_ms + 40 * number, "63000.5", "0.001") for number in range(2300)]
+    follower.exchange.miss(*past)
+    await follower.join()
+    assert await follower.candles() == _expected(past)
+
+
+@with_ccxt
+async def test_what_the_exchange_does_not_tell_of_any_more_is_logged(
+    follower: Follower, dealt: Deal, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange = follower.exchange
+    await follower.join("market_trades:{}")
+    await follower.until(lambda: exchange.subscriptions == 1)
+    exchange.publish(*dealt(1, 5))
+    await follower.until(lambda: len(follower.of(MarketTrade)) == 5)
+    exchange.disconnect()
+    exchange.trades = dealt(20, 5)
+    await follower.until(lambda: len(follower.of(MarketTrade)) == 10, seconds=0.5)
+    assert f"{exchange.name}: trades of {exchange.symbol} are missing from" in caplog.text
+
+
+@with_ccxt
 async def test_a_lost_connection_loses_no_trade_and_counts_none_twice(
     follower: Follower, dealt: Deal
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from lbproto import Clock, Recovery
+from lbproto import Clock, Recovery, drop_oldest
 from lbproto.messages import Subscribe, Subscribed, Unsubscribe, ValidationError
 from lbproto.testing import Client, Serve, VirtualClock, connect, settle
 from lbproto_market import (
@@ -398,6 +398,11 @@ async def test_each_trade_is_told_in_its_room(
     await client.expect_nothing()
     feed.trade(1600, 10)
     await client.expect(MarketTrade, side=None)
+
+
+async def test_who_is_too_slow_for_trades_loses_the_oldest(serve: Serve, feed: HandFeed) -> None:
+    async with serve(market(feed)) as server:
+        assert server.registry.emissions["market_trade"].policy is drop_oldest
 
 
 async def test_trades_from_the_future_are_left_out_and_told(
