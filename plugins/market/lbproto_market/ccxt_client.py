@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
@@ -48,6 +49,16 @@ def check_exchange(exchange: str) -> None:
         )
 
 
+class _Stream:
+    """What has come of a symbol and was not taken yet."""
+
+    pump: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.trades: list[Trade] = []
+        self.changed = asyncio.Event()
+
+
 class ExchangeClient:
     """One exchange's trades. Asyncio's.
 
@@ -63,6 +74,7 @@ class ExchangeClient:
         # The symbols that are watched, and which of them have lost their stream since that began.
         self._watched: set[str] = set()
         self._lost: set[str] = set()
+        self._streams: dict[str, _Stream] = {}
 
     async def open(self) -> None:
         """Learn what is traded there.
@@ -82,6 +94,8 @@ class ExchangeClient:
 
     async def close(self) -> None:
         """Give everything up."""
+        for symbol in list(self._streams):
+            self._end(symbol)
         if self._exchange is not None:
             await self._exchange.close()
 
@@ -110,6 +124,14 @@ class ExchangeClient:
         """Be about to watch a symbol; from here on it is told if its stream is lost."""
         self._watched.add(symbol)
         self._lost.discard(symbol)
+        self._end(symbol)
+        stream = self._streams[symbol] = _Stream()
+        stream.pump = asyncio.ensure_future(self._pump(symbol))
+
+    def _end(self, symbol: str) -> None:
+        stream = self._streams.pop(symbol, None)
+        if stream is not None and not stream.pump.cancel() and not stream.pump.cancelled():
+            stream.pump.exception()  # whoever watched has heard of it
 
     async def watch(self, symbol: str) -> list[Trade]:
         """Wait for trades; those since the last call.
@@ -119,10 +141,27 @@ class ExchangeClient:
             ConnectionError: it was in the meantime. By itself ccxt begins another one then, and
                 says nothing of what was missed.
         """
-        trades = None if symbol in self._lost else await self._exchange.watch_trades(symbol)
-        if trades is None or symbol in self._lost:
+        stream = self._streams[symbol]
+        await stream.changed.wait()
+        stream.changed.clear()
+        trades, stream.trades = stream.trades, []
+        if stream.pump.done():
+            stream.changed.set()
+            stream.pump.result()
+        return trades
+
+    async def _pump(self, symbol: str) -> None:
+        """Take what comes at once: what comes while nobody waits, ccxt tells only with the next."""
+        stream = self._streams[symbol]
+        try:
+            while symbol not in self._lost:
+                trades = await self._exchange.watch_trades(symbol)
+                if symbol not in self._lost:
+                    stream.trades += read_trades(trades, self._venue)
+                    stream.changed.set()
             raise ConnectionError(f"the connection to {self._venue} was lost")
-        return read_trades(trades, self._venue)
+        finally:
+            stream.changed.set()
 
     def _gone(self, client: Any) -> None:
         """A connection is over: each symbol that it was for has lost its stream."""
@@ -139,6 +178,7 @@ class ExchangeClient:
         Raises:
             Exception: ccxt's.
         """
+        self._end(symbol)
         if self._exchange.has["unWatchTrades"]:
             await self._exchange.un_watch_trades(symbol)
 
