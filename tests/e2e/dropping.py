@@ -176,6 +176,7 @@ class Dropping:
             task = self._loop.create_task(self._connect(line, reader, writer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: writer.transport.abort())  # also if it never began
 
         return accept
 
@@ -230,3 +231,4 @@ class Dropping:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what is aborted is closed a turn later

@@ -206,8 +206,12 @@ async def test_a_killed_worker_is_one_error_and_the_next_query_works(
     async with serving(new_engine()) as server, connect(server, "ada") as client:
         client.emit(Query(sql="SELECT * FROM range(1000000000)", application_id="shop"))
         await until(client, QueryResponse)
-        (worker,) = psutil.Process().children()
-        os.kill(worker.pid, signal.SIGKILL)
+        (worker,) = [
+            child.pid
+            for child in psutil.Process().children()
+            if "lbproto_query_worker" in child.cmdline()
+        ]
+        os.kill(worker, signal.SIGKILL)
         told = await until(client)
         assert isinstance(told[-1], QueryError)
         assert told[-1].code.retryable
