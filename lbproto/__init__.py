@@ -35,7 +35,6 @@ from lbproto.errors import (
     RequestError,
     RequestTimeout,
     Unauthorized,
-    Unavailable,
     UsageError,
 )
 from lbproto.events import ErrorEvent, Event, Model
@@ -124,7 +123,6 @@ __all__ = [
     "Target",
     "Tier",
     "Unauthorized",
-    "Unavailable",
     "UsageError",
     "Window",
     "conflate",

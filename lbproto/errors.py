@@ -24,7 +24,6 @@ __all__ = [
     "RequestError",
     "RequestTimeout",
     "Unauthorized",
-    "Unavailable",
     "UsageError",
     "envelope",
 ]
@@ -43,7 +42,6 @@ class ErrorCode(StrEnum):
     TIMEOUT = "TIMEOUT"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     OVERLOADED = "OVERLOADED"
-    UNAVAILABLE = "UNAVAILABLE"
 
     @property
     def retryable(self) -> bool:
@@ -57,7 +55,6 @@ _RETRYABLE = frozenset(
         ErrorCode.INTERNAL,
         ErrorCode.TIMEOUT,
         ErrorCode.OVERLOADED,
-        ErrorCode.UNAVAILABLE,
     }
 )
 
@@ -158,15 +155,9 @@ class LimitExceeded(RequestError):
 
 
 class Overloaded(RequestError):
-    """Too much at once; the same request may succeed later."""
+    """Too much at once, or out of reach for now; the same request may succeed later."""
 
     code = ErrorCode.OVERLOADED
-
-
-class Unavailable(RequestError):
-    """Something that the answer comes from is out of reach, and is being tried again."""
-
-    code = ErrorCode.UNAVAILABLE
 
 
 class UsageError(RuntimeError):

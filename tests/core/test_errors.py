@@ -19,7 +19,6 @@ from lbproto import (
     RequestError,
     RequestTimeout,
     Unauthorized,
-    Unavailable,
     UsageError,
 )
 
@@ -34,7 +33,6 @@ CODES: dict[type[RequestError], tuple[str, bool]] = {
     RequestTimeout: ("TIMEOUT", True),
     LimitExceeded: ("LIMIT_EXCEEDED", False),
     Overloaded: ("OVERLOADED", True),
-    Unavailable: ("UNAVAILABLE", True),
 }
 
 

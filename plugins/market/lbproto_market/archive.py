@@ -117,7 +117,7 @@ class Archive(Protocol):
                 more.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Overloaded: it cannot be read now.
             Overloaded: too many ask at once, or it takes too long.
         """
         ...
@@ -130,7 +130,7 @@ class Archive(Protocol):
             history: how many closed candles of each venue and resolution are wanted.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Overloaded: it cannot be read now.
             Overloaded: too many ask at once.
         """
         ...
@@ -139,7 +139,7 @@ class Archive(Protocol):
         """Return once all that was written until now is on the disk.
 
         Raises:
-            Unavailable, Overloaded: it cannot be written now, and is tried again later.
+            Overloaded: it cannot be written now, and is tried again later.
         """
         ...
 

@@ -44,7 +44,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from lbproto import Overloaded, Unavailable, UsageError
+from lbproto import Overloaded, UsageError
 from lbproto_market.archive import ArchiveStatistics, Resumption
 from lbproto_market.backlog import Backlog
 from lbproto_market.bars import Bar
@@ -179,7 +179,7 @@ class DuckDBArchive:
         with anyio.CancelScope(shield=True):
             try:
                 await self._answer(_Call(_nothing, _always, self._timeout))
-            except (Overloaded, Unavailable):
+            except Overloaded:
                 waiting = self.statistics().waiting
                 logger.error("archive %s: closed with %d candles unwritten", self._path, waiting)
         tasks, self._tasks = self._tasks, None
@@ -252,7 +252,7 @@ class DuckDBArchive:
         if call.error is not None:
             doing = "written" if call.work is _nothing else "read"
             reason = f"History cannot be {doing} now; try again"
-            raise Unavailable(reason, retry_after=5) from call.error
+            raise Overloaded(reason, retry_after=5) from call.error
         return cast(T, call.answer)
 
     async def _work(self) -> None:

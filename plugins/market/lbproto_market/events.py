@@ -101,7 +101,7 @@ class MarketChartLiveUpdate(Event):
 class MarketDataError(ErrorEvent, kw_only=True):
     """A request or a subscription for market data was refused, or its source is out of reach.
 
-    The latter is told in the rooms of a symbol, once an outage: `UNAVAILABLE`, with the symbol.
+    The latter is told in the rooms of a symbol, once an outage: `OVERLOADED`, with the symbol.
     """
 
     symbol: str | None = None

@@ -6,7 +6,7 @@ import logging
 
 from anyio import to_thread
 
-from lbproto import Clock, Overloaded, Unavailable
+from lbproto import Clock, Overloaded
 from lbproto_market.archive import Archive, Resumption
 from lbproto_market.backlog import BASE
 from lbproto_market.changes import Changes
@@ -44,7 +44,7 @@ class Keeping:
             symbol = self._market.symbol
             try:
                 resumption = await self._archive.resume(symbol, self._history)
-            except (Overloaded, Unavailable) as reason:
+            except Overloaded as reason:
                 logger.warning("%s has to wait for its archive: %s", symbol, reason)
                 await clock.sleep(_RETRY)
                 continue
@@ -56,11 +56,11 @@ class Keeping:
         """Raise where the market has not got what it goes on with.
 
         Raises:
-            Unavailable: its archive cannot be read yet.
+            Overloaded: its archive cannot be read yet.
         """
         if not self._resumed:
             reason = f"{self._market.symbol} waits for its history to be read; try again"
-            raise Unavailable(reason, retry_after=_RETRY)
+            raise Overloaded(reason, retry_after=_RETRY)
 
     def add(self, changes: Changes) -> None:
         """Keep what has changed; never waits."""
@@ -88,7 +88,7 @@ class Keeping:
         """What memory no longer holds of what is asked for, to be answered with at once.
 
         Raises:
-            Unavailable: the archive cannot be read now.
+            Overloaded: the archive cannot be read now.
             Overloaded: too many ask at once, or it takes too long.
         """
         older: Older | None = None

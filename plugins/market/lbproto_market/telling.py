@@ -62,7 +62,7 @@ class Teller:
             rooms: whom; by default everyone who looks at the symbol.
         """
         event = MarketDataError(
-            code=ErrorCode.UNAVAILABLE,
+            code=ErrorCode.OVERLOADED,
             message=f"{outage.symbol} gets nothing from {outage.feed}: it is being tried again",
             retry_after=outage.retry_after,
             symbol=outage.symbol,

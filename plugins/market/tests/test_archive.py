@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from lbproto import Overloaded, Unavailable, UsageError
+from lbproto import Overloaded, UsageError
 from lbproto_market import RESOLUTIONS
 from lbproto_market.archive import Archive, ArchiveStatistics, Seen
 from lbproto_market.bars import Bar, Mark
@@ -225,6 +225,6 @@ async def test_a_file_that_cannot_be_read_is_told_to_readers_and_opened_again(
     connection = archive._tables._connection
     assert connection is not None
     connection.execute("DROP TABLE seconds")
-    with pytest.raises(Unavailable, match="cannot be read now"):
+    with pytest.raises(Overloaded, match="cannot be read now"):
         await _openings(archive)
     assert "cannot be read" in caplog.text

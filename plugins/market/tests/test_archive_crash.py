@@ -22,7 +22,7 @@ from pathlib import Path
 
 import anyio
 
-from lbproto import Unavailable
+from lbproto import Overloaded
 from lbproto_market import RESOLUTIONS
 from lbproto_market.bars import Bar, Mark
 from lbproto_market.changes import Settled
@@ -58,7 +58,7 @@ async def main(path):
             write(archive, second)
             try:
                 await archive.flush()
-            except Unavailable as refusal:
+            except Overloaded as refusal:
                 reason = refusal
             else:
                 raise SystemExit("this was written")

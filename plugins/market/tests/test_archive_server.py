@@ -202,7 +202,7 @@ async def test_history_that_cannot_be_read_is_refused_and_the_live_chart_goes_on
         assert len(await _closes(client, window="PT1M")) == 20
         archive._tables.open().execute("DROP TABLE seconds")
         asking = RequestMarketData(symbol=_SYMBOL, resolution="1s", window="PT1M")
-        assert (await client.request(asking, MarketDataError)).code == "UNAVAILABLE"
+        assert (await client.request(asking, MarketDataError)).code == "OVERLOADED"
         feed.sink.add([_trade(30, 7), _trade(31, 7)])
         assert await _closes(client, window=_span(29_000, 31_000)) == [7]
 
@@ -221,7 +221,7 @@ async def test_a_market_that_cannot_be_resumed_is_not_begun_anew(
         archive._tables.open().execute("ALTER TABLE seconds RENAME TO lost")
         asking = RequestMarketData(symbol=_SYMBOL, resolution="1m")
         refusal = await client.request(asking, MarketDataError, timeout=10)
-        assert (refusal.code, refusal.retry_after) == ("UNAVAILABLE", 5)
+        assert (refusal.code, refusal.retry_after) == ("OVERLOADED", 5)
         with duckdb.connect(path) as connection:  # it was let go of, to be opened anew
             connection.execute("ALTER TABLE lost RENAME TO seconds")
         await clock.advance(10)

@@ -225,7 +225,7 @@ async def test_a_lost_connection_loses_no_trade_and_counts_none_twice(
     assert len(follower.of(MarketTrade)) == 35
     errors = follower.of(MarketDataError)
     assert len(errors) == 2  # one in each room
-    assert errors[0].code == "UNAVAILABLE"
+    assert errors[0].code == "OVERLOADED"
     assert f"live trades of {exchange.name}" in errors[0].message
     assert len({(t.id, t.venue) for t in follower.of(MarketTrade)}) == 35
 

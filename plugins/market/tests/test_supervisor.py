@@ -240,7 +240,7 @@ async def test_a_feed_that_dies_is_told_once_and_started_again(
         await clock.advance(3600)
     told = await client.take(MarketDataError)
     assert len(told) == len(rooms)  # each once, however often it was tried
-    assert {(error.code, error.symbol) for error in told} == {("UNAVAILABLE", ETH)}
+    assert {(error.code, error.symbol) for error in told} == {("OVERLOADED", ETH)}
     assert told[0].message == "ETH-USDT gets nothing from by hand: it is being tried again"
     assert told[0].retry_after == 1
     (record,) = caplog.records
@@ -316,7 +316,7 @@ async def test_who_comes_during_an_outage_joins_with_what_there_is(
     await _join(client, f"market:{ETH}")
     chart = await client.expect(MarketChartInitialData)
     assert (len(chart.series), chart.live) == (1, False)
-    assert (await client.expect(MarketDataError)).code == "UNAVAILABLE"
+    assert (await client.expect(MarketDataError)).code == "OVERLOADED"
     feed.failing = anyio.Event()
     await clock.advance(60)
     await _join(client, f"market:{ETH}")

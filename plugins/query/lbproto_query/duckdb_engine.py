@@ -27,7 +27,7 @@ class DuckDBEngine:
 
     Each application has a worker of its own, which is started by its first query and stopped when
     there were none for a while. One that dies is started anew by the next query; what it was doing
-    is refused with `Unavailable`. The files are looked at with every query: where they have
+    is refused with `Overloaded`. The files are looked at with every query: where they have
     changed, a new worker takes over, and the old one stops when its queries have ended.
 
     Args:

@@ -124,6 +124,6 @@ class Engine(Protocol):
         """Begin a query; leaving the context before its end cancels it, without waiting for that.
 
         Entering raises a `RequestError`: `NotFound` (no such catalogue), `LimitExceeded` (text or
-        parameters too large), `Overloaded` (too many queries), `Unavailable`.
+        parameters too large), `Overloaded` (too many queries), `Overloaded`.
         """
         ...

@@ -29,7 +29,6 @@ from lbproto import (
     RequestError,
     RequestTimeout,
     Unauthorized,
-    Unavailable,
     UsageError,
 )
 from lbproto.backends.bridge import Bridged
@@ -270,7 +269,7 @@ async def _told(work: Awaitable[T]) -> T:
     except (exceptions.DataError, asyncpg.InterfaceError, ValueError) as error:
         raise InvalidRequest(_message(error)) from error
     except (*_LOST, *_STOPPED) as error:
-        raise Unavailable("The database cannot be reached; try again") from error
+        raise Overloaded("The database cannot be reached; try again") from error
     except exceptions.PostgresSyntaxError as error:
         if "multiple commands" in str(error):
             raise Unauthorized("Only one statement is allowed") from error

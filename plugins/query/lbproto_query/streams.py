@@ -14,10 +14,10 @@ from lbproto import (
     InvalidRequest,
     LimitExceeded,
     NotFound,
+    Overloaded,
     RequestError,
     RequestTimeout,
     Unauthorized,
-    Unavailable,
 )
 from lbproto_query.engines import Column, Outcome, Progress, Rows
 from lbproto_query_worker.frames import Chunk, Described, Ended, Progressed, Refused
@@ -33,7 +33,7 @@ _ERRORS: dict[str, type[RequestError]] = {
         NotFound,
         RequestTimeout,
         Unauthorized,
-        Unavailable,
+        Overloaded,
     )
 }
 

@@ -21,7 +21,7 @@ import anyio
 import msgspec
 from anyio.abc import ByteStream, TaskGroup, UNIXSocketStream
 
-from lbproto import Overloaded, Unavailable
+from lbproto import Overloaded
 from lbproto_query.catalogues import Catalogue
 from lbproto_query.engines import QueryRequest
 from lbproto_query.hosts import Host
@@ -109,7 +109,7 @@ class Worker:
 
         Raises:
             Overloaded: it has as many as it may.
-            Unavailable: it could not be started.
+            Overloaded: it could not be started.
         """
         if len(self._streams) >= self._limits.queries:
             message = "Too many queries of this application run at once; try again"
@@ -125,7 +125,7 @@ class Worker:
             self._forget(id_)
             raise
         if id_ not in self._streams:
-            raise Unavailable(self._reason)
+            raise Overloaded(self._reason)
         self._post(
             Open(
                 id=id_,
@@ -170,7 +170,7 @@ class Worker:
                 self.closed = True
                 self._ready.set()
                 for id_ in list(self._streams):
-                    self._forget(id_).fail(Unavailable(self._reason))
+                    self._forget(id_).fail(Overloaded(self._reason))
                 with anyio.CancelScope(shield=True):
                     await self.host.join(self._limits.grace)
 

@@ -45,7 +45,7 @@ def refusal_of(error: BaseException, files: Iterable[str]) -> Refusal:
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException) or _MEMORY.search(text):
         return Refusal("LIMIT_EXCEEDED", "The query needs more memory than it may have")
     if isinstance(error, duckdb.IOException) or any(file in text for file in files):
-        return Refusal("UNAVAILABLE", "The catalogue's data cannot be read; try again")
+        return Refusal("OVERLOADED", "The catalogue's data cannot be read; try again")
     if isinstance(error, duckdb.PermissionException):
         return Refusal("UNAUTHORIZED", "The query reaches for what is outside its catalogue")
     if isinstance(error, duckdb.TransactionException) or "read-only" in text:

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from lbproto import NotFound, Unavailable
+from lbproto import NotFound, Overloaded
 from lbproto_query import Catalogues, DuckDBEngine, QueryRequest, Rows, bundled_catalogues
 from lbproto_query.estimates import History
 
@@ -99,7 +99,7 @@ async def test_a_file_that_is_not_what_it_is_called(
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "t.parquet").write_text(text)
     async with DuckDBEngine(Catalogues(tmp_path)) as engine:
-        with caplog.at_level(logging.ERROR), pytest.raises(Unavailable, match="cannot be opened"):
+        with caplog.at_level(logging.ERROR), pytest.raises(Overloaded, match="cannot be opened"):
             await fetch(engine, "SELECT 1")
     assert "t.parquet" in caplog.text
 
@@ -112,7 +112,7 @@ async def test_a_file_that_goes_away(tmp_path: Path, fetch: Callable[..., Any]) 
         worker = engine._workers["shop"]
         os.unlink(tmp_path / "shop" / "t.parquet")  # noqa: PTH108 - no await in between
         stream = await worker.open(QueryRequest(application_id="shop", sql="FROM t"), None)
-        with pytest.raises(Unavailable, match="cannot be read"):
+        with pytest.raises(Overloaded, match="cannot be read"):
             async for _ in stream:
                 pass
 
