@@ -67,7 +67,7 @@ class Jobs:
         own = self._by_user.setdefault(ctx.user_id, {})
         if self.stops_within is not None or len(own) >= self._max_per_user:
             serve = self._refuse
-        work = ctx.job = Work(new_id(), ctx, self._clock)
+        work = Work(new_id(), ctx, self._clock)
         own[work.id] = work
         self._start_soon(partial(self._run, work, serve))
 

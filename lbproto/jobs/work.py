@@ -42,7 +42,7 @@ class Work:
 
     Args:
         id_: names it.
-        ctx: of the request, which is one for a job.
+        ctx: of the request, which is one for a job; it is served as this one from here on.
         clock: measures how long it takes.
 
     Attributes:
@@ -63,6 +63,7 @@ class Work:
         self._journal = Journal(_KEPT)
         self._watchers: dict[Session, _Watcher] = {}
         self._changed = anyio.Event()
+        ctx.job = self
         self._add(ctx)
 
     @property
@@ -100,9 +101,9 @@ class Work:
 
     def succeed(self, event: Event | None) -> None:
         """Its handler has returned."""
-        if not self.ended:
-            self.ctx.delivered = True
-        self._tell(self._lifecycle.succeed(event))
+        events = self._lifecycle.succeed(event)
+        self.ctx.delivered = self.ctx.delivered or bool(events)
+        self._tell(events)
 
     # Its end
 
@@ -179,7 +180,7 @@ class Work:
     def _tell(self, events: list[Event]) -> None:
         for event in events:
             size = self._journal.append(event)
-            for session, watcher in self._watchers.items():
+            for session, watcher in list(self._watchers.items()):  # one of them may end of it
                 if session.socket is None:
                     watcher.missed += size
                 _tell(watcher.ctx, event)
