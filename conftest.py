@@ -1,7 +1,9 @@
 """What all tests share: those of the core and those of the plugins."""
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long a machine takes is no property of the code: examples have no deadline.
@@ -14,3 +16,17 @@ pytest_plugins = ["lbproto.testing.fixtures"]
 # and interrupt: they inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Several processes (`pytest -n 2`): the tests of a file share servers, so they stay together. Those
+# with crowds of clients, and with clients that measure, stay together in one process: two of them
+# at a time would be each other's busy machine.
+_CROWDS = [Path(__file__).parent / "tests" / name for name in ("e2e", "load", "benchmarks")]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            crowded = any(item.path.is_relative_to(folder) for folder in _CROWDS)
+            group = "crowds" if crowded else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.anyio
 
 NewEngine = Callable[..., DuckDBEngine]
 ENDS = (QueryCompleted, QueryError, ValidationError, CreditsInsufficient)
+ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b"
 MANY = "SELECT i::INTEGER AS i, 'row ' || i AS name FROM range(60000) t(i)"
 
 
@@ -185,10 +186,9 @@ async def test_what_is_more_than_a_query_may_have_is_left_out(new_engine: NewEng
 
 
 async def test_cancelled_it_ends_at_once_and_the_engine_stops(new_engine: NewEngine) -> None:
-    sql = "SELECT count(*) FROM range(10000000) a, range(10000000) b"
     engine = new_engine()
     async with serving(engine) as server, connect(server, "ada") as client:
-        client.emit(Query(sql=sql, application_id="shop"))
+        client.emit(Query(sql=ENDLESS, application_id="shop"))
         (*_, started) = await until(client, QueryStarted)
         assert isinstance(started, QueryStarted)
         client.emit(Cancel(id=started.query_id))
@@ -204,8 +204,8 @@ async def test_a_killed_worker_is_one_error_and_the_next_query_works(
     new_engine: NewEngine,
 ) -> None:
     async with serving(new_engine()) as server, connect(server, "ada") as client:
-        client.emit(Query(sql="SELECT * FROM range(1000000000)", application_id="shop"))
-        await until(client, QueryResponse)
+        client.emit(Query(sql=ENDLESS, application_id="shop"))
+        await until(client, QueryStarted)
         (worker,) = [
             child.pid
             for child in psutil.Process().children()
