@@ -25,6 +25,7 @@ _CROWDS = [Path(__file__).parent / "tests" / name for name in ("e2e", "load", "b
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests stay together."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             crowded = any(item.path.is_relative_to(folder) for folder in _CROWDS)
