@@ -23,6 +23,11 @@ __all__ = ["SERVERS", "NotStarted", "ServerProcess", "free_port", "serving"]
 START_SECONDS = 60
 STOP_SECONDS = 60
 
+_CROWDED = frozenset(
+    f"tests.{module}"
+    for module in ("e2e.counting", "e2e.crediting", "e2e.market_crowd", "e2e.slow", "load.app")
+)
+
 _COMMANDS = {
     "uvicorn-uvloop": ("uvicorn", "{app}", "--port", "{port}", "--loop", "uvloop"),
     "uvicorn-asyncio": ("uvicorn", "{app}", "--port", "{port}", "--loop", "asyncio"),
@@ -173,6 +178,20 @@ def serving(
         server.stop()
 
 
+def _environment(app: str) -> dict[str, str]:
+    """That of a server. Whether lines of it are covered is not measured where crowds come.
+
+    It would make each request cost twice as much, and other servers run the same lines.
+    """
+    crowded = app.partition(":")[0] in _CROWDED
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not (crowded and name.startswith("COVERAGE_"))
+    }
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
 def _start(
     app: str, kind: str, port: int | None, options: Sequence[str], log: Path
 ) -> ServerProcess:
@@ -185,7 +204,7 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=_environment(app),
                 start_new_session=True,  # a group of its own, with the workers it starts
             )
         server = ServerProcess(kind, at, process, log)
