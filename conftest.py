@@ -24,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _CROWDS = [Path(__file__).parent / "tests" / name for name in ("e2e", "load", "benchmarks")]
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Say which tests stay together."""
     if config.pluginmanager.hasplugin("xdist"):
