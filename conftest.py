@@ -1,7 +1,7 @@
 """What all tests share: those of the core and those of the plugins."""
 
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,14 +21,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Several processes (`pytest -n 2`): the tests of a file share servers, so they stay together. Those
 # with crowds of clients, and with clients that measure, stay together in one process: two of them
 # at a time would be each other's busy machine.
-_CROWDS = [Path(__file__).parent / "tests" / name for name in ("e2e", "load", "benchmarks")]
+_CROWDS = ("tests/e2e/", "tests/load/", "tests/benchmarks/")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Say which tests stay together."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            crowded = any(item.path.is_relative_to(folder) for folder in _CROWDS)
-            group = "crowds" if crowded else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    scheduling = LoadFileScheduling(config, log)
+    by_file = scheduling._split_scope
+
+    def scope(nodeid: str) -> str:
+        return "crowds" if nodeid.startswith(_CROWDS) else str(by_file(nodeid))
+
+    scheduling._split_scope = scope
+    return scheduling
