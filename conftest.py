@@ -29,11 +29,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Say which tests stay together."""
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-    scheduling = LoadFileScheduling(config, log)
-    by_file = scheduling._split_scope
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "crowds" if nodeid.startswith(_CROWDS) else str(super()._split_scope(nodeid))
 
-    def scope(nodeid: str) -> str:
-        return "crowds" if nodeid.startswith(_CROWDS) else str(by_file(nodeid))
-
-    scheduling._split_scope = scope
-    return scheduling
+    return Scheduling(config, log)
