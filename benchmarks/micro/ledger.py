@@ -5,12 +5,9 @@ The floor is two subtractions in a dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from contextlib import suppress
 from itertools import count
-from typing import Any
 
-from benchmarks.micro.operation import Operation, Prepared, calling
+from benchmarks.micro.operation import Operation, Prepared, calling, done
 from lbproto.ledger.account import Account
 from lbproto.ledger.commands import grant, reserve, settle
 from lbproto.ledger.memory import MemoryLedger
@@ -22,21 +19,15 @@ _MANY = 10**12
 _NOW = 1_768_910_400_000
 
 
-def _done(call: Coroutine[Any, Any, object]) -> None:
-    """Run what never waits."""
-    with suppress(StopIteration):
-        call.send(None)
-
-
 def _spend() -> Prepared:
     ledger, account, numbers = MemoryLedger(), Account("user"), count()
-    _done(ledger.transact(account, "all", grant("all", _MANY, "gift", _NOW)))
+    done(ledger.transact(account, "all", grant("all", _MANY, "gift", _NOW)))
 
     async def spend(name: str) -> None:
         await ledger.transact(account, name, reserve(name, 5, "order", _NOW, _NOW + 60_000))
         await ledger.transact(account, name, settle(name, 5, _NOW))
 
-    return calling(lambda: _done(spend(str(next(numbers)))))
+    return calling(lambda: done(spend(str(next(numbers)))))
 
 
 def _floor() -> Prepared:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from time import process_time_ns
 from typing import Any
 
-__all__ = ["Operation", "Prepared", "calling", "clock", "prepared"]
+__all__ = ["Operation", "Prepared", "calling", "clock", "done", "prepared"]
 
 Prepared = Callable[[int], object]
 """Runs an operation so often."""
@@ -44,6 +45,12 @@ def calling(function: Callable[..., Any], *arguments: Any) -> Prepared:
             function(*arguments)
 
     return run
+
+
+def done(call: Coroutine[Any, Any, object]) -> None:
+    """Run what never waits."""
+    with suppress(StopIteration):
+        call.send(None)
 
 
 def prepared(operation: Operation) -> Prepared:

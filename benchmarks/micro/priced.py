@@ -6,15 +6,11 @@ spent, as a client is: two events, which go to a socket that nobody reads.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Any
-
 from msgspec import Raw
 
 from benchmarks.lbproto_server import OrderPlaced, PlaceOrder
 from benchmarks.micro.limits import LIMITS, Nowhere
-from benchmarks.micro.operation import Operation, Prepared
+from benchmarks.micro.operation import Operation, Prepared, done
 from lbproto import Context, Identity, Plugin, Recovery, Server, Session, StaticTokens
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.wire import Inbound
@@ -26,12 +22,6 @@ __all__ = ["OPERATIONS"]
 SERVE = "serve a request, counted and paid for"
 _MANY = 10**12
 _ORDER = Raw(b'{"symbol":"BTCUSDT","side":"buy","qty":0.5,"price":67012.5}')
-
-
-def _done(call: Coroutine[Any, Any, object]) -> None:
-    """Run what never waits."""
-    with suppress(StopIteration):
-        call.send(None)
 
 
 def _orders(price: int | None) -> Plugin:
@@ -56,7 +46,7 @@ def _serving(server: Server) -> Prepared:
 
     def run(times: int) -> None:
         for _ in range(times):
-            _done(event(socket, inbound))
+            done(event(socket, inbound))
 
     return run
 
@@ -64,7 +54,7 @@ def _serving(server: Server) -> Prepared:
 def _paid() -> Prepared:
     plugins = [_orders(5), accounts()]
     server = Server(plugins, auth=StaticTokens({}), limits=LIMITS, credits=MemoryLedger())
-    _done(server.credits.grant("user", _MANY, "gift"))
+    done(server.credits.grant("user", _MANY, "gift"))
     return _serving(server)
 
 

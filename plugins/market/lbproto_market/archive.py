@@ -117,8 +117,7 @@ class Archive(Protocol):
                 more.
 
         Raises:
-            Overloaded: it cannot be read now.
-            Overloaded: too many ask at once, or it takes too long.
+            Overloaded: it cannot be read now, too many ask at once, or it takes too long.
         """
         ...
 
@@ -130,8 +129,7 @@ class Archive(Protocol):
             history: how many closed candles of each venue and resolution are wanted.
 
         Raises:
-            Overloaded: it cannot be read now.
-            Overloaded: too many ask at once.
+            Overloaded: it cannot be read now, or too many ask at once.
         """
         ...
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lbproto import NotFound
 from lbproto_market.feeds import Feed
-from lbproto_market.markets import Market
+from lbproto_market.markets import Market, not_there
 
 __all__ = ["Catalogue"]
 
 _LONGEST_SYMBOL = 64
-_NAMED_IN_A_REFUSAL = 20
 
 
 class Catalogue:
@@ -53,10 +51,7 @@ class Catalogue:
         try:
             return self._venues[symbol]
         except KeyError:
-            named = ", ".join(self._names[:_NAMED_IN_A_REFUSAL])
-            more = len(self._names) - _NAMED_IN_A_REFUSAL
-            tail = f" and {more} more" if more > 0 else ""
-            raise NotFound(f"no symbol {symbol!r}; there are: {named}{tail}") from None
+            raise not_there("symbol", symbol, self._names) from None
 
     def market(self, symbol: str) -> Market:
         """A symbol's candles.

@@ -80,43 +80,6 @@ _NEWEST_OF_EACH = """
     ORDER BY opening
 """
 _SEEN = """
-    MERGE INTO marks USING (
-        SELECT symbol, venue, max(list_max(ids)) + 1 AS mark FROM seen JOIN markets USING (symbol)
-        WHERE second < least(now_ms, $1) - $2 GROUP BY symbol, venue
-    ) AS old ON marks.symbol = old.symbol AND marks.venue = old.venue
-    WHEN MATCHED THEN UPDATE SET mark = greatest(marks.mark, old.mark)
-    WHEN NOT MATCHED THEN INSERT VALUES (old.symbol, old.venue, old.mark)
-"""
-_FORGET_SEEN = """
-    DELETE FROM seen USING markets
-    WHERE seen.symbol = markets.symbol AND seen.second < least(markets.now_ms, $1) - $2
-"""
-_BEGIN_OF_NEWEST = """
-    SELECT opening FROM (
-        SELECT DISTINCT opening FROM {} WHERE chart IN (SELECT unnest($1::INTEGER[]))
-            AND opening >= $2 AND opening < $3 AND closed
-    ) ORDER BY opening DESC LIMIT 1 OFFSET $4
-"""
-_CONSOLIDATED = """
-    SELECT
-        opening,
-        arg_min((first_ms, first_id, venue, first_price), (first_ms, first_id, venue)),
-        arg_max((last_ms, last_id, venue, last_price), (last_ms, last_id, venue)),
-        max(high), min(low), sum(whole), sum(fraction), sum(trades), true, sum(revision)
-    FROM {0} JOIN charts USING (chart)
-    WHERE {0}.chart IN (SELECT unnest($1::INTEGER[])) AND opening >= $2 AND opening < $3
-        AND closed
-    GROUP BY opening ORDER BY opening DESC LIMIT $4
-"""
-_NEWEST_OF_EACH = """
-    SELECT
-        venue, resolution, opening, (first_ms, first_id, venue, first_price),
-        (last_ms, last_id, venue, last_price), high, low, whole, fraction, trades, closed, revision
-    FROM {0} JOIN charts USING (chart) WHERE symbol = $1
-    QUALIFY row_number() OVER (PARTITION BY {0}.chart, closed ORDER BY opening DESC) <= $2
-    ORDER BY opening
-"""
-_SEEN = """
     SELECT venue, list_sort(list_distinct(flatten(list(ids)))) FROM seen
     WHERE symbol = $1 GROUP BY venue
 """

@@ -88,8 +88,7 @@ class Keeping:
         """What memory no longer holds of what is asked for, to be answered with at once.
 
         Raises:
-            Overloaded: the archive cannot be read now.
-            Overloaded: too many ask at once, or it takes too long.
+            Overloaded: the archive cannot be read now, too many ask at once, or it takes too long.
         """
         older: Older | None = None
         if self._archive is None:

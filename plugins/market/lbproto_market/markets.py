@@ -28,7 +28,7 @@ from lbproto_market.resolutions import Resolution, parse_resolution
 from lbproto_market.trades import Trade
 from lbproto_market.windows import MAX_CANDLES, parse_window
 
-__all__ = ["DEFAULT_CANDLES", "Market", "Missing", "Older", "Query"]
+__all__ = ["DEFAULT_CANDLES", "Market", "Missing", "Older", "Query", "not_there"]
 
 DEFAULT_CANDLES = 100
 """How many candles a snapshot holds, and an answer to a request without a window."""
@@ -178,7 +178,7 @@ class Market:
         cut = parse_resolution(request.resolution)
         venues = frozenset(request.venues or self._venues)
         for venue in sorted(venues - self._venues):
-            raise _unknown("venue", venue, self._venues)
+            raise not_there("venue", venue, self._venues)
         if request.window is None:
             begin = cut.opening(cut.period(0))  # a week that is cut by 1970 too
             return Query(cut, venues, begin, self.now_ms + 1, DEFAULT_CANDLES)
@@ -253,7 +253,8 @@ class Market:
         )
 
 
-def _unknown(kind: str, name: str, known: Collection[str]) -> NotFound:
+def not_there(kind: str, name: str, known: Collection[str]) -> NotFound:
+    """A refusal that names some of what there is."""
     named = ", ".join(sorted(known)[:_NAMED_IN_A_REFUSAL])
     more = len(known) - _NAMED_IN_A_REFUSAL
     tail = f" and {more} more" if more > 0 else ""
