@@ -1,7 +1,7 @@
 """Libraries that know asyncio alone, under any event loop.
 
 Under asyncio what they do runs in the caller's task, at no cost. Under trio it runs in an event
-loop of asyncio's in a thread, one for each `Bridge`.
+loop of asyncio's in a thread, one for each `Bridge`; under asyncio too, if that is asked for.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Self, TypeVar, TypeVarTuple
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.lowlevel import current_token
 
 from lbproto.errors import UsageError
 from lbproto.tasks import is_asyncio
@@ -27,14 +28,20 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Bridge:
-    """Runs coroutines of asyncio's. An async context manager, entered before it is asked to."""
+    """Runs coroutines of asyncio's. An async context manager, entered before it is asked to.
 
-    def __init__(self) -> None:
+    Args:
+        apart: in a thread under asyncio, too: for a library that holds up the loop that it runs in,
+            or leaves tasks behind.
+    """
+
+    def __init__(self, *, apart: bool = False) -> None:
+        self._apart = apart
         self._thread: AbstractContextManager[BlockingPortal] | None = None
         self._portal: BlockingPortal | None = None
 
     async def __aenter__(self) -> Self:
-        if not is_asyncio():
+        if self._apart or not is_asyncio():
             self._thread = start_blocking_portal("asyncio")
             self._portal = await to_thread.run_sync(self._thread.__enter__)
         return self
@@ -55,14 +62,15 @@ class Bridge:
     ) -> T:
         """Await `function(*arguments)` under asyncio.
 
-        Cancelled, it cancels that too; under trio without waiting for it to end.
+        Cancelled, it cancels that too; in a thread, without waiting for it to end.
 
         Raises:
             UsageError: it is not entered.
+            concurrent.futures.CancelledError: in a thread, somebody else has cancelled it.
         """
         if self._portal is not None:
             return await _result(self._portal.start_task_soon(function, *arguments))
-        if not is_asyncio():
+        if self._apart or not is_asyncio():
             raise UsageError("Enter it (`async with`) before it is used")
         return await function(*arguments)
 
@@ -108,19 +116,18 @@ class Bridged(ABC):
 
 async def _result(future: Future[T]) -> T:
     """What another thread makes, without a thread that waits for it."""
-    import trio
-
-    loop = trio.lowlevel.current_trio_token()
-    done = trio.Event()
+    loop: Any = current_token().native_token  # of asyncio or of trio
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    done = anyio.Event()
 
     def wake(_: Future[T]) -> None:
-        with suppress(trio.RunFinishedError):
-            loop.run_sync_soon(done.set)
+        with suppress(RuntimeError):  # the loop has ended, and whoever waited
+            call_soon(done.set)
 
     future.add_done_callback(wake)
     try:
         await done.wait()
-    except trio.Cancelled:
+    except anyio.get_cancelled_exc_class():
         future.cancel()
         raise
     return future.result()

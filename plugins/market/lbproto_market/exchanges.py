@@ -13,7 +13,7 @@ from anyio import TASK_STATUS_IGNORED, to_thread
 from anyio.abc import TaskStatus
 
 from lbproto import Clock
-from lbproto_market.asyncio_thread import AsyncioThread
+from lbproto.backends.bridge import Bridge
 from lbproto_market.ccxt_client import ExchangeClient, check_exchange
 from lbproto_market.feeds import Sink
 from lbproto_market.trades import Trade
@@ -170,11 +170,11 @@ class CcxtFeed:
 
 
 class _Connection:
-    """An exchange, in a thread of its own."""
+    """An exchange, in a thread of its own: ccxt reads megabytes of JSON at once."""
 
     def __init__(self, exchange: str, config: Mapping[str, Any]) -> None:
         self._client = ExchangeClient(exchange, config)
-        self._thread = AsyncioThread()
+        self._thread = Bridge(apart=True)
 
     async def open(self) -> None:
         # The import takes seconds, and here it holds up nobody.

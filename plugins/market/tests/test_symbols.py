@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lbproto import drop_oldest
-from lbproto.messages import Subscribe, Subscribed, Unsubscribe, ValidationError
+from lbproto.messages import Subscribe, Subscribed, ValidationError
 from lbproto.testing import Client, Serve, VirtualClock, connect
 from lbproto_market import (
     MarketSymbols,
     MarketSymbolsResponse,
     MarketTrade,
-    RequestMarketData,
     Trade,
     market,
 )
@@ -28,16 +27,8 @@ ETH, BTC = "ETH-USDT", "BTC-USDT"
 LINGER = 30.0
 
 
-async def _join(client: Client, room: str, within: float = 0.0) -> None:
-    await client.request(Subscribe(room=room), Subscribed, timeout=within)
-
-
-async def _leave(client: Client, room: str) -> None:
-    await client.request(Unsubscribe(room=room))
-
-
-def _asking(symbol: str = ETH, resolution: str = "1m") -> RequestMarketData:
-    return RequestMarketData(symbol=symbol, resolution=resolution)
+async def _join(client: Client, room: str) -> None:
+    await client.request(Subscribe(room=room), Subscribed)
 
 
 async def test_the_symbols_are_listed(
