@@ -134,6 +134,11 @@ class Context:
         return self._services.clock
 
     @property
+    def reads_msgpack(self) -> bool:
+        """Whether the client that asks reads MessagePack, else JSON: for what comes encoded."""
+        return self.session.format.is_msgpack
+
+    @property
     def storage(self) -> Storage:
         """The server's storage; prefix keys with the plugin's name."""
         return self._services.storage

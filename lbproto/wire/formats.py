@@ -28,10 +28,12 @@ class WireFormat(ABC):
     Attributes:
         answers_acknowledge: an answer to a request is by itself its acknowledgement, so that none
             is sent beside it.
+        is_msgpack: values are MessagePack; else JSON.
     """
 
     __slots__ = ()
     answers_acknowledge: bool = False
+    is_msgpack: bool = False
 
     @abstractmethod
     def event(

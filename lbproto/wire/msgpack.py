@@ -107,6 +107,7 @@ class MsgpackFormat(WireFormat):
     """The MessagePack form, in one namespace."""
 
     __slots__ = ("_namespace",)
+    is_msgpack = True
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace

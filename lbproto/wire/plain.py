@@ -115,6 +115,7 @@ class _PlainJSON(PlainFormat):
 
 class _PlainMsgpack(PlainFormat):
     __slots__ = ()
+    is_msgpack = True
 
     def _decode(self, message: Message) -> tuple[_Frame, Arguments]:
         if isinstance(message, str):

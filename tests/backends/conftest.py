@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import count
 
 import pytest
 
+from lbproto.backends.redis_limits import RedisLimits
+from tests.backends.redis_limiting import PATIENCE, Make
+from tests.backends.stopped import StoppedClock
 from tests.ledger.servers import Valkey
 
 
@@ -14,3 +19,23 @@ def valkey() -> Iterator[Valkey]:
     server = Valkey(appendonly="no")
     yield server
     server.stop()
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"limits-{next(_numbers)}"
+
+
+@pytest.fixture
+def make(valkey: Valkey, prefix: str) -> Make:
+    return partial(RedisLimits, valkey.url, prefix=prefix, timeout=PATIENCE)
+
+
+@pytest.fixture
+def stopped(valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedClock]:
+    clock = StoppedClock(valkey.url, prefix, monkeypatch)
+    yield clock
+    clock.close()

@@ -53,6 +53,19 @@ async def test_every_client_reads_it_in_its_own_form(rows: Encoded, format_: str
         assert again[0].data == {"rows": ROWS}
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_a_handler_may_ask_which_form_that_is(format_: str) -> None:
+    plugin = Plugin("asking")
+
+    @plugin.on(Ask)
+    async def ask(ctx: Context, request: Ask) -> Page:
+        return Page(rows=Encoded.of_json(msgspec.json.encode(ctx.reads_msgpack)))
+
+    async with running(plugin) as server:
+        client = await connected(server, format_=FORMATS[format_])
+        assert (await client.ask("ask"))[0].data == {"rows": "msgpack" in format_}
+
+
 def test_beside_bytes_it_is_a_value_like_any_other() -> None:
     frame = FORMATS["socketio-json"].event("page", (Page(rows=AS_JSON, raw=b"\0"),))
     text, attachment = frame.messages

@@ -102,7 +102,7 @@ class Walk:
         return here + (self._noise(kind, octave, place + 1) - here) * rest / (1 << octave)
 
     def _lattice(self, kind: str, octave: int, place: int) -> float:
-        return Random(f"{self._name}/{kind}/{octave}/{place}").gauss(0.0, 1.0)  # noqa: S311
+        return Random(f"{self._name}/{kind}/{octave}/{place}").gauss(0.0, 1.0)  # noqa: S311 - as above
 
 
 def _decimal(number: float, digits: int) -> Decimal:

@@ -88,7 +88,7 @@ def _bars(machine: Machine, resolution: str, venues: Collection[str] | None = No
 def test_recorded_trades_shuffled_and_repeated(
     recorded_trades: list[Trade], lateness: int, seed: int
 ) -> None:
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)  # noqa: S311 - a test's
     trades = random.sample(recorded_trades * 2, 2 * len(recorded_trades))
     machine = Machine(("binance",), lateness_ms=lateness)
     while trades:

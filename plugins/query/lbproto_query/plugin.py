@@ -63,17 +63,21 @@ def queries(
             sql=request.sql,
             params=request.params,
             arrays=request.row_format == "arrays",
+            msgpack=job.ctx.reads_msgpack,
             limits=limits,
         )
         async with engine.query(asked) as stream:
             await stream.described()  # whatever is refused is refused before it starts
             job.start(QueryStarted(query_id=job.id, estimated_ms=stream.estimated_ms))
-            return await _send(job, stream)
+            encoded = Encoded.of_msgpack if asked.msgpack else Encoded.of_json
+            return await _send(job, stream, encoded)
 
     return plugin
 
 
-async def _send(job: Job[Query], stream: Stream) -> QueryCompleted:
+async def _send(
+    job: Job[Query], stream: Stream, encoded: Callable[[bytes], Encoded]
+) -> QueryCompleted:
     schema: list[ColumnSchema] | None = None
     chunks = total = 0
     pct = 0.0
@@ -92,7 +96,7 @@ async def _send(job: Job[Query], stream: Stream) -> QueryCompleted:
         chunks += 1
         if chunks > 1 or job.duration_ms >= _QUIET_MS:
             job.progress(QueryProgress(query_id=job.id, rows_processed=total, pct=pct))
-        rows = Encoded.of_json(part.data)
+        rows = encoded(part.data)
         await job.send(QueryResponse(query_id=job.id, rows=rows, schema=schema))
     outcome = stream.outcome
     assert outcome is not None  # noqa: S101 - it has been iterated over to its end

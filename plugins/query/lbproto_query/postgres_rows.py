@@ -49,10 +49,10 @@ def wrapped(sql: str, columns: Sequence[Column], arrays: bool) -> str:
     result = f"(\n{sql}\n) AS result ({', '.join(names)})"
     if arrays:
         items = ", ".join(f"to_json({value})" for value in values)
-        return f"SELECT array_to_json(ARRAY[{items}]::json[])::text FROM {result}"  # noqa: S608
+        return f"SELECT array_to_json(ARRAY[{items}]::json[])::text FROM {result}"  # noqa: S608 - meant
     fields = zip(columns, values, strict=True)
     made = ", ".join(f"{value} AS {_quoted(each.name)}" for each, value in fields)
-    return f"SELECT row_to_json(made)::text FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608
+    return f"SELECT row_to_json(made)::text FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608 - meant
 
 
 def _value(type_: str, name: str) -> str:
