@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from lbproto import Job, LimitExceeded, Recovery, ServerStatistics
-from lbproto.testing import settle
+from lbproto.testing import connect, serve, settle
 from tests.core.harness import Sent, connected, make_server
 from tests.core.limiting import clock_of
 from tests.core.working import (
@@ -16,6 +16,7 @@ from tests.core.working import (
     DigError,
     DigProgress,
     DigResponse,
+    DigStarted,
     Lost,
     Site,
     dug,
@@ -319,6 +320,20 @@ async def test_while_a_server_drains() -> None:
             sent = await dug(client)
             assert errors(sent) == ["OVERLOADED"]
             assert sent[0].data["retryAfter"] == 10
+
+
+async def test_a_job_ends_when_its_connections_turn_to_close_comes() -> None:
+    """And says so before: its client is not left waiting for an end."""
+    site = Site(for_ever)
+    async with serve(site.plugin()) as server, connect(server, "ada") as client:
+        client.emit(Dig())
+        await client.expect(DigStarted)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.drain, 0.0)
+            error = await client.expect(DigError)
+            assert (error.code, error.job_id) == ("OVERLOADED", site.jobs[0].id)
+            await client.expect_closed()
+        assert site.unwound == [site.jobs[0].id]
 
 
 async def test_a_server_that_stops_ends_its_jobs() -> None:
