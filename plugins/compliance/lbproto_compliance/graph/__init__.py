@@ -1,6 +1,36 @@
 """Who paid whom: the graph of one snapshot, in arrays that are mapped, not read.
 
-Nodes are addresses, edges are payments. `Flows` is what it is built of.
+Nodes are addresses, edges are payments, both named by their positions. Nothing here awaits, and
+nothing here knows of attributions or of scores::
+
+    build(directory, flows)                   # once for each snapshot; appears whole or not at all
+    graph = Graph.open(directory)             # maps files; threads and processes share the pages
+
+    node = graph.node("1Boat...")             # or None
+    graph.address(node), graph.nodes, graph.asset_names
+    graph.outgoing(node), graph.incoming(node)  # -> Edges, by time
+    graph.degree(node)                        # transactions that it takes part in
+    graph.tx_hash(tx), graph.tx_time(tx)      # Unix seconds
+    graph.inputs(tx)                          # addresses; empty on chains of accounts
+    graph.outputs(tx)                         # -> Outputs: nodes, amounts
+    graph.coinjoins                           # (transactions,) bool
+
+    graph.cluster(node)                       # -> Cluster: id, members, size, heuristics, confidence
+    graph.cluster_roots                       # (nodes,): each one's smallest fellow member
+
+    expansion = expand(graph, [node], hops=3, step=lambda hop, edges: None)
+    for walk in expansion.incoming, expansion.outgoing:  # where money came from, where it went
+        walk.nodes, walk.hops                 # seeds first, at 0; then by distance
+        walk.edges                            # -> Edges: every payment that was walked
+        walk.hubs                             # those of `nodes` that were not walked through
+        walk.cut                              # whether `most_edges` ended it
+    expansion.truncated                       # a hub or the limit left something out
+
+    changes(graph, txs)                       # -> likely change of each: a node, or -1
+    deposits(graph, node, exchanges)          # -> Deposits that the node pays into, and who else does
+
+`Edges` is columns of one length: `sources, targets, txs, amounts, assets` (positions in
+`graph.asset_names`). `txs` are in the chain's order: the smaller is the earlier.
 """
 
 from lbproto_compliance.graph.flows import Flows
