@@ -56,6 +56,7 @@ from lbproto.plugin import Plugin
 from lbproto.recovery import Recovery
 from lbproto.server import Server
 from lbproto.session import Session
+from lbproto.spans import Duration, Span, span_bounds
 from lbproto.statistics import (
     OutboxStatistics,
     RoomStatistics,
@@ -85,6 +86,7 @@ __all__ = [
     "CreditsDeducted",
     "CreditsGranted",
     "CreditsInsufficient",
+    "Duration",
     "Encoded",
     "Endpoint",
     "ErrorCode",
@@ -117,6 +119,7 @@ __all__ = [
     "Session",
     "SessionStatistics",
     "Settings",
+    "Span",
     "Stages",
     "StaticTokens",
     "SystemClock",
@@ -130,4 +133,5 @@ __all__ = [
     "drop_oldest",
     "granted_applications",
     "iso_timestamp",
+    "span_bounds",
 ]

@@ -10,7 +10,6 @@ from lbproto_market.events import (
     MarketDataError,
     MarketDataResponse,
     RequestMarketData,
-    Span,
 )
 from lbproto_market.exchanges import CcxtFeed
 from lbproto_market.extensions import (
@@ -47,7 +46,6 @@ __all__ = [
     "Resolution",
     "SimulatedFeed",
     "Sink",
-    "Span",
     "Trade",
     "bundled_feed",
     "market",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lbproto import ErrorEvent, Event, Model
+from lbproto import Duration, ErrorEvent, Event, Model, Span
 
 __all__ = [
     "Candle",
@@ -15,16 +15,10 @@ __all__ = [
     "MarketDataError",
     "MarketDataResponse",
     "RequestMarketData",
-    "Span",
 ]
 
 # Short enough to be echoed in a refusal.
 _Name = Annotated[str, Meta(min_length=1, max_length=64)]
-
-# Unix milliseconds up to the year 9999, the last that a timestamp can show.
-_Milliseconds = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
-_Moment = Annotated[str, Meta(max_length=64, extra_json_schema={"format": "date-time"})]
-_Duration = Annotated[str, Meta(max_length=64, extra_json_schema={"format": "duration"})]
 
 
 class Candle(Model):
@@ -38,13 +32,6 @@ class Candle(Model):
     volume: float
 
 
-class Span(Model):
-    """The candles that open at `from` or later and before `to`: ISO 8601, or Unix milliseconds."""
-
-    from_: _Moment | _Milliseconds
-    to: _Moment | _Milliseconds
-
-
 class RequestMarketData(Event):
     """Ask for a part of a chart; answered by `market_data_response` or `market_data_error`.
 
@@ -56,7 +43,7 @@ class RequestMarketData(Event):
     symbol: _Name
     resolution: _Name
     venues: Annotated[tuple[_Name, ...], Meta(min_length=1, max_length=64)] | None = None
-    window: _Duration | Span | None = None
+    window: Duration | Span | None = None
 
 
 class MarketDataResponse(Event):

@@ -1,18 +1,8 @@
-"""Windows: which part of a chart a request asks for.
-
-The duration is read here, in one expression: msgspec reads days to seconds only, and what people
-ask a chart for is weeks, months and years, whose length depends on where they end.
-"""
+"""Windows: which part of a chart a request asks for."""
 
 from __future__ import annotations
 
-import re
-from calendar import monthrange
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-
-from lbproto import InvalidRequest, LimitExceeded
-from lbproto_market.events import Span
+from lbproto import Duration, LimitExceeded, Span, span_bounds
 from lbproto_market.resolutions import Resolution
 
 __all__ = ["MAX_CANDLES", "MAX_PERIODS", "parse_window"]
@@ -27,38 +17,23 @@ A wider one is nearly always seconds taken for milliseconds. Refusing it at once
 answering it until the history has grown.
 """
 
-_NUMBER = r"(\d{{1,9}}(?:[.,]\d{{1,9}})?){}"
-_DURATION = re.compile(
-    r"P(?!$)(?:(\d{1,4})Y)?(?:(\d{1,5})M)?"
-    + "".join(rf"(?:{_NUMBER.format(unit)})?" for unit in "WD")
-    + r"(?:T(?!$)"
-    + "".join(rf"(?:{_NUMBER.format(unit)})?" for unit in "HMS")
-    + r")?",
-    re.ASCII,
-)
-_UNITS_MS = (7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000)  # W, D, H, M, S
 
-
-def parse_window(window: str | Span, resolution: Resolution, now_ms: int) -> tuple[int, int]:
+def parse_window(window: Duration | Span, resolution: Resolution, now_ms: int) -> tuple[int, int]:
     """The window's bounds [begin, end) in Unix milliseconds: candles that open in it are meant.
 
     Args:
-        window: an ISO 8601 duration that looks back from now (`PT24H`, `P1W`, `P1M`), or a span.
-            A duration always takes in the current period, however short it is.
+        window: a duration that looks back from now, or a span. A duration always takes in the
+            current period, however short it is.
         resolution: what the candles are of.
         now_ms: how far the chart has come, Unix milliseconds.
 
     Raises:
-        InvalidRequest: not a duration, not a moment, or a window without an extent.
+        InvalidRequest: as `lbproto.span_bounds` does.
         LimitExceeded: it spans more than `MAX_PERIODS` periods.
     """
+    begin, end = span_bounds(window, now_ms)
     if isinstance(window, str):
-        begin = min(_look_back(window, now_ms) + 1, resolution.opening(resolution.period(now_ms)))
-        end = now_ms + 1
-    else:
-        begin, end = _moment(window.from_, "from"), _moment(window.to, "to")
-        if begin >= end:
-            raise InvalidRequest("the window's `from` is not before its `to` - at `$.window`")
+        begin = min(begin, resolution.opening(resolution.period(now_ms)))
     periods = resolution.period(end - 1) - resolution.period(begin) + 1
     if periods > MAX_PERIODS:
         raise LimitExceeded(
@@ -66,53 +41,3 @@ def parse_window(window: str | Span, resolution: Resolution, now_ms: int) -> tup
             "are allowed: narrow it, or take a coarser resolution - at `$.window`"
         )
     return begin, end
-
-
-def _look_back(duration: str, now_ms: int) -> int:
-    """The moment that lies the duration before now; not before 1970."""
-    match = _DURATION.fullmatch(duration)
-    if match is None:
-        raise InvalidRequest(
-            f"{duration[:40]!r} is not an ISO 8601 duration like 'PT24H' or 'P7D' - at `$.window`"
-        )
-    years, months, *rest = match.groups()
-    back = sum(
-        Decimal(number.replace(",", ".")) * unit
-        for number, unit in zip(rest, _UNITS_MS, strict=True)
-        if number
-    )
-    all_months = int(years or 0) * 12 + int(months or 0)
-    if back <= 0 and all_months == 0:
-        raise InvalidRequest("the window is empty - at `$.window`")
-    return max(0, _months_before(now_ms, all_months) - int(back))
-
-
-def _months_before(now_ms: int, months: int) -> int:
-    """The same day and time that many months ago, or that month's last day where it has none."""
-    if months == 0:
-        return now_ms
-    now = datetime.fromtimestamp(now_ms // 1000, UTC)
-    year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
-    if year < 1970:
-        return 0
-    day = min(now.day, monthrange(year, month + 1)[1])
-    then = now.replace(year=year, month=month + 1, day=day)
-    return int(then.timestamp()) * 1000 + now_ms % 1000
-
-
-def _moment(value: str | int, field: str) -> int:
-    """Unix milliseconds of a bound: a number of them, or ISO 8601 (UTC where it has no offset)."""
-    if isinstance(value, int):
-        return value
-    try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    except (ValueError, OverflowError):
-        milliseconds = -1
-    if milliseconds < 0:
-        raise InvalidRequest(
-            f"{value[:40]!r} is not an ISO 8601 moment from 1970 on - at `$.window.{field}`"
-        )
-    return milliseconds

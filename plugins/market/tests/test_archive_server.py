@@ -13,7 +13,7 @@ import pytest
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from lbproto import Clock, UsageError
+from lbproto import Clock, Span, UsageError
 from lbproto.messages import Subscribe, Subscribed
 from lbproto.testing import Client, Serve, VirtualClock, connect
 from lbproto_market import (
@@ -24,7 +24,6 @@ from lbproto_market import (
     MarketDataResponse,
     RequestMarketData,
     Sink,
-    Span,
     Trade,
     market,
 )

@@ -5,7 +5,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproto_market import Candle, MarketChartLiveUpdate, RequestMarketData, Span, Trade
+from lbproto import Span
+from lbproto_market import Candle, MarketChartLiveUpdate, RequestMarketData, Trade
 from lbproto_market.charts import TELL_EVERY
 from lbproto_market.markets import Market
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproto import LimitExceeded, NotFound
-from lbproto_market import Candle, RequestMarketData, Span, Trade
+from lbproto import LimitExceeded, NotFound, Span
+from lbproto_market import Candle, RequestMarketData, Trade
 from lbproto_market.bars import Bar, merged
 from lbproto_market.changes import Settled
 from lbproto_market.markets import Market, Older, Query

@@ -9,7 +9,7 @@ import pytest
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from lbproto import Clock, Event, Overloaded, Server, Target
+from lbproto import Clock, Event, Overloaded, Server, Span, Target
 from lbproto.messages import Subscribe, Subscribed, ValidationError
 from lbproto.testing import AnyToken, Client, Serve, VirtualClock, connect
 from lbproto_market import (
@@ -21,7 +21,6 @@ from lbproto_market import (
     ReplayFeed,
     RequestMarketData,
     Sink,
-    Span,
     market,
     recorded,
 )
