@@ -1,10 +1,10 @@
 """Candles: what the market plugin does with a trade.
 
 One trade at a time, as a live feed brings them, through the machine that the plugin's charts stand
-on: its repetition is looked for, event time moves, and candles close. In five resolutions, which
-are 1s, 1m, 5m, 1h and 1d, it is run beside the same machine five times, once for each; at 50 trades
-a second, and at 5, where every fifth trade closes a candle. The floor keeps four prices and a
-volume, as floats, of each resolution.
+on: its repetition is looked for, event time moves, and candles close. In five resolutions it is run
+beside the same machine five times, once for each: those of 1m to 4h at 5 trades a second, and those
+of 1s, 1m, 5m, 1h and 1d at 50, and at 5, where every fifth trade closes a candle. The floor keeps
+four prices and a volume, as floats, of each resolution.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from lbproto_market.trades import Trade
 __all__ = ["OPERATIONS"]
 
 ONE = "count a trade into a candle"
+COARSE = "count a trade into candles of 5 resolutions, 1m to 4h"
 FIVE = "count a trade into candles of 5 resolutions"
 SPARSE = f"{FIVE}, 5 a second"
+_COARSE = ("1m", "5m", "15m", "1h", "4h")
 _FIVE = ("1s", "1m", "5m", "1h", "1d")
 _PRICES = tuple(Decimal(f"670{cents:02}.50") for cents in range(100))
 _AMOUNT = Decimal("0.015")
@@ -79,6 +81,7 @@ def _rows(name: str, resolutions: Sequence[str], step_ms: int) -> tuple[Operatio
 
 OPERATIONS = (
     *_rows(ONE, ("1m",), 20)[:2],
+    *_rows(COARSE, _COARSE, 200),
     *_rows(FIVE, _FIVE, 20),
     *_rows(SPARSE, _FIVE, 200),
 )
