@@ -14,11 +14,12 @@ nothing here knows of attributions or of scores::
     graph.inputs(tx)                          # addresses; empty on chains of accounts
     graph.outputs(tx)                         # -> Outputs: nodes, amounts
     graph.coinjoins                           # (transactions,) bool
+    graph.changes                             # (transactions,) who likely gets the change, or -1
 
-    graph.cluster(node)                       # -> Cluster: id, members, size, heuristics, confidence
+    graph.cluster(node)                       # -> Cluster(id, members, heuristics, confidence)
     graph.cluster_roots                       # (nodes,): each one's smallest fellow member
 
-    expansion = expand(graph, [node], hops=3, step=lambda hop, edges: None)
+    expansion = expand(graph, [node], hops=3)     # step=: called with (hop, edges), may raise
     for walk in expansion.incoming, expansion.outgoing:  # where money came from, where it went
         walk.nodes, walk.hops                 # seeds first, at 0; then by distance
         walk.edges                            # -> Edges: every payment that was walked
@@ -26,13 +27,37 @@ nothing here knows of attributions or of scores::
         walk.cut                              # whether `most_edges` ended it
     expansion.truncated                       # a hub or the limit left something out
 
-    changes(graph, txs)                       # -> likely change of each: a node, or -1
-    deposits(graph, node, exchanges)          # -> Deposits that the node pays into, and who else does
+    deposits(graph, node, exchanges)          # -> [Deposit(node, exchange, users, txs), ...]
+    depositors(graph, node, exchanges)        # -> Cluster of those who share deposit addresses
 
 `Edges` is columns of one length: `sources, targets, txs, amounts, assets` (positions in
 `graph.asset_names`). `txs` are in the chain's order: the smaller is the earlier.
 """
 
+from lbproto_compliance.graph.build import build
+from lbproto_compliance.graph.clusters import CONFIDENCE, Cluster
+from lbproto_compliance.graph.deposits import Deposit, Forwarding, depositors, deposits
+from lbproto_compliance.graph.edges import Edges, Outputs
+from lbproto_compliance.graph.expand import HUB_DEGREE, MOST_EDGES, Expansion, Step, Walk, expand
 from lbproto_compliance.graph.flows import Flows
+from lbproto_compliance.graph.graph import Graph
 
-__all__ = ["Flows"]
+__all__ = [
+    "CONFIDENCE",
+    "HUB_DEGREE",
+    "MOST_EDGES",
+    "Cluster",
+    "Deposit",
+    "Edges",
+    "Expansion",
+    "Flows",
+    "Forwarding",
+    "Graph",
+    "Outputs",
+    "Step",
+    "Walk",
+    "build",
+    "depositors",
+    "deposits",
+    "expand",
+]

@@ -1,0 +1,218 @@
+"""Around an address: where its money came from and where it went, some hops far.
+
+Breadth-first along the payments and against them, a level of nodes at a time: what is done for one
+node is done for all of a level in one go. Three things bound it. An address with many transactions
+is a hub, and most likely a service: it is found, but the money of its many customers is nobody's
+trace, so it is not walked through, unless the walk begins there. No more than so many payments are
+walked in each direction: of the level that would exceed that, nodes with few payments come first,
+and the last one's newest. And the caller is asked before every piece of a level, and may raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbproto_compliance.graph.arrays import Int32s, Int64s
+from lbproto_compliance.graph.edges import Edges
+from lbproto_compliance.graph.graph import Graph
+
+__all__ = ["HUB_DEGREE", "MOST_EDGES", "Expansion", "Step", "Walk", "expand"]
+
+HUB_DEGREE = 1_000
+"""Transactions; an address with more is not walked through."""
+
+MOST_EDGES = 250_000
+"""Payments that are walked, in each direction."""
+
+_PIECE = 1 << 16  # edges between two steps: below a millisecond of work
+
+Step = Callable[[int, int], None]
+"""Told the hop that is walked, from 1, and how many payments have been; raises to end it."""
+
+
+class Walk(NamedTuple):
+    """What was found in one direction.
+
+    Attributes:
+        nodes: seeds first, then by distance; ascending at the same distance.
+        hops: (nodes,) how far each is.
+        edges: all payments of the nodes that were walked through.
+        hubs: those of `nodes` that are hubs, without seeds.
+        cut: whether there were more payments than may be walked.
+        stopped: whether a hub has payments that hops would have allowed to walk.
+    """
+
+    nodes: Int32s
+    hops: NDArray[np.int8]
+    edges: Edges
+    hubs: Int32s
+    cut: bool
+    stopped: bool
+
+
+class Expansion(NamedTuple):
+    """What is around some addresses.
+
+    Attributes:
+        incoming: against the payments: where money came from.
+        outgoing: along them: where it went.
+    """
+
+    incoming: Walk
+    outgoing: Walk
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a hub or the limit left something out."""
+        return any(walk.cut or walk.stopped for walk in self)
+
+
+def expand(
+    graph: Graph,
+    seeds: Sequence[int] | Int32s,
+    hops: int,
+    *,
+    hub_degree: int = HUB_DEGREE,
+    most_edges: int = MOST_EDGES,
+    step: Step | None = None,
+) -> Expansion:
+    """Walk from some nodes in both directions.
+
+    Args:
+        seeds: nodes to begin at: an address, or all of its cluster.
+        hops: how far, 0 to 127.
+        hub_degree: transactions that a node may have and be walked through.
+        most_edges: payments to walk in each direction.
+        step: called before every piece of work, some 65,000 payments.
+
+    Raises:
+        ValueError: hops are out of range.
+        Exception: what `step` raises.
+    """
+    if not 0 <= hops <= 127:
+        raise ValueError(f"hops are 0 to 127, not {hops}")
+    begin = np.unique(np.asarray(seeds, np.int32))
+    return Expansion(
+        *(
+            _walk(graph, lists, begin, hops, hub_degree, most_edges, step)
+            for lists in (_Lists.incoming(graph), _Lists.outgoing(graph))
+        )
+    )
+
+
+class _Lists(NamedTuple):
+    """Each node's payments in one direction.
+
+    Attributes:
+        offsets: (n + 1,) where a node's begin.
+        others: (e,) the node at the other end.
+        edges: (e,) which edges they are; None where that is their position.
+    """
+
+    offsets: Int64s
+    others: Int32s
+    edges: Int32s | None
+
+    @classmethod
+    def incoming(cls, graph: Graph) -> _Lists:
+        return cls(graph.arrays.in_offsets, graph.arrays.in_sources, graph.arrays.in_edges)
+
+    @classmethod
+    def outgoing(cls, graph: Graph) -> _Lists:
+        return cls(graph.arrays.out_offsets, graph.arrays.targets, None)
+
+
+class _Piece(NamedTuple):
+    """Payments of some nodes: whose each is, and where in its list."""
+
+    nodes: Int32s
+    positions: Int64s
+
+
+def _walk(
+    graph: Graph,
+    lists: _Lists,
+    seeds: Int32s,
+    hops: int,
+    hub_degree: int,
+    most_edges: int,
+    step: Step | None,
+) -> Walk:
+    seen = np.zeros(graph.nodes, np.bool_)
+    seen[seeds] = True
+    frontier = seeds
+    levels, hubs, pieces = [seeds], [], [_NOTHING]
+    left, cut, stopped = most_edges, False, False
+    for hop in range(1, hops + 1):
+        counts = lists.offsets[frontier + 1] - lists.offsets[frontier]
+        ends = lists.offsets[frontier + 1]
+        if cut := int(counts.sum()) > left:
+            frontier, ends, counts = _cut(frontier, ends, counts, left)
+        found = []
+        for piece in _pieces(frontier, ends - counts, counts):
+            if step is not None:
+                step(hop, most_edges - left)
+            others = lists.others[piece.positions]
+            new = np.unique(others[~seen[others]])
+            seen[new] = True
+            found.append(new)
+            pieces.append(piece)
+            left -= len(others)
+        if not found:
+            break
+        level = np.sort(np.concatenate(found))
+        large = graph.arrays.degrees[level] > hub_degree
+        levels.append(level)
+        hubs.append(level[large])
+        if hop < hops:
+            stopped |= bool(np.any(lists.offsets[hubs[-1] + 1] > lists.offsets[hubs[-1]]))
+        if cut:
+            break
+        frontier = level[~large]
+    return Walk(
+        np.concatenate(levels),
+        np.repeat(np.arange(len(levels), dtype=np.int8), [len(level) for level in levels]),
+        _edges(graph, lists, pieces),
+        np.concatenate([_NOTHING.nodes, *hubs]),
+        cut,
+        stopped,
+    )
+
+
+_NOTHING = _Piece(np.empty(0, np.int32), np.empty(0, np.int64))
+
+
+def _cut(nodes: Int32s, ends: Int64s, counts: Int64s, left: int) -> tuple[Int32s, Int64s, Int64s]:
+    """As many payments as are left: those of the nodes with few, and the newest of the last."""
+    order = np.argsort(counts, kind="stable")
+    nodes, ends, counts = nodes[order], ends[order], counts[order]
+    sums = np.cumsum(counts)
+    taken = int(np.searchsorted(sums, left)) + 1  # with the one that reaches the limit
+    counts = counts[:taken]
+    counts[-1] -= sums[taken - 1] - left
+    return nodes[:taken], ends[:taken], counts
+
+
+def _pieces(nodes: Int32s, starts: Int64s, counts: Int64s) -> Iterator[_Piece]:
+    """All payments of the nodes in their order, so many at a time, a large node's in several."""
+    ends = np.cumsum(counts)
+    begins = ends - counts
+    for low in range(0, int(ends[-1]) if len(ends) else 0, _PIECE):
+        high = min(low + _PIECE, int(ends[-1]))
+        part = slice(int(np.searchsorted(ends, low, "right")), int(np.searchsorted(ends, high)) + 1)
+        from_, to = np.maximum(begins[part], low), np.minimum(ends[part], high)
+        yield _Piece(
+            np.repeat(nodes[part], to - from_),
+            np.arange(low, high) + np.repeat(starts[part] - begins[part], to - from_),
+        )
+
+
+def _edges(graph: Graph, lists: _Lists, pieces: Sequence[_Piece]) -> Edges:
+    positions = np.concatenate([piece.positions for piece in pieces])
+    if lists.edges is None:
+        return graph.edges_at(positions, np.concatenate([piece.nodes for piece in pieces]))
+    return graph.edges_at(lists.edges[positions], lists.others[positions])
