@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from lbproto import Overloaded, UsageError
 from lbproto_query.catalogues import Catalogue, Catalogues
 from lbproto_query.engines import QueryRequest, Stream
-from lbproto_query.estimates import History
+from lbproto_query.estimates import History, Pace
 from lbproto_query.hosts import ProcessHost, ThreadHost
 from lbproto_query.sizes import check_size
 from lbproto_query.workers import Worker, WorkerLimits
@@ -66,6 +66,7 @@ class DuckDBEngine:
         self._workers: dict[str, Worker] = {}
         self._alive: set[Worker] = set()
         self._history = History()
+        self._paces: dict[str, Pace] = {}  # one of each catalogue that was ever asked
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,13 +103,15 @@ class DuckDBEngine:
             raise UsageError("The DuckDBEngine was left")
         worker = self._worker(catalogue, self._tasks)
         estimate = self._history.estimate(request.application_id, request.sql)
-        stream = await worker.open(request, estimate)
+        pace = self._paces.setdefault(request.application_id, Pace())
+        stream = await worker.open(request, estimate, pace)
         try:
             yield stream
         finally:
             if stream.outcome is not None:
                 seconds = stream.outcome.seconds
                 self._history.note(request.application_id, request.sql, seconds)
+                pace.note(stream.work, seconds)
             elif self._tasks is not None:
                 worker.abandon(stream, self._tasks)
 

@@ -27,7 +27,12 @@ _ISO = """'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"""
 
 
 def described(attributes: Sequence[Attribute]) -> list[Column]:
-    """The columns of a result; a name that was there before gets a number: `a`, `a_2`."""
+    """The columns of a result; a name that was there before gets a number: `a`, `a_2`.
+
+    Of none is it said that it has no null. asyncpg does not tell which table a column is of; and
+    that a table's column is NOT NULL proves nothing of a query's: PostgreSQL names the table for a
+    column of an outer join as well.
+    """
     taken: set[str] = set()
     columns = []
     for each in attributes:

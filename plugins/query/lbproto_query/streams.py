@@ -20,6 +20,7 @@ from lbproto import (
     Unauthorized,
 )
 from lbproto_query.engines import Column, Outcome, Progress, Rows
+from lbproto_query.estimates import Pace
 from lbproto_query_worker.frames import Chunk, Described, Ended, Progressed, Refused
 
 __all__ = ["WorkerStream", "refused"]
@@ -47,7 +48,9 @@ class WorkerStream:
     """What has come of a query and was not taken yet; see `Stream`.
 
     Args:
-        estimated_ms: how long it is thought to take.
+        estimated_ms: how long it is thought to take, if its like was seen before.
+        pace: tells it by the plan else.
+        most_ms: what it may take.
         pull: asks for one chunk more.
         patience: seconds without a word after which the worker is taken to hang.
         hung: called then.
@@ -56,6 +59,8 @@ class WorkerStream:
     def __init__(
         self,
         estimated_ms: int | None,
+        pace: Pace,
+        most_ms: int,
         pull: Callable[[], None],
         patience: float,
         hung: Callable[[], None],
@@ -65,6 +70,10 @@ class WorkerStream:
         self.outcome: Outcome | None = None
         self.ended = anyio.Event()
         """The worker has said its last word about it."""
+        self.work = 0
+        """How much its plan is, in rows, once it is `described`."""
+        self._pace = pace
+        self._most_ms = most_ms
         self._pull = pull
         self._patience = patience
         self._hung = hung
@@ -110,6 +119,11 @@ class WorkerStream:
         """Take a message from the worker."""
         if isinstance(message, Described):
             self.columns = tuple(message.columns)
+            self.work = message.work
+            if self.estimated_ms is None:
+                self.estimated_ms = self._pace.estimate(self.work)
+            if self.estimated_ms is not None:
+                self.estimated_ms = min(self.estimated_ms, self._most_ms)
             self._is_described = True
         elif isinstance(message, Chunk):
             self._parts.append(Rows(message.rows, message.data))

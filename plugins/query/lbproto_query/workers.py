@@ -24,6 +24,7 @@ from anyio.abc import ByteStream, TaskGroup, UNIXSocketStream
 from lbproto import Overloaded
 from lbproto_query.catalogues import Catalogue
 from lbproto_query.engines import QueryRequest
+from lbproto_query.estimates import Pace
 from lbproto_query.hosts import Host
 from lbproto_query.sizes import CHUNK_BYTES
 from lbproto_query.streams import WorkerStream
@@ -104,19 +105,31 @@ class Worker:
             with suppress(OSError):  # it has ended
                 self._line.shutdown(socket.SHUT_RDWR)
 
-    async def open(self, request: QueryRequest, estimated_ms: int | None) -> WorkerStream:
+    async def open(
+        self, request: QueryRequest, estimated_ms: int | None, pace: Pace
+    ) -> WorkerStream:
         """Begin a query.
 
+        Args:
+            request: the query.
+            estimated_ms: how long its like took, if that is known.
+            pace: how fast the application's queries are.
+
         Raises:
-            Overloaded: it has as many as it may.
-            Overloaded: it could not be started.
+            Overloaded: it has as many as it may, or could not be started.
         """
         if len(self._streams) >= self._limits.queries:
             message = "Too many queries of this application run at once; try again"
             raise Overloaded(message, retry_after=1)
         id_, limits = next(self._ids), request.limits
-        patience = limits.seconds + self._limits.grace
-        stream = WorkerStream(estimated_ms, lambda: self._post(Pull(id_)), patience, self._hung)
+        stream = WorkerStream(
+            estimated_ms,
+            pace,
+            round(limits.seconds * 1000),
+            lambda: self._post(Pull(id_)),
+            limits.seconds + self._limits.grace,
+            self._hung,
+        )
         self._streams[id_] = stream
         self._changed.set()
         try:

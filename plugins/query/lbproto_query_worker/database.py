@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from lbproto_query_worker.guard import MAX_DEPTH, lowered
+from lbproto_query_worker.plans import Plans
 
 __all__ = ["Database"]
 
@@ -56,8 +57,7 @@ class Database:
                     tables[lowered(table)] = source
                     kind = "TABLE" if name.name.endswith(_CSV) else "VIEW"
                     connection.execute(f"CREATE {kind} main.{_quoted(table)} AS FROM {source}")
-        self.tables = frozenset(tables)
-        """Names of the tables, `lowered`."""
+        self.plans = Plans(frozenset(tables))
         self._connection = duckdb.connect(path, read_only=True, config=config)
         for number, file in enumerate(attached):
             self._connection.execute(f"ATTACH {_text(file)} AS file{number} (READ_ONLY)")

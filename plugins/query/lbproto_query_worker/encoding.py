@@ -28,6 +28,8 @@ _PLAIN = {
 _REALS = frozenset({"float", "double"})
 _MOMENTS = frozenset({"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"})
 _ZONED = frozenset({"timestamp with time zone", "timestamptz_ns"})
+# NaN is null, of which statistics say nothing; what is in these may be null where they are not.
+_UNFORESEEN = _REALS | {"union", "variant"}
 
 
 class Encoded(NamedTuple):
@@ -39,7 +41,10 @@ class Encoded(NamedTuple):
 
 
 def described(names: list[str], types: list[DuckDBPyType]) -> list[Column]:
-    """The columns of a result; a name that was there before gets a number: `a`, `a_2`."""
+    """The columns of a result, of any of which null may come.
+
+    A name that was there before gets a number: `a`, `a_2`.
+    """
     taken: set[str] = set()
     columns = []
     for name, type_ in zip(names, types, strict=True):
@@ -47,15 +52,26 @@ def described(names: list[str], types: list[DuckDBPyType]) -> list[Column]:
         while unique in taken:
             unique, number = f"{name}_{number}", number + 1
         taken.add(unique)
-        # DuckDB knows of no column of a query whether it can be null.
         columns.append(Column(unique, str(type_), True, _encoded(type_, "x", 0).wire))
     return columns
 
 
-def wrapped(sql: str, columns: list[Column], types: list[DuckDBPyType], arrays: bool) -> str:
-    """The statement whose only column is each row of `sql`, as JSON.
+def wrapped(
+    sql: str,
+    columns: list[Column],
+    types: list[DuckDBPyType],
+    arrays: bool,
+    *,
+    asking: bool = False,
+) -> str:
+    """The statement whose first column is each row of `sql`, as JSON.
 
-    `sql` is one statement that the guard has let pass: what it parses as by itself it is here, too.
+    Args:
+        sql: one statement that the guard has let pass: what it parses as by itself it is here, too.
+        columns: as they are `described`.
+        types: of the columns.
+        arrays: rows are arrays, where else they are objects.
+        asking: has one more column for each of `sql`'s, true where its value is null on the wire.
     """
     names = [f"c{place}" for place in range(len(types))]
     values = [_encoded(type_, name, 0).sql for type_, name in zip(types, names, strict=True)]
@@ -64,7 +80,22 @@ def wrapped(sql: str, columns: list[Column], types: list[DuckDBPyType], arrays: 
     else:
         fields = zip(columns, values, strict=True)
         row = f"json_object({', '.join(f'{_text(key.name)}, {value}' for key, value in fields)})"
+    if asking:
+        questions = [_missing(type_, name) for type_, name in zip(types, names, strict=True)]
+        row = ", ".join([row, *(f"{each} AS q{at}" for at, each in enumerate(questions))])
     return f"SELECT {row} FROM (\n{sql}\n) AS result ({', '.join(names)})"  # noqa: S608 - see above
+
+
+def _missing(type_: DuckDBPyType, value: str) -> str:
+    """An expression that is true where `value` becomes null, or may become null unforeseen."""
+    kind = type_.id
+    if kind in _UNFORESEEN:
+        return "true"
+    if kind in _MOMENTS | _ZONED | {"date"}:
+        # Not `isfinite`: of a comparison DuckDB knows the answer, if it knows least and greatest.
+        infinite = f"{value} >= 'infinity'::{type_} OR {value} <= '-infinity'::{type_}"
+        return f"({value} IS NULL OR {infinite})"
+    return f"{value} IS NULL"
 
 
 def _encoded(type_: DuckDBPyType, value: str, depth: int) -> Encoded:

@@ -93,10 +93,11 @@ class Progressed(msgspec.Struct, tag=2):
 
 
 class Described(msgspec.Struct, tag=3):
-    """The columns; before the first chunk."""
+    """The columns, before the first chunk; `work` is how much the plan is, in rows."""
 
     id: int
     columns: list[Column]
+    work: int
 
 
 class Chunk(msgspec.Struct, tag=4):

@@ -16,7 +16,7 @@ import msgspec
 from lbproto_query_worker.functions import FUNCTIONS, TABLE_FUNCTIONS
 from lbproto_query_worker.refusals import Refusal
 
-__all__ = ["MAX_DEPTH", "check", "lowered"]
+__all__ = ["MAX_DEPTH", "check", "counts", "lowered"]
 
 MAX_DEPTH = 200
 """How deeply brackets may be nested, and expressions."""
@@ -33,6 +33,7 @@ SUBQUERY TABLE_FUNCTION LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER ORDER_MODIFIER DIS
 ORDER_DEFAULT ASCENDING DESCENDING
 """
 _ALLOWED_CLASSES, _ALLOWED_NODES = frozenset(_CLASSES.split()), frozenset(_NODES.split())
+_COUNTS = frozenset({"count", "count_star"})
 _TABLE_NAME = re.compile(r"[\w $-]+")
 _DOTTED = re.compile(rf"(?:\.\s*[\w\"]+\s*){{{_LONGEST_NAME},}}")
 
@@ -60,13 +61,16 @@ def _check_text(sql: str) -> None:
         raise Refusal("LIMIT_EXCEEDED", "A name in the query has too many parts")
 
 
-def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: Set[str]) -> None:
-    """Raise `Refusal` unless `sql` is one SELECT of what is allowed.
+def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: Set[str]) -> dict[str, Any]:
+    """The syntax tree of `sql`, which is one SELECT of what is allowed.
 
     Args:
         connection: whose parser it is.
         sql: any text.
         tables: the tables there are, `lowered`.
+
+    Raises:
+        Refusal: it is anything else.
     """
     _check_text(sql)
     row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
@@ -77,7 +81,28 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: Set[str]) -> 
         raise Refusal("INVALID_REQUEST", "There is no statement")
     if len(syntax.statements) > 1:
         raise Refusal("UNAUTHORIZED", "Only one statement is allowed")
-    _walk(syntax.statements[0]["node"], tables)
+    root: dict[str, Any] = syntax.statements[0]["node"]
+    _walk(root, tables)
+    return root
+
+
+def counts(root: dict[str, Any]) -> frozenset[int]:
+    """Which columns of a SELECT count rows, and so are never null; their places from 0."""
+    items = root.get("select_list", [])
+    pending = list(items)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            if node.get("type") == "STAR" or lowered(node.get("function_name", "")) == "unnest":
+                return frozenset()  # which may be several columns, or none
+            pending += node.values()
+    return frozenset(
+        place
+        for place, each in enumerate(items)
+        if lowered(each.get("function_name", "")) in _COUNTS
+    )
 
 
 def _unparsed(syntax: _Syntax) -> Refusal:

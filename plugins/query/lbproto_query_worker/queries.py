@@ -11,19 +11,16 @@ interrupt, so the worker repeats it until the thread has ended.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition
 from time import monotonic
-from typing import Any
 
 import duckdb
 import msgspec
 
 from lbproto_query_worker.database import Database
-from lbproto_query_worker.encoding import described, wrapped
 from lbproto_query_worker.frames import (
     Chunk,
     Described,
@@ -33,14 +30,12 @@ from lbproto_query_worker.frames import (
     Progressed,
     Refused,
 )
-from lbproto_query_worker.guard import check
 from lbproto_query_worker.refusals import Refusal, refusal_of
 
 __all__ = ["Query"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_COLUMNS = 2000
 _MOST_ROWS = 4096  # fetched at once: two of DuckDB's vectors
 
 CANCELLED = Refusal("CANCELLED", "The query was cancelled")
@@ -129,20 +124,11 @@ class Query:
         request = self.request
         self._cursor = cursor = database.cursor()
         self._check_reason()
-        check(cursor, request.sql, database.tables)
+        plan = database.plans.find(cursor, request)
+        self._scanned = plan.scanned
+        self._send(Described(request.id, plan.columns, plan.work))
         self._check_reason()
-        relation = cursor.sql(request.sql, params=request.params or None)
-        types = relation.types
-        if len(types) > _MAX_COLUMNS:
-            raise Refusal("LIMIT_EXCEEDED", f"A result has at most {_MAX_COLUMNS} columns")
-        columns = described(relation.columns, types)
-        del relation
-        sql = _statement(request.sql)
-        text = wrapped(sql, columns, types, request.arrays)
-        self._scanned = _estimated_rows(cursor, text, request.params)
-        self._send(Described(request.id, columns))
-        self._check_reason()
-        cursor.execute(text, request.params or None)
+        cursor.execute(plan.text, request.params or None)
         return self._send_rows(cursor)
 
     def _send_rows(self, cursor: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
@@ -208,34 +194,3 @@ class Query:
 
 def _is_longer(row: str, most: int) -> bool:
     return len(row) * 4 > most and len(row.encode()) > most
-
-
-def _statement(sql: str) -> str:
-    """The statement without what ends it, so that it can stand in brackets."""
-    text = sql.encode()
-    for place, kind in reversed(duckdb.tokenize(sql)):
-        if kind is duckdb.token_type.comment or text[place : place + 1] == b";":
-            text = text[:place]
-        else:
-            break
-    return text.decode()
-
-
-def _estimated_rows(
-    cursor: duckdb.DuckDBPyConnection, sql: str, params: list[Any] | dict[str, Any]
-) -> int:
-    """How many rows the plan's leaves are taken to have."""
-    try:
-        cursor.execute(f"EXPLAIN (FORMAT json) {sql}", params or None)
-        row = cursor.fetchone()
-        pending = json.loads(row[1]) if row else []
-    except (duckdb.Error, ValueError, RecursionError):
-        return 0
-    total = 0
-    while pending:
-        node = pending.pop()
-        children = node.get("children") or []
-        pending += children
-        if not children:
-            total += int(str(node.get("extra_info", {}).get("Estimated Cardinality", "0")) or 0)
-    return total

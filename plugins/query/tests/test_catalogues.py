@@ -11,7 +11,7 @@ import pytest
 
 from lbproto import NotFound, Overloaded
 from lbproto_query import Catalogues, DuckDBEngine, QueryRequest, Rows, bundled_catalogues
-from lbproto_query.estimates import History
+from lbproto_query.estimates import Pace
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_a_file_that_goes_away(tmp_path: Path, fetch: Callable[..., Any]) 
         await fetch(engine, "SELECT 1")
         worker = engine._workers["shop"]
         os.unlink(tmp_path / "shop" / "t.parquet")  # noqa: PTH108 - no await in between
-        stream = await worker.open(QueryRequest(application_id="shop", sql="FROM t"), None)
+        stream = await worker.open(QueryRequest(application_id="shop", sql="FROM t"), None, Pace())
         with pytest.raises(Overloaded, match="cannot be read"):
             async for _ in stream:
                 pass
@@ -138,16 +138,3 @@ async def test_what_comes_with_the_package(fetch: Callable[..., Any]) -> None:
             arrays=True,
         )
         assert counts.rows == [["1000", "1866", 1865]]
-
-
-def test_history() -> None:
-    history = History(most=2)
-    assert history.estimate("shop", "SELECT 1") is None
-    history.note("shop", "SELECT 1", 1.0)
-    assert history.estimate("shop", "select\n 'x''y'") == 1000
-    assert history.estimate("bank", "SELECT 1") is None
-    history.note("shop", "SELECT 2.5", 2.0)
-    assert history.estimate("shop", "SELECT 1") == 1300
-    history.note("shop", "SELECT a", 1.0)
-    history.note("shop", "SELECT b", 1.0)
-    assert history.estimate("shop", "SELECT 1") is None

@@ -238,17 +238,6 @@ async def test_sizes(new_engine: NewEngine, fetch: Fetch) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_estimate_is_what_it_took(new_engine: NewEngine, fetch: Fetch) -> None:
-    async with new_engine(isolated=False) as engine:
-        async with engine.query(request("SELECT 1")) as stream:
-            assert stream.estimated_ms is None
-            async for _ in stream:
-                pass
-        async with engine.query(request("select   22")) as stream:
-            assert isinstance(stream.estimated_ms, int)
-
-
-@pytest.mark.anyio
 async def test_it_is_used_while_it_is_entered(new_engine: NewEngine, fetch: Fetch) -> None:
     engine = new_engine(isolated=False)
     with pytest.raises(UsageError, match="Enter"):

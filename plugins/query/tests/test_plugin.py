@@ -77,8 +77,8 @@ async def test_a_short_query_is_told_in_three_events(new_engine: NewEngine) -> N
     assert isinstance(response, QueryResponse)
     assert response.rows.value == [{"i": 0, "name": "trade 0"}, {"i": 1, "name": "trade 1"}]
     assert response.schema == [
-        ColumnSchema(name="i", type="INTEGER", nullable=True, wire="number"),
-        ColumnSchema(name="name", type="VARCHAR", nullable=True, wire="string"),
+        ColumnSchema(name="i", type="INTEGER", nullable=False, wire="number"),
+        ColumnSchema(name="name", type="VARCHAR", nullable=False, wire="string"),
     ]
     assert isinstance(completed, QueryCompleted)
     assert (completed.total_rows, completed.truncated) == (2, False)
