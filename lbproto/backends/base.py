@@ -10,15 +10,28 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-__all__ = ["LimitStore", "PubSub", "Storage"]
+__all__ = ["MAX_CHILDREN", "LimitStore", "PubSub", "Storage", "divided"]
+
+
+MAX_CHILDREN = 1_000
+"""How many records `Storage.children` answers at most."""
 
 
 class Storage(AbstractAsyncContextManager["Storage"], Protocol):
     """Small records by key, shared by every node that uses the same storage.
 
-    Keys are 1-512 characters, values at most 1 MiB. A record with a time to live is gone once that
-    has passed, whether or not anybody reads it.
+    Keys are 1-512 characters of Unicode, values at most 1 MiB. A key is a path: the parent of
+    `jobs/ada/7` is `jobs/ada`, that of `jobs` is nothing. A record with a time to live is gone once
+    that has passed, whether or not anybody reads it.
+
+    Any call raises `lbproto.errors.Overloaded` where the storage cannot be reached; whether a
+    record was written is not known then.
+
+    Attributes:
+        durable: whether records outlive the process, so that another one finds them.
     """
+
+    durable: bool = False
 
     async def get(self, key: str) -> bytes | None:
         """The value of `key`, or None where there is none."""
@@ -28,8 +41,20 @@ class Storage(AbstractAsyncContextManager["Storage"], Protocol):
         """Set `key`; `ttl` in seconds (> 0), None for ever. Replaces value and time to live."""
         ...
 
-    async def delete(self, key: str) -> None:
-        """Remove `key`; no error where there is none."""
+    async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
+        """Set `key` where there is none; of several who try at once one succeeds.
+
+        Returns:
+            Whether it was set.
+        """
+        ...
+
+    async def delete(self, key: str) -> bool:
+        """Remove `key`; of several who try at once one succeeds.
+
+        Returns:
+            Whether there was one.
+        """
         ...
 
     async def increment(self, key: str, by: int = 1) -> int:
@@ -42,6 +67,20 @@ class Storage(AbstractAsyncContextManager["Storage"], Protocol):
             ValueError: the value there is no decimal integer.
         """
         ...
+
+    async def children(self, parent: str) -> dict[str, bytes]:
+        """The records directly beneath `parent`, by what follows its name and the "/".
+
+        At most `MAX_CHILDREN`, whichever. Each is as it was at some moment of the call. They are
+        answered whole: list what is small.
+        """
+        ...
+
+
+def divided(key: str) -> tuple[str, str]:
+    """A key as a storage may keep it: all up to the last "/", with that, and its name there."""
+    cut = key.rfind("/") + 1
+    return key[:cut], key[cut:]
 
 
 class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from lbproto.backends.base import PubSub, Storage
+from lbproto.backends.base import MAX_CHILDREN, PubSub, Storage, divided
 from lbproto.clock import Clock, SystemClock
 from lbproto.errors import Overloaded
 
 __all__ = ["MemoryBroker", "MemoryPubSub", "MemoryStorage"]
+
+
+_Record = tuple[bytes, float]
+"""A value, and when it expires."""
 
 
 class MemoryStorage(Storage):
@@ -29,7 +34,8 @@ class MemoryStorage(Storage):
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._records: dict[str, tuple[bytes, float]] = {}
+        self._folders: dict[str, dict[str, _Record]] = {}  # by all up to the last "/" of their keys
+        self._count = 0
         self._sweep_at = 1024
 
     async def __aenter__(self) -> Self:
@@ -44,35 +50,74 @@ class MemoryStorage(Storage):
         return None
 
     async def get(self, key: str) -> bytes | None:
-        value, expires = self._records.get(key, (None, math.inf))
-        if expires <= self._clock.monotonic():
-            del self._records[key]
-            return None
+        value, _ = self._read(key) or (None, None)
         return value
 
     async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
-        expires = math.inf if ttl is None else self._clock.monotonic() + ttl
-        self._records[key] = (value, expires)
-        self._sweep()
+        self._write(key, value, self._expires(ttl))
 
-    async def delete(self, key: str) -> None:
-        self._records.pop(key, None)
+    async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
+        if self._read(key) is not None:
+            return False
+        self._write(key, value, self._expires(ttl))
+        return True
+
+    async def delete(self, key: str) -> bool:
+        is_there = self._read(key) is not None
+        self._remove(key)
+        return is_there
 
     async def increment(self, key: str, by: int = 1) -> int:
-        value = await self.get(key)
-        total = (0 if value is None else int(value)) + by
-        _, expires = self._records.get(key, (b"", math.inf))
-        self._records[key] = (b"%d" % total, expires)
-        self._sweep()
+        value, expires = self._read(key) or (b"0", math.inf)
+        total = int(value) + by
+        self._write(key, b"%d" % total, expires)
         return total
+
+    async def children(self, parent: str) -> dict[str, bytes]:
+        now = self._clock.monotonic()
+        records = self._folders.get(f"{parent}/", {}).items()
+        live = ((name, value) for name, (value, expires) in records if expires > now)
+        return dict(islice(live, MAX_CHILDREN))
+
+    def _expires(self, ttl: float | None) -> float:
+        return math.inf if ttl is None else self._clock.monotonic() + ttl
+
+    def _read(self, key: str) -> _Record | None:
+        folder, name = divided(key)
+        record = self._folders.get(folder, {}).get(name)
+        if record is None or record[1] > self._clock.monotonic():
+            return record
+        self._remove(key)
+        return None
+
+    def _write(self, key: str, value: bytes, expires: float) -> None:
+        folder, name = divided(key)
+        records = self._folders.setdefault(folder, {})
+        self._count += name not in records
+        records[name] = value, expires
+        self._sweep()
+
+    def _remove(self, key: str) -> None:
+        folder, name = divided(key)
+        records = self._folders.get(folder, {})
+        if name in records:
+            self._count -= 1
+            del records[name]
+            if not records:
+                del self._folders[folder]
 
     def _sweep(self) -> None:
         """Drop what has expired whenever the store has doubled: amortised O(1) a write."""
-        if len(self._records) < self._sweep_at:
+        if self._count < self._sweep_at:
             return
         now = self._clock.monotonic()
-        self._records = {key: kept for key, kept in self._records.items() if kept[1] > now}
-        self._sweep_at = max(1024, 2 * len(self._records))
+        swept = {
+            folder: {name: record for name, record in records.items() if record[1] > now}
+            for folder, records in self._folders.items()
+        }
+        self._folders = {folder: records for folder, records in swept.items() if records}
+        self._count = sum(map(len, self._folders.values()))
+        self._sweep_at = max(1024, 2 * self._count)
 
 
 class MemoryBroker:

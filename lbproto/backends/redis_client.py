@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -11,9 +12,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from lbproto.errors import UsageError
+from lbproto.errors import Overloaded, UsageError
 
-__all__ = ["NOT_LET_IN", "client", "let_in"]
+__all__ = ["NOT_LET_IN", "client", "let_in", "reach"]
+
+T = TypeVar("T")
 
 NOT_LET_IN = (exceptions.AuthenticationError, exceptions.NoPermissionError)
 """What a server answers to a user who is not let in, or may not do something."""
@@ -59,3 +62,30 @@ def let_in() -> Iterator[None]:
             if isinstance(reason, NOT_LET_IN):
                 raise UsageError(f"Redis does not let lbproto in: {reason}") from error
         raise
+
+
+async def reach(name: str, work: Callable[[], Awaitable[T]], *, again: bool = True) -> T:
+    """Do some work with a server.
+
+    Args:
+        name: what the server is for, such as "credit store".
+        again: whether it is done a second time where the connection is lost: it may have been done.
+
+    Raises:
+        Overloaded: the server cannot be reached, takes too long, or takes no writes.
+    """
+    while True:
+        try:
+            return await work()
+        except exceptions.TimeoutError as error:
+            raise _overloaded(f"The {name} takes too long") from error
+        except (exceptions.ReadOnlyError, exceptions.OutOfMemoryError) as error:
+            raise _overloaded(f"The {name} takes no writes now") from error
+        except (exceptions.ConnectionError, OSError) as error:  # the server was restarted, say
+            if not again:
+                raise _overloaded(f"The {name} cannot be reached") from error
+            again = False
+
+
+def _overloaded(what: str) -> Overloaded:
+    return Overloaded(f"{what}; try again", retry_after=1)

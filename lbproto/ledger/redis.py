@@ -23,10 +23,9 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 import msgspec
-from redis import exceptions
 
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import client, let_in
+from lbproto.backends.redis_client import client, let_in, reach
 from lbproto.errors import Overloaded, UsageError
 from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
@@ -38,6 +37,8 @@ T = TypeVar("T")
 
 _SHARDS = 16
 """How many indexes of due accounts there are. Part of what is stored: never changed."""
+
+_NAME = "credit store"
 
 _TRIES = 100
 """How often others may come first before a commit is given up."""
@@ -107,7 +108,7 @@ class RedisLedger(Bridged, LedgerStore):
             kept = await self._command("LRANGE", key, first, last - 1)
             return [_MOVEMENT.decode(blob) for blob in reversed(kept)]
 
-        return await self._call(self._reach, read)
+        return await self._call(reach, _NAME, read)
 
     async def due(self, now: int, limit: int = 100) -> list[Account]:
         async def read() -> list[Account]:
@@ -120,11 +121,11 @@ class RedisLedger(Bridged, LedgerStore):
             found.sort(key=lambda pair: pair[1])
             return [_account(member) for member, _ in found[:limit]]
 
-        return await self._call(self._reach, read)
+        return await self._call(reach, _NAME, read)
 
     async def _open(self) -> None:
         with let_in():
-            await self._reach(self._look_at_server)
+            await reach(_NAME, self._look_at_server)
 
     async def _close(self) -> None:
         await self._lanes.aclose()
@@ -163,25 +164,7 @@ class RedisLedger(Bridged, LedgerStore):
                 arguments = [found, len(ids), *ids, stamp, *written]
             raise Overloaded("Too many change this account at once; try again", retry_after=1)
 
-        return await self._reach(commit)
-
-    async def _reach(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do what may be done twice, and do so where the connection is lost."""
-        again = True
-        while True:
-            try:
-                return await work()
-            except exceptions.TimeoutError as error:
-                message = "The credit store takes too long; try again"
-                raise Overloaded(message, retry_after=1) from error
-            except (exceptions.ReadOnlyError, exceptions.OutOfMemoryError) as error:
-                message = "The credit store takes no writes now; try again"
-                raise Overloaded(message, retry_after=1) from error
-            except (exceptions.ConnectionError, OSError) as error:  # the server was restarted, say
-                if not again:
-                    message = "The credit store cannot be reached; try again"
-                    raise Overloaded(message, retry_after=1) from error
-                again = False
+        return await reach(_NAME, commit)
 
 
 class _Keys:

@@ -1,18 +1,13 @@
-"""The file of a `SQLiteLedger`: how it is opened, its tables, and how older ones become these."""
+"""The tables in the file of a `SQLiteLedger`."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
 
-from lbproto.errors import UsageError
+from lbproto.backends import sqlite_schema
+from lbproto.backends.sqlite_schema import Schema
 
-__all__ = ["connect"]
-
-_OURS = 0x6C627072
-"""Tells in the file's header whose it is: `lbpr`."""
-
-_RETRY_SECONDS = 0.01
+__all__ = ["SCHEMA", "connect"]
 
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -89,7 +84,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
 )
-"""Each makes of the version before it the next one. What was released is never edited."""
+
+SCHEMA = Schema("credit store", 0x6C627072, _MIGRATIONS)
+"""Marked by `lbpr`."""
+
 
 _FOUND = """
 CREATE TEMP TABLE found ( -- of the receipts that a transaction asks for: mostly none
@@ -100,73 +98,7 @@ CREATE TEMP TABLE found ( -- of the receipts that a transaction asks for: mostly
 
 
 def connect(path: str, timeout: float) -> sqlite3.Connection:
-    """Open the file, make it where there is none, and bring its tables to this version.
-
-    What is committed through the connection is on the disk when the commit returns. It belongs to
-    the thread that this is called in.
-
-    Args:
-        timeout: for how long another process is waited for, in seconds.
-
-    Raises:
-        UsageError: it holds something else, is of a later version, or its file system cannot do
-            what has to be done.
-        sqlite3.Error: it cannot be opened.
-    """
-    connection = sqlite3.connect(path, timeout, isolation_level=None)
-    try:
-        _prepare(connection, path, timeout)
-        _migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: str, timeout: float) -> None:
-    mode = None
-    for attempt in range(int(timeout / _RETRY_SECONDS), -1, -1):
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError:  # at this SQLite waits for nobody, whatever the timeout
-            if not attempt:
-                raise
-            time.sleep(_RETRY_SECONDS)
-    if mode != "wal":
-        raise UsageError(f"{path!r} cannot have a write-ahead log: it has to be a file on a disk")
-    for pragma in (
-        "synchronous = FULL",  # every commit waits for the disk
-        "wal_autocheckpoint = 4000",  # pages: of 4 KiB, 16 MiB; most are written anew till then
-        "fullfsync = ON",  # on macOS: for the disk itself, not its cache
-        "checkpoint_fullfsync = ON",
-        "temp_store = MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    """Open the file, as `lbproto.backends.sqlite_schema.connect` does."""
+    connection = sqlite_schema.connect(path, timeout, SCHEMA)
     connection.execute(_FOUND)
-
-
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    connection.execute("BEGIN")  # all that is read is of one moment: somebody may be making it
-    with connection:
-        version = _version(connection, path)
-    if version == len(_MIGRATIONS):
-        return  # without waiting for whoever writes
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for statements in _MIGRATIONS[_version(connection, path) :]:
-            for statement in statements:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        connection.execute(f"PRAGMA application_id = {_OURS}")
-
-
-def _version(connection: sqlite3.Connection, path: str) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if owner != _OURS and (owner or version or tables):
-        raise UsageError(f"{path!r} is no ledger of credits: it holds something else")
-    if version > len(_MIGRATIONS):
-        raise UsageError(f"{path!r} was written by a later version of lbproto")
-    return int(version)
+    return connection

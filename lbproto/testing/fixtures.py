@@ -20,7 +20,9 @@ from lbproto.testing.serving import serve as serve_plugins
 __all__ = ["anyio_backend", "clock", "serve"]
 
 # These suites say what was not equal.
-pytest.register_assert_rewrite("lbproto.testing.ledger", "lbproto.testing.limits")
+pytest.register_assert_rewrite(
+    "lbproto.testing.ledger", "lbproto.testing.limits", "lbproto.testing.storage"
+)
 
 
 def _where_installed(package: str) -> pytest.MarkDecorator:

@@ -1,169 +1,26 @@
-"""What every backend has to do, whoever wrote it: subclass a suite and give it your backend.
+"""What every pub/sub has to do, whoever wrote it: subclass the suite and give it yours.
 
-class TestMine(StorageSuite):
+class TestMine(PubSubSuite):
     @pytest.fixture
-    def make_storage(self) -> MakeStorage:
-        return MyStorage
+    def make_nodes(self) -> MakeNodes:
+        return my_nodes
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from lbproto import Clock
-from lbproto.backends.base import PubSub, Storage
-from lbproto.testing import VirtualClock
-
-MakeStorage = Callable[[Clock], AbstractAsyncContextManager[Storage]]
-"""Makes a storage that is empty and measures time by the clock it is given."""
+from lbproto.backends.base import PubSub
 
 MakeNodes = Callable[[int], AbstractAsyncContextManager[list[PubSub]]]
 """Makes that many nodes of one application, entered."""
 
 _PATIENCE = 10.0  # seconds until a message is taken for lost
-
-
-class StorageSuite:
-    """Conformance of a `Storage`."""
-
-    pytestmark = pytest.mark.anyio
-
-    @pytest.fixture
-    def make_storage(self) -> MakeStorage:
-        """The backend under test."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def clock(self) -> VirtualClock:
-        """What the storage measures time by."""
-        return VirtualClock()
-
-    @pytest.fixture
-    def elapse(self, clock: VirtualClock) -> Callable[[float], Awaitable[None]]:
-        """Lets so many seconds pass; override it for a backend that has a clock of its own."""
-        return clock.advance
-
-    @pytest.fixture
-    async def storage(
-        self, make_storage: MakeStorage, clock: VirtualClock
-    ) -> AsyncIterator[Storage]:
-        async with make_storage(clock) as storage:
-            yield storage
-
-    async def test_a_key_nobody_put_is_none(self, storage: Storage) -> None:
-        assert await storage.get("nothing") is None
-
-    async def test_what_was_put_is_got(self, storage: Storage) -> None:
-        await storage.put("a", b"1")
-        await storage.put("b", b"2")
-        assert (await storage.get("a"), await storage.get("b")) == (b"1", b"2")
-
-    @pytest.mark.parametrize(
-        "value", [b"", b"\x00", bytes(range(256)), "é".encode(), b"x" * 1024 * 1024]
-    )
-    async def test_any_bytes(self, storage: Storage, value: bytes) -> None:
-        await storage.put("key", value)
-        assert await storage.get("key") == value
-
-    @pytest.mark.parametrize("key", ["x" * 512, "a b", "a:b/c.*", "ключ", "\n", "'; --"])
-    async def test_any_key(self, storage: Storage, key: str) -> None:
-        await storage.put(key, b"1")
-        await storage.put(key + "2" if len(key) < 512 else "other", b"2")
-        assert await storage.get(key) == b"1"
-
-    async def test_putting_again_replaces(self, storage: Storage) -> None:
-        await storage.put("a", b"1")
-        await storage.put("a", b"2")
-        assert await storage.get("a") == b"2"
-
-    async def test_deleting(self, storage: Storage) -> None:
-        await storage.put("a", b"1")
-        await storage.delete("a")
-        await storage.delete("a")
-        await storage.delete("never")
-        assert await storage.get("a") is None
-
-    # Time to live
-
-    async def test_a_record_is_gone_once_its_time_has_passed(
-        self, storage: Storage, elapse: Callable[[float], Awaitable[None]]
-    ) -> None:
-        await storage.put("short", b"1", ttl=1.0)
-        await storage.put("long", b"2", ttl=60.0)
-        await storage.put("ever", b"3")
-        assert await storage.get("short") == b"1"
-        await elapse(1.0)
-        assert await storage.get("short") is None
-        assert (await storage.get("long"), await storage.get("ever")) == (b"2", b"3")
-
-    async def test_putting_again_replaces_the_time_to_live(
-        self, storage: Storage, elapse: Callable[[float], Awaitable[None]]
-    ) -> None:
-        await storage.put("longer", b"1", ttl=1.0)
-        await storage.put("longer", b"2", ttl=60.0)
-        await storage.put("ever", b"1", ttl=1.0)
-        await storage.put("ever", b"2")
-        await storage.put("shorter", b"1")
-        await storage.put("shorter", b"2", ttl=1.0)
-        await elapse(1.5)
-        assert await storage.get("longer") == b"2"
-        assert await storage.get("ever") == b"2"
-        assert await storage.get("shorter") is None
-
-    async def test_a_key_may_be_used_again_after_its_time(
-        self, storage: Storage, elapse: Callable[[float], Awaitable[None]]
-    ) -> None:
-        await storage.put("a", b"1", ttl=1.0)
-        await elapse(2.0)
-        await storage.put("a", b"2")
-        await elapse(2.0)
-        assert await storage.get("a") == b"2"
-
-    # Counting
-
-    async def test_counting(self, storage: Storage) -> None:
-        assert await storage.increment("n") == 1
-        assert await storage.increment("n", 41) == 42
-        assert await storage.increment("n", -43) == -1
-        assert await storage.increment("n", 1) == 0
-        assert await storage.get("n") == b"0"
-
-    async def test_counting_on_from_what_was_put(self, storage: Storage) -> None:
-        await storage.put("n", b"-7")
-        assert await storage.increment("n", 10) == 3
-        assert await storage.get("n") == b"3"
-
-    @pytest.mark.parametrize("value", [b"", b"x", b"1.5", b"0x10", b"\xff"])
-    async def test_only_integers_are_counted(self, storage: Storage, value: bytes) -> None:
-        await storage.put("n", value)
-        with pytest.raises(ValueError):  # noqa: PT011 - each backend says it in its own words
-            await storage.increment("n")
-        assert await storage.get("n") == value
-
-    async def test_counting_leaves_the_time_to_live(
-        self, storage: Storage, elapse: Callable[[float], Awaitable[None]]
-    ) -> None:
-        await storage.put("n", b"5", ttl=1.0)
-        assert await storage.increment("n") == 6
-        await elapse(1.0)
-        assert await storage.increment("n") == 1
-        await elapse(60.0)
-        assert await storage.get("n") == b"1"
-
-    async def test_no_count_is_lost(self, storage: Storage) -> None:
-        async def count() -> None:
-            for _ in range(10):
-                await storage.increment("n")
-
-        async with anyio.create_task_group() as tasks:
-            for _ in range(10):
-                tasks.start_soon(count)
-        assert await storage.get("n") == b"100"
 
 
 class PubSubSuite:

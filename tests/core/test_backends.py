@@ -11,15 +11,16 @@ from lbproto import Overloaded
 from lbproto.backends.base import PubSub
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
 from lbproto.testing import VirtualClock
-from tests.core.backend_suites import Inbox, MakeNodes, MakeStorage, PubSubSuite, StorageSuite
+from lbproto.testing.storage import MakeStorage, StorageSuite
+from tests.core.backend_suites import Inbox, MakeNodes, PubSubSuite
 
 pytestmark = pytest.mark.anyio
 
 
 class TestMemoryStorage(StorageSuite):
     @pytest.fixture
-    def make_storage(self) -> MakeStorage:
-        return MemoryStorage
+    def make_storage(self, clock: VirtualClock) -> MakeStorage:
+        return lambda: MemoryStorage(clock)
 
 
 class TestMemoryPubSub(PubSubSuite):
@@ -58,7 +59,7 @@ async def test_records_that_expire_unread_do_not_pile_up() -> None:
         await storage.put(f"put-{number}", b"x", ttl=1.0)
         await storage.increment(f"count-{number % 10}")
         clock.jump(0.01)
-    assert len(storage._records) < 2_200
+    assert storage._count == sum(map(len, storage._folders.values())) < 2_200
     assert await storage.get("ever") == b"1"
     assert await storage.get("count-0") == b"2000"
 

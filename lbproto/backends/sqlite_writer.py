@@ -1,4 +1,4 @@
-"""The thread of a `SQLiteLedger`: is given what waits, commits it together, then answers."""
+"""The thread of a `SQLiteFile`: is given what waits, commits it together, then answers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from lbproto.backends.sqlite_calls import Call, Command, Reading, Tables
 from lbproto.errors import Overloaded, UsageError
-from lbproto.ledger.sqlite_calls import Call, Command, Reading
-from lbproto.ledger.sqlite_schema import connect
-from lbproto.ledger.sqlite_tables import Tables
 
 __all__ = ["Writer"]
-
-logger = logging.getLogger(__name__)
 
 # What is wrong with a command, and not with the file.
 _ITS_OWN = (
@@ -33,34 +29,37 @@ class Writer:
     """The thread, and what waits for it; used from the event loop.
 
     Args:
-        path: the file.
+        title: what is written, for messages: its kind and its path.
+        open_tables: opens the file; called in the thread.
         batch: how many calls are done together, at most.
-        timeout: for how long another process is waited for, in seconds.
         call_soon: has the event loop call something, from any thread.
         answer: what that is, with calls that are done.
+        logger: is told what goes wrong with the file.
     """
 
     def __init__(
         self,
-        path: str,
+        title: tuple[str, str],
+        open_tables: Callable[[], Tables],
         batch: int,
-        timeout: float,
         call_soon: Callable[[Callable[[], None]], object],
         answer: Callable[[Sequence[Call[Any]]], None],
+        logger: logging.Logger,
     ) -> None:
-        self._path = path
+        self._kind, self._path = title
+        self._open_tables = open_tables
         self._batch = batch
-        self._timeout = timeout
         self._call_soon = call_soon
         self._answer = answer
+        self._logger = logger
         self._waiting: list[Call[Any]] = []  # until the thread has nothing to do
         self._is_busy = False
         self._queue: SimpleQueue[list[Call[Any]]] = SimpleQueue()
 
     def start(self, opening: Call[None]) -> None:
         """Begin; `opening` is done when the file is open, or cannot be."""
-        name = f"lbproto ledger {self._path}"
-        # A daemon: an interpreter that ends without closing the ledger must not wait for ever.
+        name = f"lbproto {self._kind} {self._path}"
+        # A daemon: an interpreter that ends without closing the file must not wait for ever.
         Thread(target=self._run, args=(opening,), name=name, daemon=True).start()
 
     def put(self, call: Call[Any]) -> None:
@@ -105,12 +104,12 @@ class Writer:
                 closing = calls.pop()
             for begin in range(0, len(calls), self._batch):
                 end = begin + self._batch
-                _do(tables, calls[begin:end])
+                self._do(tables, calls[begin:end])
                 self._tell(calls[begin:end], is_idle=end >= len(calls))
         try:
             tables.close()
         except sqlite3.Error:
-            logger.exception("The ledger %r was not closed cleanly", self._path)
+            self._logger.exception("The %s %r was not closed cleanly", self._kind, self._path)
         self._tell((closing,))
 
     def _tell(self, calls: Sequence[Call[Any]], *, is_idle: bool = False) -> None:
@@ -118,52 +117,48 @@ class Writer:
 
     def _open(self, opening: Call[None]) -> Tables | None:
         try:
-            return Tables(connect(self._path, self._timeout))
+            return self._open_tables()
         except sqlite3.Error as error:
-            opening.error = UsageError(f"The ledger {self._path!r} cannot be opened: {error}")
+            opening.error = UsageError(f"The {self._kind} {self._path!r} cannot be opened: {error}")
             opening.error.__cause__ = error
-        except Exception as error:  # noqa: BLE001 - raised where the ledger is entered
+        except Exception as error:  # noqa: BLE001 - raised where the file is entered
             opening.error = error
         return None
 
+    def _do(self, tables: Tables, calls: Sequence[Call[Any]]) -> None:
+        self._commit(tables, [call for call in calls if isinstance(call, Command)])
+        for call in calls:
+            if isinstance(call, Reading):
+                self._read(tables, call)
 
-def _do(tables: Tables, calls: Sequence[Call[Any]]) -> None:
-    _commit(tables, [call for call in calls if isinstance(call, Command)])
-    for call in calls:
-        if isinstance(call, Reading):
-            _read(tables, call)
+    def _commit(self, tables: Tables, commands: Sequence[Command[Any]]) -> None:
+        """Commit commands together; each has its answer then, or its error."""
+        if not commands:
+            return
+        try:
+            tables.commit(commands)
+        except Exception as error:
+            if _is_of_the_file(error):
+                self._logger.error("The %s cannot be written", self._kind, exc_info=error)
+                for command in commands:
+                    command.error = self._unreachable(error)
+            elif len(commands) == 1:
+                commands[0].error = error
+            else:  # one of them cannot be kept: the others are not to suffer for it
+                for command in commands:
+                    self._commit(tables, [command])
 
+    def _read(self, tables: Tables, reading: Reading[Any]) -> None:
+        try:
+            reading.answer = reading.read(tables)
+        except Exception as error:  # noqa: BLE001 - raised to the one who has asked
+            reading.error = self._unreachable(error) if _is_of_the_file(error) else error
 
-def _commit(tables: Tables, commands: Sequence[Command[Any]]) -> None:
-    """Commit commands together; each has its answer then, or its error."""
-    if not commands:
-        return
-    try:
-        tables.commit(commands)
-    except Exception as error:
-        if _is_of_the_file(error):
-            logger.error("Credits cannot be committed", exc_info=error)
-            for command in commands:
-                command.error = _unreachable(error)
-        elif len(commands) == 1:
-            commands[0].error = error
-        else:  # one of them cannot be kept: the others are not to suffer for it
-            for command in commands:
-                _commit(tables, [command])
-
-
-def _read(tables: Tables, reading: Reading[Any]) -> None:
-    try:
-        reading.answer = reading.read(tables)
-    except Exception as error:  # noqa: BLE001 - raised to the one who has asked
-        reading.error = _unreachable(error) if _is_of_the_file(error) else error
+    def _unreachable(self, cause: Exception) -> Overloaded:
+        error = Overloaded(f"The {self._kind} cannot be reached; try again", retry_after=1)
+        error.__cause__ = cause
+        return error
 
 
 def _is_of_the_file(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and not isinstance(error, _ITS_OWN)
-
-
-def _unreachable(cause: Exception) -> Overloaded:
-    error = Overloaded("The credit store cannot be reached; try again", retry_after=1)
-    error.__cause__ = cause
-    return error
