@@ -5,6 +5,7 @@ nothing here knows of attributions or of scores::
 
     build(directory, flows)                   # once for each snapshot; appears whole or not at all
     graph = Graph.open(directory)             # maps files; threads and processes share the pages
+    graph = Graph.of(flows)                   # in memory, where data are few
 
     node = graph.node("1Boat...")             # or None
     graph.address(node), graph.nodes, graph.asset_names
@@ -19,7 +20,7 @@ nothing here knows of attributions or of scores::
     graph.cluster(node)                       # -> Cluster(id, members, heuristics, confidence)
     graph.cluster_roots                       # (nodes,): each one's smallest fellow member
 
-    expansion = expand(graph, [node], hops=3)     # step=: called with (hop, edges), may raise
+    expansion = expand(graph, [node], hops=3)  # limits: Limits; step=: gets hop, edges; may raise
     for walk in expansion.incoming, expansion.outgoing:  # where money came from, where it went
         walk.nodes, walk.hops                 # seeds first, at 0; then by distance
         walk.edges                            # -> Edges: every payment that was walked
@@ -38,14 +39,13 @@ from lbproto_compliance.graph.build import build
 from lbproto_compliance.graph.clusters import CONFIDENCE, Cluster
 from lbproto_compliance.graph.deposits import Deposit, Forwarding, depositors, deposits
 from lbproto_compliance.graph.edges import Edges, Outputs
-from lbproto_compliance.graph.expand import HUB_DEGREE, MOST_EDGES, Expansion, Step, Walk, expand
+from lbproto_compliance.graph.expand import LIMITS, Expansion, Limits, Step, Walk, expand
 from lbproto_compliance.graph.flows import Flows
 from lbproto_compliance.graph.graph import Graph
 
 __all__ = [
     "CONFIDENCE",
-    "HUB_DEGREE",
-    "MOST_EDGES",
+    "LIMITS",
     "Cluster",
     "Deposit",
     "Edges",
@@ -53,6 +53,7 @@ __all__ = [
     "Flows",
     "Forwarding",
     "Graph",
+    "Limits",
     "Outputs",
     "Step",
     "Walk",

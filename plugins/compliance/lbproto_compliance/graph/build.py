@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from lbproto_compliance.graph.clusters import join, joined_inputs
 from lbproto_compliance.graph.coinjoin import find_coinjoins
 from lbproto_compliance.graph.flows import Flows
 
-__all__ = ["FORMAT", "Header", "build"]
+__all__ = ["FORMAT", "Header", "arrays_of", "build"]
 
 FORMAT = 1
 """Grows when files that were built before can no longer be read."""
@@ -54,22 +55,20 @@ def build(directory: Path, flows: Flows, *, join_change: bool = False) -> None:
     """
     if directory.exists():
         return
-    _check(flows)
+    arrays = arrays_of(flows, join_change=join_change)
     with _appearing(directory) as place:
-        for name, array in _arrays(flows, join_change=join_change)._asdict().items():
-            with (place / f"{name}.npy").open("wb") as file:
+        for name, array in arrays._asdict().items():
+            with _kept(place / f"{name}.npy") as file:
                 np.save(file, array, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-        header = msgspec.json.encode(Header(asset_names=flows.asset_names))
-        (place / "graph.json").write_bytes(header)
+        with _kept(place / "graph.json") as file:
+            file.write(msgspec.json.encode(Header(asset_names=flows.asset_names)))
 
 
 @contextmanager
 def _appearing(directory: Path) -> Iterator[Path]:
     """A directory to write to, that gets its name when the body has ended well."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    place = directory.with_name(f".{directory.name}-{token_hex(8)}")
+    place.mkdir(parents=True)
     try:
         yield place
         try:
@@ -79,6 +78,15 @@ def _appearing(directory: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, that is on the disk when the body has ended."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _check(flows: Flows) -> None:
@@ -115,7 +123,13 @@ def _check(flows: Flows) -> None:
             raise ValueError("inputs and outputs are not in the order of their transactions")
 
 
-def _arrays(flows: Flows, *, join_change: bool) -> Arrays:
+def arrays_of(flows: Flows, *, join_change: bool = False) -> Arrays:
+    """The columns that `build` writes, in memory.
+
+    Raises:
+        ValueError: see `build`.
+    """
+    _check(flows)
     nodes, txs = len(flows.addresses), len(flows.tx_hashes)
     degrees, first_txs = _taking_part(flows)
     coinjoins = find_coinjoins(flows)

@@ -20,15 +20,25 @@ from lbproto_compliance.graph.arrays import Int32s, Int64s
 from lbproto_compliance.graph.edges import Edges
 from lbproto_compliance.graph.graph import Graph
 
-__all__ = ["HUB_DEGREE", "MOST_EDGES", "Expansion", "Step", "Walk", "expand"]
+__all__ = ["LIMITS", "Expansion", "Limits", "Step", "Walk", "expand"]
 
-HUB_DEGREE = 1_000
-"""Transactions; an address with more is not walked through."""
 
-MOST_EDGES = 250_000
-"""Payments that are walked, in each direction."""
+class Limits(NamedTuple):
+    """What bounds a walk.
 
-_PIECE = 1 << 16  # edges between two steps: below a millisecond of work
+    Attributes:
+        hub_degree: transactions; an address with more is not walked through.
+        most_edges: payments that are walked in each direction.
+        every: payments between two steps; so many take about a millisecond.
+    """
+
+    hub_degree: int = 1_000
+    most_edges: int = 250_000
+    every: int = 65_536
+
+
+LIMITS = Limits()
+"""Where nobody sets others."""
 
 Step = Callable[[int, int], None]
 """Told the hop that is walked, from 1, and how many payments have been; raises to end it."""
@@ -75,9 +85,8 @@ def expand(
     graph: Graph,
     seeds: Sequence[int] | Int32s,
     hops: int,
+    limits: Limits = LIMITS,
     *,
-    hub_degree: int = HUB_DEGREE,
-    most_edges: int = MOST_EDGES,
     step: Step | None = None,
 ) -> Expansion:
     """Walk from some nodes in both directions.
@@ -85,9 +94,8 @@ def expand(
     Args:
         seeds: nodes to begin at: an address, or all of its cluster.
         hops: how far, 0 to 127.
-        hub_degree: transactions that a node may have and be walked through.
-        most_edges: payments to walk in each direction.
-        step: called before every piece of work, some 65,000 payments.
+        limits: what bounds it.
+        step: called before each piece of work.
 
     Raises:
         ValueError: hops are out of range.
@@ -97,10 +105,8 @@ def expand(
         raise ValueError(f"hops are 0 to 127, not {hops}")
     begin = np.unique(np.asarray(seeds, np.int32))
     return Expansion(
-        *(
-            _walk(graph, lists, begin, hops, hub_degree, most_edges, step)
-            for lists in (_Lists.incoming(graph), _Lists.outgoing(graph))
-        )
+        _walk(graph, _Lists.incoming(graph), begin, hops, limits, step),
+        _walk(graph, _Lists.outgoing(graph), begin, hops, limits, step),
     )
 
 
@@ -125,6 +131,17 @@ class _Lists(NamedTuple):
     def outgoing(cls, graph: Graph) -> _Lists:
         return cls(graph.arrays.out_offsets, graph.arrays.targets, None)
 
+    def any(self, nodes: Int32s) -> bool:
+        """Whether any of some nodes has a payment."""
+        return bool(np.any(self.offsets[nodes + 1] > self.offsets[nodes]))
+
+    def edges_of(self, graph: Graph, pieces: Sequence[_Piece]) -> Edges:
+        """Payments in all their columns."""
+        positions = np.concatenate([piece.positions for piece in pieces])
+        if self.edges is None:
+            return graph.edges_at(positions, np.concatenate([piece.nodes for piece in pieces]))
+        return graph.edges_at(self.edges[positions], self.others[positions])
+
 
 class _Piece(NamedTuple):
     """Payments of some nodes: whose each is, and where in its list."""
@@ -133,57 +150,47 @@ class _Piece(NamedTuple):
     positions: Int64s
 
 
+_NOTHING = _Piece(np.empty(0, np.int32), np.empty(0, np.int64))
+
+
 def _walk(
-    graph: Graph,
-    lists: _Lists,
-    seeds: Int32s,
-    hops: int,
-    hub_degree: int,
-    most_edges: int,
-    step: Step | None,
+    graph: Graph, lists: _Lists, seeds: Int32s, hops: int, limits: Limits, step: Step | None
 ) -> Walk:
     seen = np.zeros(graph.nodes, np.bool_)
     seen[seeds] = True
     frontier = seeds
-    levels, hubs, pieces = [seeds], [], [_NOTHING]
-    left, cut, stopped = most_edges, False, False
+    levels, hubs, pieces = [seeds], [_NOTHING.nodes], [_NOTHING]
+    left, cut, stopped = limits.most_edges, False, False
     for hop in range(1, hops + 1):
-        counts = lists.offsets[frontier + 1] - lists.offsets[frontier]
         ends = lists.offsets[frontier + 1]
+        counts = ends - lists.offsets[frontier]
         if cut := int(counts.sum()) > left:
             frontier, ends, counts = _cut(frontier, ends, counts, left)
-        found = []
-        for piece in _pieces(frontier, ends - counts, counts):
+        level = [_NOTHING.nodes]
+        for piece in _pieces(frontier, ends - counts, counts, limits.every):
             if step is not None:
-                step(hop, most_edges - left)
+                step(hop, limits.most_edges - left)
             others = lists.others[piece.positions]
             new = np.unique(others[~seen[others]])
             seen[new] = True
-            found.append(new)
+            level.append(new)
             pieces.append(piece)
             left -= len(others)
-        if not found:
-            break
-        level = np.sort(np.concatenate(found))
-        large = graph.arrays.degrees[level] > hub_degree
-        levels.append(level)
-        hubs.append(level[large])
-        if hop < hops:
-            stopped |= bool(np.any(lists.offsets[hubs[-1] + 1] > lists.offsets[hubs[-1]]))
+        levels.append(np.sort(np.concatenate(level)))
+        large = graph.arrays.degrees[levels[-1]] > limits.hub_degree
+        hubs.append(levels[-1][large])
+        frontier = levels[-1][~large]
+        stopped |= hop < hops and lists.any(hubs[-1])
         if cut:
             break
-        frontier = level[~large]
     return Walk(
         np.concatenate(levels),
         np.repeat(np.arange(len(levels), dtype=np.int8), [len(level) for level in levels]),
-        _edges(graph, lists, pieces),
-        np.concatenate([_NOTHING.nodes, *hubs]),
+        lists.edges_of(graph, pieces),
+        np.concatenate(hubs),
         cut,
         stopped,
     )
-
-
-_NOTHING = _Piece(np.empty(0, np.int32), np.empty(0, np.int64))
 
 
 def _cut(nodes: Int32s, ends: Int64s, counts: Int64s, left: int) -> tuple[Int32s, Int64s, Int64s]:
@@ -197,22 +204,16 @@ def _cut(nodes: Int32s, ends: Int64s, counts: Int64s, left: int) -> tuple[Int32s
     return nodes[:taken], ends[:taken], counts
 
 
-def _pieces(nodes: Int32s, starts: Int64s, counts: Int64s) -> Iterator[_Piece]:
+def _pieces(nodes: Int32s, starts: Int64s, counts: Int64s, every: int) -> Iterator[_Piece]:
     """All payments of the nodes in their order, so many at a time, a large node's in several."""
     ends = np.cumsum(counts)
     begins = ends - counts
-    for low in range(0, int(ends[-1]) if len(ends) else 0, _PIECE):
-        high = min(low + _PIECE, int(ends[-1]))
+    total = int(counts.sum())
+    for low in range(0, total, every):
+        high = min(low + every, total)
         part = slice(int(np.searchsorted(ends, low, "right")), int(np.searchsorted(ends, high)) + 1)
         from_, to = np.maximum(begins[part], low), np.minimum(ends[part], high)
         yield _Piece(
             np.repeat(nodes[part], to - from_),
             np.arange(low, high) + np.repeat(starts[part] - begins[part], to - from_),
         )
-
-
-def _edges(graph: Graph, lists: _Lists, pieces: Sequence[_Piece]) -> Edges:
-    positions = np.concatenate([piece.positions for piece in pieces])
-    if lists.edges is None:
-        return graph.edges_at(positions, np.concatenate([piece.nodes for piece in pieces]))
-    return graph.edges_at(lists.edges[positions], lists.others[positions])

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbproto_compliance.graph.arrays import Arrays, Int32s, Int64s, map_arrays
-from lbproto_compliance.graph.build import FORMAT, Header
+from lbproto_compliance.graph.build import FORMAT, Header, arrays_of
 from lbproto_compliance.graph.clusters import Cluster, cluster_of
 from lbproto_compliance.graph.edges import Edges, Outputs
+from lbproto_compliance.graph.flows import Flows
 
 __all__ = ["Graph"]
 
@@ -40,6 +41,15 @@ class Graph:
         if header.format != FORMAT:
             raise ValueError(f"{directory} has format {header.format}, this version reads {FORMAT}")
         return cls(map_arrays(directory), header.asset_names)
+
+    @classmethod
+    def of(cls, flows: Flows) -> Graph:
+        """The same without files: for data that are few.
+
+        Raises:
+            ValueError: see `build`.
+        """
+        return cls(arrays_of(flows), flows.asset_names)
 
     @property
     def nodes(self) -> int:
