@@ -24,8 +24,12 @@ _ERC721_TOPICS = 4
 _NOBODY = "0x" + "0" * 40
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 
-# Asset, sender, receiver, value.
-_Movement: TypeAlias = tuple[str, str | None, str | None, int]
+# Positions in a transaction, the same from all sources: its own value has 0.
+_INTERNALS = 1
+_TOKENS = 1_000_000
+
+# Position, sender, receiver, asset, value.
+_Movement: TypeAlias = tuple[int, str | None, str | None, str, int]
 
 
 class Moved(Exception):
@@ -57,10 +61,11 @@ class _Receipt(msgspec.Struct, rename="camel"):
     contract_address: str | None = None
 
 
-class _Log(msgspec.Struct):
+class _Log(msgspec.Struct, rename="camel"):
     address: str
     topics: list[str]
     data: str
+    log_index: str
 
 
 def read_block(
@@ -71,9 +76,10 @@ def read_block(
 ) -> tuple[list[Transfer], list[Rejected]]:
     """The block's movements, and what could not be read.
 
-    In the order of a transaction: its own value, then what contracts moved within it, then tokens
-    (ERC-20). Fees, rewards and withdrawals of stakes are no movements here, and neither is what
-    moves nothing: amounts of 0, transactions that failed.
+    Of each transaction its own value, what contracts moved within it, and tokens (ERC-20). Their
+    positions are 0, one more than the step's, and 1,000,000 more than the log's in its block. Fees,
+    rewards and withdrawals of stakes are no movements here, and neither is what moves nothing:
+    amounts of 0, transactions that failed.
 
     Args:
         block: with whole transactions.
@@ -143,21 +149,21 @@ class _Reading:
                 movements += _tokens(log)
             except ValueError as error:  # a contract may say anything, and spoils only that
                 self._reject(f"transaction {index}, log {place}", error, log)
-        moved = [movement for movement in movements if movement[-1]]
-        for position, (asset, sender, receiver, value) in enumerate(moved):
-            self.rows.append(
-                Transfer(
-                    self._height,
-                    self._timestamp,
-                    index,
-                    position,
-                    tx_hash,
-                    sender,
-                    receiver,
-                    asset,
-                    str(value),
-                )
+        self.rows += [
+            Transfer(
+                self._height,
+                self._timestamp,
+                index,
+                position,
+                tx_hash,
+                sender,
+                receiver,
+                asset,
+                str(value),
             )
+            for position, sender, receiver, asset, value in movements
+            if value
+        ]
 
     def _trace(self, tx_hash: str) -> Trace | None:
         if self._traces is None:
@@ -181,9 +187,10 @@ class _Reading:
         if receiver is None:
             raise ValueError("it pays nobody and makes no contract")
         sender = address_of(transaction.from_)
-        yield self._asset, sender, address_of(receiver), number_of(transaction.value)
+        yield 0, sender, address_of(receiver), self._asset, number_of(transaction.value)
         for internal in trace.internals if trace else ():
-            yield self._asset, *internal
+            step, payer, paid, value = internal
+            yield _INTERNALS + step, payer, paid, self._asset, value
 
     def _reject(self, what: str, error: ValueError, raw: msgspec.Raw) -> None:
         text = bytes(raw).decode(errors="replace")
@@ -198,7 +205,9 @@ def _tokens(raw: msgspec.Raw) -> Iterator[_Movement]:
     if len(log.topics) != _ERC20_TOPICS:
         raise ValueError("a transfer of tokens that is neither ERC-20's nor ERC-721's")
     sender, receiver = (topic_address(topic) for topic in log.topics[1:])
-    yield address_of(log.address), _somebody(sender), _somebody(receiver), number_of(log.data)
+    position = _TOKENS + number_of(log.log_index)
+    asset, value = address_of(log.address), number_of(log.data)
+    yield position, _somebody(sender), _somebody(receiver), asset, value
 
 
 def _somebody(address: str) -> str | None:

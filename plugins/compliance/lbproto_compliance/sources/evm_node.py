@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -65,13 +66,10 @@ class EvmNode:
                 return found
             logger.info("the node tells no receipts by blocks, so they are asked for one by one")
             self._receipts_by_block = False
-        return [
-            await self._rpc.demand_all(
-                [Call("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in _tx_hashes(block)],
-                _receipt,
-            )
-            for block in blocks
-        ]
+        hashes = [_tx_hashes(block) for block in blocks]
+        calls = [Call("eth_getTransactionReceipt", (one,)) for each in hashes for one in each]
+        receipts = iter(await self._rpc.demand_all(calls, _receipt))
+        return [list(islice(receipts, len(each))) for each in hashes]
 
     async def tracing(self, height: int) -> Tracing | None:
         """How the node traces the block of this height; `None` if it does not."""

@@ -13,8 +13,17 @@ __all__ = ["Internal", "Trace", "call_traces", "flat_traces"]
 
 
 class Internal(NamedTuple):
-    """An amount of the chain's own asset that a contract moved, or that made one."""
+    """An amount of the chain's own asset that a contract moved, or that made one.
 
+    Attributes:
+        step: its place among all steps within the transaction, from 0, depth first. Steps that
+            move nothing have one, too.
+        sender: who paid.
+        receiver: who was paid.
+        value: in base units.
+    """
+
+    step: int
     sender: str
     receiver: str
     value: int
@@ -76,6 +85,9 @@ class _Traced(msgspec.Struct, rename="camel"):
     tx_hash: str | None = None
 
 
+# Of Geth's types of calls; the others run code in the name of the caller, or change nothing.
+_MOVING = frozenset({"CALL", "CREATE", "CREATE2", "SELFDESTRUCT"})
+
 _flats = msgspec.json.Decoder(list[_Flat])
 _traced = msgspec.json.Decoder(list[_Traced])
 
@@ -88,35 +100,40 @@ def flat_traces(body: bytes) -> tuple[set[str], dict[str, Trace]]:
     """
     blocks: set[str] = set()
     traces: dict[str, Trace] = {}
-    reverted: dict[str, list[list[int]]] = {}
+    within: dict[str, list[_Flat]] = {}
     for step in _flats.decode(body):
         blocks.add(hash_of(step.block_hash))
         if step.transaction_hash is None:  # a reward
             continue
         tx_hash = hash_of(step.transaction_hash)
-        if not step.trace_address:
+        if step.trace_address:
+            within.setdefault(tx_hash, []).append(step)
+        else:
             traces[tx_hash] = Trace(step.error is not None, [])
-            continue
+    for tx_hash, steps in within.items():
         if tx_hash not in traces:
-            raise ValueError(f"a step within transaction {tx_hash} comes before it")
-        # What happened within a call that failed is undone with it, though it has no error itself.
-        undone = reverted.setdefault(tx_hash, [])
-        if step.error is not None:
-            undone.append(step.trace_address)
-        elif not any(step.trace_address[: len(outer)] == outer for outer in undone):
-            traces[tx_hash].internals.extend(_flat_internal(step))
+            raise ValueError(f"there are steps within transaction {tx_hash}, and not itself")
+        traces[tx_hash].internals.extend(_flat_internals(steps))
     return blocks, traces
 
 
-def _flat_internal(step: _Flat) -> Iterator[Internal]:
-    action = step.action
-    if step.type == "suicide":
-        yield _internal(action.address, action.refund_address, action.balance)
-    elif step.type == "create":
-        created = step.result.address if step.result else None
-        yield _internal(action.from_, created, action.value)
-    elif step.type == "call" and action.call_type == "call":  # others run code, and move nothing
-        yield _internal(action.from_, action.to, action.value)
+def _flat_internals(steps: Sequence[_Flat]) -> Iterator[Internal]:
+    undone: list[int] | None = None
+    for number, step in enumerate(steps):
+        # What was done within a call that failed is undone with it, and has no error of its own.
+        if undone is not None and step.trace_address[: len(undone)] == undone:
+            continue
+        undone = step.trace_address if step.error is not None else None
+        action = step.action
+        if undone is not None:
+            continue
+        if step.type == "suicide":
+            yield _internal(number, action.address, action.refund_address, action.balance)
+        elif step.type == "create":
+            created = step.result.address if step.result else None
+            yield _internal(number, action.from_, created, action.value)
+        elif step.type == "call" and action.call_type == "call":  # other calls move nothing
+            yield _internal(number, action.from_, action.to, action.value)
 
 
 def call_traces(body: bytes, tx_hashes: Sequence[str]) -> dict[str, Trace]:
@@ -142,17 +159,18 @@ def call_traces(body: bytes, tx_hashes: Sequence[str]) -> dict[str, Trace]:
 
 def _nested(root: _Call) -> Iterator[Internal]:
     """Depth first and without recursion: calls may be nested a thousand deep."""
-    waiting = [] if root.error else root.calls[::-1]
+    waiting = [(call, False) for call in reversed(root.calls)]
+    number = 0
     while waiting:
-        call = waiting.pop()
-        if call.error is not None:
-            continue
-        if call.type in {"CALL", "CREATE", "CREATE2", "SELFDESTRUCT"}:
-            yield _internal(call.from_, call.to, call.value)
-        waiting += call.calls[::-1]
+        call, undone = waiting.pop()
+        undone = undone or call.error is not None
+        if not undone and call.type in _MOVING:
+            yield _internal(number, call.from_, call.to, call.value)
+        number += 1
+        waiting += [(inner, undone) for inner in reversed(call.calls)]
 
 
-def _internal(sender: str | None, receiver: str | None, value: str | None) -> Internal:
+def _internal(number: int, sender: str | None, receiver: str | None, value: str | None) -> Internal:
     if sender is None or receiver is None:
         raise ValueError("a step that names nobody who pays, or nobody who is paid")
-    return Internal(address_of(sender), address_of(receiver), number_of(value or "0x0"))
+    return Internal(number, address_of(sender), address_of(receiver), number_of(value or "0x0"))
