@@ -1,0 +1,125 @@
+"""Single values as exports write them: texts of CSV, numbers of JSON, whatever Parquet has."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lbproto_compliance.sources.records import Fields
+
+__all__ = [
+    "Malformed",
+    "amount",
+    "coin_address",
+    "evm_address",
+    "integer",
+    "moment",
+    "text",
+    "tx_hash",
+]
+
+_HIGHEST = (1 << 63) - 1
+_DIGITS = 78
+"""Of 2**256."""
+
+_EVM = re.compile(r"0x[0-9a-f]{40}")
+_COIN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,36}|[a-z]{2,5}1[02-9ac-hj-np-z]{11,87}")
+_HASH = re.compile(r"(?:0x)?[0-9a-f]{64}")
+
+# The year 3000: what is beyond is in milliseconds.
+_END_OF_TIME = 32_503_680_000
+
+
+class Malformed(ValueError):
+    """A record is none of its layout; the message says why."""
+
+
+def text(record: Fields, name: str) -> str | None:
+    """A text; None where it is empty."""
+    value = record.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Malformed(f"{name} is no text")
+    return value
+
+
+def integer(record: Fields, name: str, highest: int = _HIGHEST) -> int:
+    """A whole number from 0."""
+    return int(amount(record, name, highest))
+
+
+def amount(record: Fields, name: str, highest: int | None = None) -> str:
+    """A whole number from 0 of at most 78 digits, as decimal text."""
+    value = record.get(name)
+    if value is None or value == "":
+        raise Malformed(f"{name} is missing")
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+        number = int(value)
+    else:
+        number = _whole(name, value)
+    if highest is not None and number > highest:
+        raise Malformed(f"{name} is more than {highest}")
+    return str(number)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise Malformed(f"{name} is no number")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise Malformed(f"{name} is no number: {value!r:.40}") from None
+    if not number.is_finite() or number.adjusted() >= _DIGITS:
+        raise Malformed(f"{name} is beyond 78 digits")
+    if number < 0 or number != number.to_integral_value():
+        raise Malformed(f"{name} is no whole number of base units: {value!r:.40}")
+    if isinstance(value, float) and number > 2**53:
+        raise Malformed(f"{name} is a floating-point number, and no longer exact: {value!r:.40}")
+    return int(number)
+
+
+def moment(record: Fields, name: str) -> datetime:
+    """A time: seconds since the Unix epoch, or ISO 8601, UTC where it does not say."""
+    value = record.get(name)
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, str) and not value.isdigit() and value:
+        try:
+            found = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
+        except ValueError:
+            raise Malformed(f"{name} is no time: {value!r:.40}") from None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(integer(record, name, _END_OF_TIME), UTC)
+
+
+def evm_address(record: Fields, name: str) -> str | None:
+    """An address of 20 bytes in lower case; None where it is empty."""
+    value = text(record, name)
+    if value is None:
+        return None
+    value = value.lower()
+    if not _EVM.fullmatch(value):
+        raise Malformed(f"{name} is no address: {value!r:.60}")
+    return value
+
+
+def coin_address(value: Any) -> str | None:
+    """An address of Bitcoin by its looks; None where it is empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        canonical = value if value[:3].lower() != "bc1" else value.lower()
+        if _COIN.fullmatch(canonical):
+            return canonical
+    raise Malformed(f"{value!r:.60} is no address")
+
+
+def tx_hash(record: Fields, name: str) -> str:
+    """The hash of a transaction, in lower case."""
+    value = (text(record, name) or "").lower()
+    if not _HASH.fullmatch(value):
+        raise Malformed(f"{name} is no hash of 32 bytes: {value!r:.80}")
+    return value
