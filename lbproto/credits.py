@@ -166,12 +166,11 @@ class Credits:
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
         """Have a command change an account, and tell what has moved; see `LedgerStore.transact`."""
-        orders = self._orders
+        orders, number = self._orders, 0
         if account in orders:
             number = self._join(account)
         else:
             orders[account] = None
-            number = 0
         try:
             outcome = await self._store.transact(account, transaction_id, change)
         except BaseException:
@@ -189,11 +188,11 @@ class Credits:
         return order.begin()
 
     def _end(self, account: Account, number: int, movements: Sequence[Movement]) -> None:
-        order = self._orders[account]
+        order = self._orders.pop(account)
         if order is not None:
             movements = order.end(number, movements)
-        if order is None or not order.under_way:
-            del self._orders[account]
+            if order.under_way:
+                self._orders[account] = order
         for movement in movements:
             self._announce(account, movement)
 

@@ -15,6 +15,7 @@ import logging
 from hashlib import blake2b
 
 import anyio
+import msgspec
 
 from lbproto.clock import Clock
 from lbproto.credits import Credits
@@ -45,7 +46,7 @@ RepeatKey = tuple[str, bytes]
 """A request's `requestId`, and the digest of the request."""
 
 
-class Hold:
+class Hold(msgspec.Struct, eq=False, gc=False):
     """Credits set aside for a request that is being served.
 
     Attributes:
@@ -56,16 +57,11 @@ class Hold:
         expires_at: in ms since the Unix epoch; extended as long as the request is being served.
     """
 
-    __slots__ = ("account", "action", "amount", "expires_at", "transaction_id")
-
-    def __init__(
-        self, account: Account, transaction_id: str, amount: int, action: str, expires_at: int
-    ) -> None:
-        self.account = account
-        self.transaction_id = transaction_id
-        self.amount = amount
-        self.action = action
-        self.expires_at = expires_at
+    account: Account
+    transaction_id: str
+    amount: int
+    action: str
+    expires_at: int
 
 
 class Holds:
@@ -102,17 +98,17 @@ class Holds:
             Overloaded: the store cannot be reached.
         """
         now = self._credits.now()
+        expires_at = now + _LIFETIME
         if repeat is None:
             if not amount:
                 return None, 0
             id_ = new_id()
-            change = reserve(id_, amount, action, now, now + _LIFETIME)
+            change = reserve(id_, amount, action, now, expires_at)
             await self._credits.transact(account, id_, change)
-            return self._hold(account, id_, amount, action, now + _LIFETIME), 0
+            return self._hold(account, id_, amount, action, expires_at), 0
         paid = 0
         for attempt in range(_MAX_ATTEMPTS):
             id_ = _id_of(action, repeat, attempt)
-            expires_at = now + _LIFETIME
             rest = take_up(id_, amount - paid, action, now, expires_at, now - _REPEATS)
             standing = (await self._credits.transact(account, id_, rest)).answer
             paid += standing.paid

@@ -185,7 +185,12 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class State(msgspec.Struct, gc=False):
-    """An account, as a store keeps it. A change works on a fork of it."""
+    """An account, as a store keeps it. A change works on a fork of it.
+
+    Attributes:
+        due_at: when time next changes something; None for never. It follows from lots and
+            reservations, and is kept because every command asks.
+    """
 
     balance: int = 0
     earned: int = 0
@@ -193,11 +198,19 @@ class State(msgspec.Struct, gc=False):
     version: int = 0
     lots: list[Lot] = []
     reservations: dict[str, Reservation] = {}
+    due_at: int | None = None
 
     def fork(self) -> State:
         """The same, to be changed."""
-        lots, reservations = list(self.lots), dict(self.reservations)
-        return State(self.balance, self.earned, self.spent, self.version, lots, reservations)
+        return State(
+            self.balance,
+            self.earned,
+            self.spent,
+            self.version,
+            self.lots.copy(),
+            self.reservations.copy(),
+            self.due_at,
+        )
 
     def shown(self) -> Balance:
         """How it is."""
@@ -211,10 +224,9 @@ class State(msgspec.Struct, gc=False):
             available += lot.left
         return available
 
-    @property
-    def due_at(self) -> int | None:
-        """When time next changes something; None for never."""
-        due: int | None = None  # every command asks twice: no lists, no generators
+    def next_expiry(self) -> int | None:
+        """The earliest of its lots and reservations; None where none of them expires."""
+        due: int | None = None
         for held in self.reservations.values():
             if due is None or held.expires_at < due:
                 due = held.expires_at

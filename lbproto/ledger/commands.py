@@ -129,7 +129,7 @@ def reserve(
         draft = Draft(state, now)
         lots = draft.take(amount)
         held = Reservation(transaction_id, amount, action, expires_at, _OPEN, lots)
-        draft.state.reservations[transaction_id] = held
+        draft.hold(held)
         draft.receipts[transaction_id] = Receipt(command, _OPEN)
         return draft.outcome(held)
 
@@ -206,7 +206,7 @@ def extend(transaction_id: str, now: int, expires_at: int) -> Change[None]:
         if held.expires_at >= expires_at:
             return Outcome(state, [], {}, None)
         longer = msgspec.structs.replace(held, expires_at=expires_at)
-        draft.state.reservations[transaction_id] = longer
+        draft.renew(longer)
         return draft.outcome(None)
 
     return change

@@ -38,13 +38,15 @@ class Draft:
         receipts: those that are new or have changed, by transaction id.
     """
 
+    __slots__ = ("_is_due_known", "_movements", "_now", "receipts", "state")
+
     def __init__(self, state: State, now: int) -> None:
         self.state = state.fork()
         self.receipts: dict[str, Receipt] = {}
         self._movements: list[Movement] = []
         self._now = now
-        due = state.due_at
-        if due is not None and due <= now:
+        self._is_due_known = True  # the state's; else it is looked for once, at the end
+        if state.due_at is not None and state.due_at <= now:
             self._pass_time()
 
     def _pass_time(self) -> None:
@@ -57,7 +59,19 @@ class Draft:
 
     def outcome(self, answer: T) -> Outcome[T]:
         """What the command comes to."""
+        if not self._is_due_known:
+            self.state.due_at = self.state.next_expiry()
         return Outcome(self.state, self._movements, self.receipts, answer)
+
+    def hold(self, held: Reservation) -> None:
+        """Put in a reservation that is new; what it holds has been taken."""
+        self.state.reservations[held.transaction_id] = held
+        self._expect(held.expires_at)
+
+    def renew(self, held: Reservation) -> None:
+        """Put a reservation in the place of the one of its id."""
+        self.state.reservations[held.transaction_id] = held
+        self._is_due_known = False
 
     def held(self, transaction_id: str) -> Reservation:
         """The open reservation of that id.
@@ -111,6 +125,7 @@ class Draft:
                 available=available,
             )
         taken: list[Lot] = []
+        self._is_due_known = False
         while amount:
             lot = lots[0]
             part = min(lot.left, amount)
@@ -141,7 +156,10 @@ class Draft:
 
     def resolve(self, held: Reservation, status: Status, movement: Movement | None = None) -> None:
         """End a reservation; what it holds is still to be given back."""
-        del self.state.reservations[held.transaction_id]
+        state = self.state
+        del state.reservations[held.transaction_id]
+        if held.expires_at == state.due_at:
+            self._is_due_known = False
         command = reserve_command(held.amount, held.action)
         self.receipts[held.transaction_id] = Receipt(command, status, movement)
 
@@ -157,8 +175,17 @@ class Draft:
             lots[index] = part.of(lots[index].left + part.left)
         else:
             lots.insert(index, part)
+            if part.expires_at is not None:
+                self._expect(part.expires_at)
+
+    def _expect(self, expires_at: int) -> None:
+        """Something expires then that did not before."""
+        due = self.state.due_at
+        if due is None or expires_at < due:
+            self.state.due_at = expires_at
 
     def _expire_lots(self) -> None:
+        self._is_due_known = False
         for lot in list(self.state.lots):
             if lot.expires_at is not None and lot.expires_at <= self._now:
                 self.state.lots.remove(lot)

@@ -56,10 +56,11 @@ class MemoryLedger(LedgerStore):
             record = _Record()
         outcome = change(record.state, record.receipts.get(transaction_id))
         if outcome.state is not record.state or outcome.receipts:
+            if not record.state.version:  # nothing has happened before its first movement
+                self._records[account] = record
             record.state = outcome.state
             record.receipts.update(outcome.receipts)
             record.movements += outcome.movements
-            self._records[account] = record
             self._enqueue(account, record)
         return outcome
 

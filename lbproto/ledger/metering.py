@@ -67,7 +67,7 @@ def take_up(
         if held is None:  # it has expired just now
             return draft.outcome(Standing(None, over=True))
         held = msgspec.structs.replace(held, expires_at=max(held.expires_at, expires_at))
-        draft.state.reservations[transaction_id] = held
+        draft.renew(held)
         return draft.outcome(Standing(held))
 
     return change
@@ -97,7 +97,7 @@ def enlarge(
             lots=held.lots + draft.take(more),
             expires_at=max(held.expires_at, expires_at),
         )
-        draft.state.reservations[transaction_id] = held
+        draft.renew(held)
         command = reserve_command(held.amount, held.action)
         draft.receipts[transaction_id] = Receipt(command, Status.OPEN)
         return draft.outcome(held)

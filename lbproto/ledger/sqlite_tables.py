@@ -30,7 +30,7 @@ _HELD = msgspec.msgpack.Decoder(_Held)
 _ENCODER = msgspec.msgpack.Encoder()
 
 _READ = """
-SELECT id, balance, earned, spent, version, held FROM accounts
+SELECT id, balance, earned, spent, version, due_at, held FROM accounts
 WHERE user_id = ? AND application_id = ?
 """
 _CREATE = """
@@ -203,8 +203,10 @@ class Tables:
         row = self._connection.execute(_READ, account).fetchone()
         if row is None:
             return _Open(account, None, State())
-        id_, *numbers, held = row
-        return _Open(account, id_, State(*numbers, *_HELD.decode(held)))
+        id_, balance, earned, spent, version, due_at, held = row
+        lots, reservations = _HELD.decode(held)
+        state = State(balance, earned, spent, version, lots, reservations, due_at)
+        return _Open(account, id_, state)
 
     def _find(self, asked: Sequence[_Asked]) -> dict[_Asked, Receipt]:
         """Those receipts of all that are asked for that there are."""

@@ -14,8 +14,11 @@ movement has been told of what is committed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
+
+import msgspec
 
 from lbproto.context import Context
 from lbproto.errors import NotFound, UsageError
@@ -27,9 +30,10 @@ from lbproto.middleware import Endpoint
 __all__ = ["Charging", "Meter"]
 
 _DEFAULT = "default"
+_account = lru_cache(maxsize=4_096)(Account)  # a tuple with names is slow to make
 
 
-class Meter:
+class Meter(msgspec.Struct, eq=False, gc=False):
     """What one request costs.
 
     Args:
@@ -38,42 +42,19 @@ class Meter:
         action: the request's event.
         price: what is set aside at first.
         repeat: what it has in common with its repeats; None for one that has no id.
+        hold: what is set aside; None for nothing.
+        within: what may be charged without asking: paid before, or set aside.
     """
 
-    __slots__ = (
-        "_account",
-        "_action",
-        "_charged",
-        "_closed",
-        "_hold",
-        "_holds",
-        "_price",
-        "_repeat",
-        "_within",
-    )
-
-    def __init__(
-        self, holds: Holds, account: Account, action: str, price: int, repeat: RepeatKey | None
-    ) -> None:
-        self._holds = holds
-        self._account = account
-        self._action = action
-        self._price = price
-        self._repeat = repeat
-        self._charged: int | None = None  # not metered (yet)
-        self._within = 0  # what may be charged without asking: paid before, or set aside
-        self._hold: Hold | None = None
-        self._closed = False
-
-    async def open(self, amount: int) -> None:
-        """Set so much aside, less what a repeat has paid.
-
-        Raises:
-            RequestError: see `Holds.reserve`.
-        """
-        hold, paid = await self._holds.reserve(self._account, amount, self._action, self._repeat)
-        self._hold = hold
-        self._within = paid if hold is None else paid + hold.amount
+    _holds: Holds
+    _account: Account
+    _action: str
+    _price: int
+    _repeat: RepeatKey | None
+    _hold: Hold | None
+    _within: int
+    _charged: int | None = None  # not metered (yet)
+    _closed: bool = False
 
     async def charge(self, amount: int) -> None:
         """See `Context.charge`."""
@@ -92,16 +73,21 @@ class Meter:
 
     async def _take_more(self, needed: int) -> None:
         if self._hold is None:
-            await self.open(self._within + needed)
+            await self._begin_anew(self._within + needed)
             return
         before = self._hold.amount
         try:
             await self._holds.enlarge(self._hold, needed, self._price)
         except NotFound:  # it has expired, as when the clock was set ahead: all of it anew
             self._hold = None
-            await self.open(self._within + needed)
+            await self._begin_anew(self._within + needed)
         else:
             self._within += self._hold.amount - before
+
+    async def _begin_anew(self, amount: int) -> None:
+        hold, paid = await self._holds.reserve(self._account, amount, self._action, self._repeat)
+        self._hold = hold
+        self._within = paid if hold is None else paid + hold.amount
 
     async def close(self, *, delivered: bool) -> None:
         """Settle; nothing where nothing was delivered. A cancellation waits for it."""
@@ -144,13 +130,14 @@ class Charging:
         application_id = getattr(request, "application_id", None)
         if application_id is not None:
             await ctx.authorize(application_id)
-        account = Account(ctx.user_id, application_id or _DEFAULT)
+        account = _account(ctx.user_id, application_id or _DEFAULT)
         price = route.price
         if not isinstance(price, int):
             price = await _price_of(price, request)
-        meter = Meter(self._holds, account, ctx.inbound.name, price, ctx.repeat)
-        await meter.open(price)
-        ctx.meter = meter
+        holds, action, repeat = self._holds, ctx.inbound.name, ctx.repeat
+        hold, paid = await holds.reserve(account, price, action, repeat)
+        within = paid if hold is None else paid + hold.amount
+        ctx.meter = meter = Meter(holds, account, action, price, repeat, hold, within)
         try:
             await call_next(ctx)
         except GeneratorExit:  # nothing can be waited for: it expires

@@ -23,6 +23,7 @@ class Pure:
         known = self.receipts.get((account, name))
         outcome = change(before.fork(), known)
         assert change(before, known) == outcome  # pure: it only looks at what it is given
+        assert outcome.state.due_at == outcome.state.next_expiry()
         self.states[account] = outcome.state
         self.receipts.update({(account, each): note for each, note in outcome.receipts.items()})
         self.history[account] += outcome.movements
