@@ -16,6 +16,7 @@ import duckdb
 
 from lbproto_query_worker.guard import MAX_DEPTH, lowered
 from lbproto_query_worker.plans import Plans
+from lbproto_query_worker.turns import Turns
 
 __all__ = ["Database"]
 
@@ -58,6 +59,7 @@ class Database:
                     kind = "TABLE" if name.name.endswith(_CSV) else "VIEW"
                     connection.execute(f"CREATE {kind} main.{_quoted(table)} AS FROM {source}")
         self.plans = Plans(frozenset(tables))
+        self.turns = Turns()
         self._connection = duckdb.connect(path, read_only=True, config=config)
         for number, file in enumerate(attached):
             self._connection.execute(f"ATTACH {_text(file)} AS file{number} (READ_ONLY)")

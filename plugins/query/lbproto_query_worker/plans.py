@@ -10,6 +10,7 @@ what is told to be never null is what DuckDB itself relies on, and no guess of o
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Set
 from math import prod
@@ -28,6 +29,9 @@ __all__ = ["Plan", "Plans"]
 
 _MAX_COLUMNS = 2000
 _LONGEST = 16 * 1024  # characters of a plan that is kept, and of what was asked
+
+# What a plan says of now is not true later.
+_CLOCK = re.compile(r"(?i)now|current_|today|tomorrow|yesterday|transaction_timestamp|\bage\b")
 
 _LIMITING = frozenset({"LIMIT", "STREAMING_LIMIT"})
 # What hands each row on as it gets it, and so stops as soon as nobody wants more.
@@ -82,7 +86,8 @@ class Plans:
                 self._kept.move_to_end(key)
                 return plan
         plan = _found(cursor, request, self._tables)
-        if len(request.sql) + len(key[1]) + len(plan.text) <= _LONGEST:
+        length = len(request.sql) + len(key[1]) + len(plan.text)
+        if length <= _LONGEST and not _CLOCK.search(request.sql):
             with self._lock:
                 self._kept[key] = plan
                 if len(self._kept) > self._most:

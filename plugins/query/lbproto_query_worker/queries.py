@@ -12,8 +12,8 @@ interrupt, so the worker repeats it until the thread has ended.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Condition
 from time import monotonic
 
@@ -30,7 +30,8 @@ from lbproto_query_worker.frames import (
     Progressed,
     Refused,
 )
-from lbproto_query_worker.refusals import Refusal, refusal_of
+from lbproto_query_worker.plans import Plan
+from lbproto_query_worker.refusals import OUT_OF_MEMORY, Refusal, is_memory, refusal_of
 
 __all__ = ["Query"]
 
@@ -71,20 +72,16 @@ class Query:
         """All of it, in the thread that calls; sends exactly one last message."""
         id_ = self.request.id
         try:
-            rows, truncated = self._stream(database)
+            plan = self._planned(database)
+            rows, truncated = database.turns.run(
+                lambda: self._run(database, plan), self._check_reason
+            )
             last: FromWorker = Ended(id_, rows, truncated, self._worked())
         except BaseException as error:
             refusal = self.reason or refusal_of(error, database.files)
             if refusal.code == "INTERNAL":
                 logger.exception("a query has failed")
             last = Refused(id_, refusal.code, refusal.message)
-        finally:
-            cursor, self._cursor = self._cursor, None
-            if cursor is not None:
-                with suppress(duckdb.Error):
-                    cursor.abort()
-                with suppress(duckdb.Error):
-                    cursor.close()
         self._send(last)
 
     def pulled(self) -> None:
@@ -120,16 +117,36 @@ class Query:
         if 0 < pct <= 100:
             self._send(Progressed(self.request.id, int(self._scanned * pct / 100), pct))
 
-    def _stream(self, database: Database) -> tuple[int, bool]:
-        request = self.request
+    @contextmanager
+    def _connected(self, database: Database) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own, which can be interrupted meanwhile."""
         self._cursor = cursor = database.cursor()
-        self._check_reason()
-        plan = database.plans.find(cursor, request)
+        try:
+            self._check_reason()
+            yield cursor
+        finally:
+            self._cursor = None
+            with suppress(duckdb.Error):
+                cursor.abort()
+            with suppress(duckdb.Error):
+                cursor.close()
+
+    def _planned(self, database: Database) -> Plan:
+        with self._connected(database) as cursor:
+            plan = database.plans.find(cursor, self.request)
         self._scanned = plan.scanned
-        self._send(Described(request.id, plan.columns, plan.work))
-        self._check_reason()
-        cursor.execute(plan.text, request.params or None)
-        return self._send_rows(cursor)
+        self._send(Described(self.request.id, plan.columns, plan.work))
+        return plan
+
+    def _run(self, database: Database, plan: Plan) -> tuple[int, bool]:
+        with self._connected(database) as cursor:
+            try:
+                cursor.execute(plan.text, self.request.params or None)
+                return self._send_rows(cursor)
+            except Exception as error:
+                if is_memory(error) and not self._silent:
+                    raise OUT_OF_MEMORY from error  # which is no reason to begin again
+                raise
 
     def _send_rows(self, cursor: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
         request = self.request

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import duckdb
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["OUT_OF_MEMORY", "Refusal", "is_memory", "refusal_of"]
 
 _LONGEST = 300
 
@@ -32,6 +32,18 @@ class Refusal(Exception):
         self.message = message
 
 
+OUT_OF_MEMORY = Refusal("LIMIT_EXCEEDED", "The query needs more memory than it may have")
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether it says that there is not enough memory."""
+    if isinstance(error, Refusal):
+        return False
+    return isinstance(error, MemoryError | duckdb.OutOfMemoryException) or bool(
+        _MEMORY.search(str(error))
+    )
+
+
 def refusal_of(error: BaseException, files: Iterable[str]) -> Refusal:
     """What the client is told of an error; what is not the query's own fault is only named.
 
@@ -42,8 +54,8 @@ def refusal_of(error: BaseException, files: Iterable[str]) -> Refusal:
     if isinstance(error, Refusal):
         return error
     text = str(error)
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException) or _MEMORY.search(text):
-        return Refusal("LIMIT_EXCEEDED", "The query needs more memory than it may have")
+    if is_memory(error):
+        return OUT_OF_MEMORY
     if isinstance(error, duckdb.IOException) or any(file in text for file in files):
         return Refusal("OVERLOADED", "The catalogue's data cannot be read; try again")
     if isinstance(error, duckdb.PermissionException):
