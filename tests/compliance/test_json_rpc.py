@@ -167,41 +167,32 @@ class Proxy:
 
 
 async def test_what_a_node_does_not_offer_is_had_otherwise(node: Anvil) -> None:
-    expected = await batches_of(JsonRpc("ethereum", node.url, confirmations=0))
-    with (
-        Proxy(node, "trace_block", "eth_getBlockReceipts") as proxy,
-        answering(proxy) as url,
-    ):
-        assert await batches_of(JsonRpc("ethereum", url, confirmations=0)) == expected
-    assert proxy.seen["debug_traceBlockByHash"] == BLOCKS + 1
-    assert proxy.seen["eth_getTransactionReceipt"] == TRANSACTIONS
+    expected = await batches_of(JsonRpc("ethereum", node.url, last=3, confirmations=0))
+    with Proxy(node, "trace_block", "eth_getBlockReceipts") as proxy, answering(proxy) as url:
+        assert await batches_of(JsonRpc("ethereum", url, last=3, confirmations=0)) == expected
+    assert proxy.seen["debug_traceBlockByHash"] == 1 + 3  # whether it does, and the blocks
+    assert proxy.seen["eth_getTransactionReceipt"] == 3 * TRANSACTIONS // BLOCKS
 
 
 async def test_without_traces_contracts_move_nothing(node: Anvil) -> None:
-    expected = await batches_of(JsonRpc("ethereum", node.url, confirmations=0))
-    with (
-        Proxy(node, "trace_block", "debug_traceBlockByHash") as proxy,
-        answering(proxy) as url,
-    ):
-        batches = await batches_of(JsonRpc("ethereum", url, last=5, confirmations=0))
-        with pytest.raises(SourceError, match="does not trace"):
-            await batches_of(JsonRpc("ethereum", url, traced=True, confirmations=0))
-        with pytest.raises(SourceError, match="does not trace"):
-            await batches_of(
-                JsonRpc("ethereum", url, confirmations=0),
-                (await batches_of(JsonRpc("ethereum", node.url, last=5, confirmations=0)))[
-                    -1
-                ].checkpoint,
-            )
-    outer = [row for row in transfers_of(expected) if row.position not in INNER and row.height <= 5]
-    assert transfers_of(batches) == outer
+    [traced] = await batches_of(JsonRpc("ethereum", node.url, last=3, confirmations=0))
+    refusing = Proxy(node, "trace_block", "debug_traceBlockByHash")
+    with refusing, answering(refusing) as url:
+        [batch] = await batches_of(JsonRpc("ethereum", url, last=3, confirmations=0))
+        for source, checkpoint in (
+            (JsonRpc("ethereum", url, traced=True, confirmations=0), None),
+            (JsonRpc("ethereum", url, confirmations=0), traced.checkpoint),
+        ):
+            with pytest.raises(SourceError, match="does not trace"):
+                await batches_of(source, checkpoint)
+    assert batch.rows == [row for row in transfers_of([traced]) if row.position not in INNER]
     # Later blocks are read alike, though this node traces.
     source = JsonRpc("ethereum", node.url, confirmations=0)
-    rest = transfers_of(await batches_of(source, batches[-1].checkpoint))
+    rest = transfers_of(await batches_of(source, batch.checkpoint))
     assert not any(row.position in INNER for row in rest)
     source = JsonRpc("ethereum", node.url, traced=True, confirmations=0)
     with pytest.raises(SourceError, match="without what contracts moved"):
-        await batches_of(source, batches[-1].checkpoint)
+        await batches_of(source, batch.checkpoint)
 
 
 async def test_another_chain_is_refused(node: Anvil) -> None:

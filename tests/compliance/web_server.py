@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple, TypeAlias
 
@@ -39,6 +39,7 @@ def answering(answer: Answer) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body leave together, or the kernel waits between them
 
         def _answer(self) -> None:
             length = int(self.headers.get("content-length", 0))
@@ -48,9 +49,10 @@ def answering(answer: Answer) -> Iterator[str]:
                 self.send_header(*header)
             self.send_header("content-length", str(len(said.body)))
             self.end_headers()
-            self.wfile.write(said.body[: said.sent])
-            if said.sent is not None:
-                self.close_connection = True
+            with suppress(ConnectionError):  # whoever asked may have had enough
+                self.wfile.write(said.body[: said.sent])
+                self.wfile.flush()
+            self.close_connection |= said.sent is not None
 
         def do_GET(self) -> None:
             self._answer()

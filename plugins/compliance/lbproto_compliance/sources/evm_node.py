@@ -136,6 +136,7 @@ def _number(body: bytes) -> int:
 
 def _block(body: bytes) -> Block:
     block = _present(body, Block)
+    number_of(block.number)
     block.hash = hash_of(block.hash)
     block.parent_hash = hash_of(block.parent_hash)
     return block

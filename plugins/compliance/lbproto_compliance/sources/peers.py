@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,10 @@ T = TypeVar("T")
 # Timeouts, too many requests, and a server or what stands before it that is down or overloaded.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TOO_LARGE = 413
+
+# Unpacked here, because httpx knows no bound.
+_HEADERS = {"accept-encoding": "gzip", "content-type": "application/json"}
+_GZIP = zlib.MAX_WBITS | 16
 
 
 class TooLarge(SourceError):
@@ -73,7 +78,9 @@ class Peer:
         self._url = url
         self._patience = patience
         self._limiter = anyio.CapacityLimiter(concurrency)
-        self._client = httpx.AsyncClient(timeout=patience.seconds)
+        # To load certificates takes its time, and a node of one's own is asked over plain HTTP.
+        secure = parts.scheme == "https"
+        self._client = httpx.AsyncClient(timeout=patience.seconds, verify=secure)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -131,13 +138,13 @@ class Peer:
                     "GET" if body is None else "POST",
                     self._url + path,
                     content=body,
-                    headers=None if body is None else {"content-type": "application/json"},
+                    headers=_HEADERS,
                 ) as response:
                     self._check(response)
                     return await self._body(response)
         except TimeoutError:
             raise _Passing(f"no answer within {self._patience.seconds:g} s") from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except httpx.TransportError as error:
             raise _Passing(f"the connection failed ({type(error).__name__})") from None
 
     def _check(self, response: httpx.Response) -> None:
@@ -150,14 +157,63 @@ class Peer:
             raise SourceError(f"{self.host}: it answers {status}, so it is not the server meant")
 
     async def _body(self, response: httpx.Response) -> bytes:
-        body = bytearray()
-        async for part in response.aiter_bytes():
-            body += part
-            if len(body) > self._patience.max_bytes:
-                raise TooLarge(
-                    f"{self.host}: an answer of more than {self._patience.max_bytes} bytes"
-                )
-        return bytes(body)
+        body = _Body(self._patience.max_bytes, response.headers.get("content-encoding", ""))
+        try:
+            async for part in response.aiter_raw():
+                body.add(part)
+                if body.refused is not None:
+                    # Read on all the same, to the end that this makes at once: a loop that is left
+                    # would leave generators of httpx's behind, which trio minds.
+                    await response.aclose()
+        except httpx.TransportError:
+            if body.refused is None:
+                raise
+        try:
+            return body.whole()
+        except TooLarge as error:
+            raise TooLarge(f"{self.host}: {error}") from None
+
+
+class _Body:
+    """An answer's body, unpacked no further than its bound.
+
+    Attributes:
+        refused: why there is no use in adding to it, if there is none.
+    """
+
+    def __init__(self, bound: int, encoding: str) -> None:
+        self.refused: Exception | None = None
+        self._bound = bound
+        self._data = bytearray()
+        self._gzip = zlib.decompressobj(_GZIP) if encoding.lower() == "gzip" else None
+        if encoding and self._gzip is None:
+            self.refused = _Passing("it packs its answer in a way that was not asked for")
+
+    def add(self, part: bytes) -> None:
+        """More of it, as it comes."""
+        if self.refused is not None:
+            return
+        if self._gzip is not None:
+            try:
+                part = self._gzip.decompress(part, self._bound - len(self._data) + 1)
+            except zlib.error:
+                self.refused = _Passing("its answer cannot be unpacked")
+                return
+        self._data += part
+        if len(self._data) > self._bound:
+            self.refused = TooLarge(f"an answer of more than {self._bound} bytes")
+
+    def whole(self) -> bytes:
+        """All of it.
+
+        Raises:
+            TooLarge, _Passing: it was refused, or has no end.
+        """
+        if self._gzip is not None and not self._gzip.eof and self.refused is None:
+            self.refused = _Passing("its answer is cut off")
+        if self.refused is not None:
+            raise self.refused
+        return bytes(self._data)
 
 
 class _Passing(Exception):

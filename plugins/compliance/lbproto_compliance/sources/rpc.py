@@ -143,16 +143,17 @@ def _results(count: int, decode: Decode[T], body: bytes) -> list[T | Refused]:
     """
     answers = _answers.decode(body)
     if isinstance(answers, _Answer):
-        if count > 1:
-            raise TooLarge(f"no answer to {count} calls in one request: {answers.error}")
-        answers.id = 0  # it may be null where the call could not be read
         answers = [answers]
-    by_id = {answer.id: answer for answer in answers}
-    if by_id.keys() != set(range(count)) or len(answers) != count:
-        raise ValueError("it does not answer each call once")
+        if answers[0].error is not None:  # of the whole request, which names no call
+            answers[0].id = 0
     for answer in answers:
         if answer.error is not None and answer.error.code in _LIMITED:
             raise ValueError(str(answer.error))
+    if len(answers) == 1 < count and answers[0].error is not None:
+        raise TooLarge(f"no answer to {count} calls in one request: {answers[0].error}")
+    by_id = {answer.id: answer for answer in answers}
+    if by_id.keys() != set(range(count)) or len(answers) != count:
+        raise ValueError("it does not answer each call once")
     return [
         decode(bytes(answer.result)) if answer.error is None else answer.error
         for answer in (by_id[number] for number in range(count))
