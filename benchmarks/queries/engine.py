@@ -1,19 +1,9 @@
-"""What the query engine manages: cancelling, streaming, rows a second.
-
-    python -m benchmarks.queries cancel [TRIES]
-    python -m benchmarks.queries stream [ROWS]
-    python -m benchmarks.queries rates [ROWS]
-
-`cancel` leaves queries after some random time and waits for the worker to say that they have ended.
-`stream` looks at the memory of this process and of the worker while rows come. `rates` has the same
-rows from the engine, encoded, and from DuckDB in this process, as Python's values.
-"""
+"""The engine by itself: cancelling, memory, rows a second."""
 
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
@@ -26,6 +16,8 @@ import psutil
 
 from lbproto_query import Catalogues, DuckDBEngine, Limits, QueryRequest, Rows
 from lbproto_query.streams import WorkerStream
+
+__all__ = ["cancel", "rates", "run", "stream"]
 
 _LIMITS = Limits(seconds=600, rows=10**12)
 _ROWS = (
@@ -115,21 +107,15 @@ async def rates(engine: DuckDBEngine, rows: int) -> None:
             print(f"engine, {name:<24}{rate:12,.0f} rows/s, {rate / own:.2f} of that")
 
 
-async def _main(what: str, count: int | None) -> None:
-    with _engine() as made:
-        async with made as engine:
-            async with engine.query(_request("SELECT 1")) as warm:  # the worker is started
-                async for _ in warm:
-                    pass
-            if what == "cancel":
-                await cancel(engine, count or 200)
-            elif what == "stream":
-                await stream(engine, count or 30_000_000)
-            else:
-                await rates(engine, count or 2_000_000)
+def run(what: Callable[[DuckDBEngine, int], Awaitable[None]], count: int) -> None:
+    """Do one of these with a worker that has started."""
 
+    async def started() -> None:
+        with _engine() as made:
+            async with made as engine:
+                async with engine.query(_request("SELECT 1")) as warm:
+                    async for _ in warm:
+                        pass
+                await what(engine, count)
 
-if __name__ == "__main__":
-    if sys.argv[1:2] not in (["cancel"], ["stream"], ["rates"]):
-        sys.exit(__doc__)
-    anyio.run(_main, sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else None)
+    anyio.run(started)

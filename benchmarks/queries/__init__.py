@@ -1,0 +1,1 @@
+"""What queries cost, and what they cost whoever is beside them: `python -m benchmarks.queries`."""
