@@ -7,13 +7,14 @@ start-up with a sentence that says what is expected, never at the first request.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from lbproto.context import NO_CREDITS
 from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy, Stages
@@ -25,7 +26,7 @@ from lbproto.registry import Counted, Emission, Registry, RoomPattern, Route
 if TYPE_CHECKING:
     from lbproto.server import Server
 
-__all__ = ["Lifespan", "Plugin"]
+__all__ = ["Lifespan", "Plugin", "register_all"]
 
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
@@ -237,6 +238,23 @@ class Plugin:
             registry.add_route(route)
         for room in self._rooms:
             registry.add_room(room)
+
+
+def register_all(plugins: Iterable[Plugin], registry: Registry, *, has_credits: bool) -> None:
+    """Have the plugins of a server declare what they can do.
+
+    Raises:
+        UsageError: two clash, or have the same name; or one has a price, and there are no credits.
+    """
+    names: set[str] = set()
+    for plugin in plugins:
+        if plugin.name in names:
+            raise UsageError(f"two plugins are called {plugin.name!r}")
+        names.add(plugin.name)
+        plugin.register(registry)
+    for name, route in registry.routes.items():
+        if route.price is not None and not has_credits:
+            raise UsageError(f"{name!r} of plugin {route.plugin!r} has a price, but {NO_CREDITS}")
 
 
 def _given(event: type[E] | None) -> list[type[E]]:

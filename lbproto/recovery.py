@@ -13,7 +13,7 @@ from lbproto.transport import TOO_SLOW
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 
-__all__ = ["Recovery", "replay"]
+__all__ = ["JOINING", "Recovery", "replay"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,10 @@ class Recovery:
         if self.grace > self.window:
             raise UsageError("recovery: the grace cannot be longer than the window")
 
+
+# Without recovery the log serves those only who are just joining a room: this is how long that may
+# take.
+JOINING = Recovery(window=60.0)
 
 _BATCH_FRAMES = 1_024
 _BATCH_BYTES = 256 * 1024

@@ -22,14 +22,16 @@ from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.holds import Holds
 from lbproto.hub import Hub
+from lbproto.jobs.lost import LostJobs
+from lbproto.jobs.records import Records
 from lbproto.jobs.runner import Jobs
 from lbproto.ledger.store import LedgerStore
 from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import EventsDropped, ServerDraining
 from lbproto.middleware import Middleware
-from lbproto.plugin import Plugin
-from lbproto.recovery import Recovery
+from lbproto.plugin import Plugin, register_all
+from lbproto.recovery import JOINING, Recovery
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
@@ -54,10 +56,6 @@ __all__ = ["Server"]
 
 T = TypeVar("T")
 
-# Without recovery the log serves those only who are just joining a room: this is how long that may
-# take.
-_JOINING = Recovery(window=60.0)
-
 
 class Server:
     """A real-time server: plugins on the wire.
@@ -76,7 +74,8 @@ class Server:
         max_rooms: rooms a session may be in at a time.
         max_jobs: jobs that a user may have at a time.
         middleware: the host's own, inside error handling, outside decoding.
-        storage: where records live; in memory by default.
+        storage: where records live; in memory by default. In a durable one jobs are recorded, so
+            that clients are told of those that end with the server.
         pubsub: the way to the other nodes; by default there are none.
         credits: where accounts of credits are kept; needed by plugins whose requests have a price.
         clock: where time comes from.
@@ -119,7 +118,7 @@ class Server:
         self._pubsub = pubsub or MemoryPubSub()
         clock, timers = self.clock, self.runtime.timers
         admission = admission or Admission()
-        kept = recovery or _JOINING
+        kept = recovery or JOINING
         log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
         rooms = self._rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
         resumable = recovery is not None
@@ -141,7 +140,12 @@ class Server:
             authorize=admission.authorize,
             credits=self._credits,
         )
-        self._jobs = Jobs(clock, timers, self.runtime.start_soon, max_jobs)
+        start_soon = self.runtime.start_soon
+        self._records = None
+        if self.storage.durable:
+            self._records = Records(self.storage, self.registry, clock)
+        self._jobs = Jobs(clock, timers, start_soon, max_jobs, self._records)
+        lost = LostJobs(self._records, self._hub, clock, start_soon)
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
         self._throttle = throttle
         self._limit_store = (limits and limits.store) or nullcontext()
@@ -159,6 +163,7 @@ class Server:
             settings=self.settings,
             clock=clock,
             timers=timers,
+            lost=lost,
         )
         self.runtime.dropped = self._tell_dropped
         self.runtime.closing = self._end_jobs
@@ -166,25 +171,13 @@ class Server:
         core = system(
             self._membership,
             self._jobs,
+            lost,
             clock,
             self.sessions.renew,
             has_credits=credits is not None,
         )
         self.plugins = (core, *plugins)
-        self._register()
-
-    def _register(self) -> None:
-        names: set[str] = set()
-        for plugin in self.plugins:
-            if plugin.name in names:
-                raise UsageError(f"two plugins are called {plugin.name!r}")
-            names.add(plugin.name)
-            plugin.register(self.registry)
-        for name, route in self.registry.routes.items():
-            if route.price is not None and self._credits is None:
-                raise UsageError(
-                    f"{name!r} of plugin {route.plugin!r} has a price, but {NO_CREDITS}"
-                )
+        register_all(self.plugins, self.registry, has_credits=credits is not None)
 
     # For the host
 
@@ -218,6 +211,7 @@ class Server:
                 self._pubsub,
                 self._ledger,
                 self._limit_store,
+                self._records.held() if self._records else nullcontext(),
                 background_tasks() as tasks,
             ):
                 tasks.start_soon(self._hub.run)

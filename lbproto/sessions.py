@@ -37,6 +37,7 @@ from lbproto.errors import ErrorCode, InvalidRequest, Overloaded, Unauthorized
 from lbproto.expiry import Expiry
 from lbproto.hub import Hub
 from lbproto.ids import new_id
+from lbproto.jobs.lost import LostJobs
 from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import Connected, Recovered, SessionLost, Subscribe
@@ -107,6 +108,7 @@ class Sessions(Handler):
         settings: the bounds of their outboxes.
         clock: measures that.
         timers: end it.
+        lost: the jobs of users that were lost with their nodes.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Sessions(Handler):
         settings: Settings,
         clock: Clock,
         timers: Timers,
+        lost: LostJobs,
     ) -> None:
         self._gate = gate
         self._dispatcher = dispatcher
@@ -139,6 +142,7 @@ class Sessions(Handler):
         self._settings = settings
         self._clock = clock
         self._timers = timers
+        self._lost = lost
         self._expiry = Expiry(admission, hub, clock, timers, self._aged)
         self._by_sid: dict[str, Session] = {}
         self._by_pid: dict[str, Session] = {}
@@ -255,6 +259,7 @@ class Sessions(Handler):
             self._hub.notify(socket, self._connected(session))
             if entrant.lost:
                 self._hub.notify(socket, SessionLost())
+        self._lost.tell(session)
 
     def _connected(self, session: Session) -> Connected:
         timestamp = iso_timestamp(int(self._clock.now() * 1000))

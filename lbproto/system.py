@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
-from lbproto.errors import Unauthorized
+from lbproto.errors import NotFound, Unauthorized
+from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.runner import Jobs
 from lbproto.membership import Membership
 from lbproto.messages import (
@@ -46,13 +47,20 @@ Renew = Callable[[Session, str], Awaitable[None]]
 
 
 def system(
-    membership: Membership, jobs: Jobs, clock: Clock, renew: Renew, *, has_credits: bool = False
+    membership: Membership,
+    jobs: Jobs,
+    lost: LostJobs,
+    clock: Clock,
+    renew: Renew,
+    *,
+    has_credits: bool = False,
 ) -> Plugin:
     """The plugin that answers `ping`, `authenticate`, and what rooms and jobs are asked for.
 
     Args:
         membership: the server's rooms.
         jobs: the server's.
+        lost: those of its users that were lost with their nodes.
         clock: the server's.
         renew: lets a session go on with a newer token.
         has_credits: whether the server keeps credits, and tells of them.
@@ -92,10 +100,7 @@ def system(
 
     @plugin.on(Attach, repeatable=True)
     async def attach(ctx: Context, request: Attach) -> Attached | None:
-        job = jobs.find(ctx.user_id, request.id)
-        after = job.reaches(request.after)
-        ctx.emit(Attached(id=request.id, after=after))
-        job.watch(ctx, after)
+        await _take_up(ctx, request, jobs, lost)
         return None
 
     @plugin.room("user:{user_id*}", announce=False)  # an id is opaque: there may be a ":" in it
@@ -104,3 +109,15 @@ def system(
             raise Unauthorized("This is another user's personal room")
 
     return plugin
+
+
+async def _take_up(ctx: Context, request: Attach, jobs: Jobs, lost: LostJobs) -> None:
+    try:
+        job = jobs.find(ctx.user_id, request.id)
+    except NotFound:
+        if not await lost.answer(ctx, request.id):
+            raise
+    else:
+        after = job.reaches(request.after)
+        ctx.emit(Attached(id=request.id, after=after))
+        job.watch(ctx, after)

@@ -12,6 +12,7 @@ from lbproto.context import Context
 from lbproto.errors import NotFound, Overloaded, RequestTimeout
 from lbproto.ids import new_id
 from lbproto.jobs.job import Job
+from lbproto.jobs.records import Records
 from lbproto.jobs.work import Work
 from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import errors
@@ -26,6 +27,7 @@ StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 async def perform(work: Work, route: Route) -> None:
     """Have a job's handler run; its request is decoded."""
+    await work.record()
     if work.policy.makes_start:
         work.begin()
     work.succeed(await route.handler(Job(work)))
@@ -39,18 +41,25 @@ class Jobs:
         timers: end those that take too long.
         start_soon: starts a task that lives no longer than the server.
         max_per_user: how many one user may have at a time, those too that are still unwinding.
+        records: where they are recorded; None for nowhere.
 
     Attributes:
         stops_within: seconds until the server stops: no new jobs are taken; None while it goes on.
     """
 
     def __init__(
-        self, clock: Clock, timers: Timers, start_soon: StartSoon, max_per_user: int
+        self,
+        clock: Clock,
+        timers: Timers,
+        start_soon: StartSoon,
+        max_per_user: int,
+        records: Records | None = None,
     ) -> None:
         self._clock = clock
         self._timers = timers
         self._start_soon = start_soon
         self._max_per_user = max_per_user
+        self._records = records
         self.stops_within: float | None = None
         self._by_user: dict[str, dict[str, Work]] = {}
 
@@ -67,7 +76,7 @@ class Jobs:
         own = self._by_user.setdefault(ctx.user_id, {})
         if self.stops_within is not None or len(own) >= self._max_per_user:
             serve = self._refuse
-        work = Work(new_id(), ctx, self._clock)
+        work = Work(new_id(), ctx, self._clock, self._records)
         own[work.id] = work
         self._start_soon(partial(self._run, work, serve))
 

@@ -17,6 +17,7 @@ from lbproto.errors import Cancelled, InsufficientCredits, RequestError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.journal import Journal
 from lbproto.jobs.lifecycle import Lifecycle, State
+from lbproto.jobs.records import Records, restarted
 from lbproto.middleware.errors import error_event, request_fields
 from lbproto.session import Session
 
@@ -44,13 +45,14 @@ class Work:
         id_: names it.
         ctx: of the request, which is one for a job; it is served as this one from here on.
         clock: measures how long it takes.
+        records: where it is recorded; None for nowhere.
 
     Attributes:
         policy: how it is served.
         scope: what its handler runs in.
     """
 
-    def __init__(self, id_: str, ctx: Context, clock: Clock) -> None:
+    def __init__(self, id_: str, ctx: Context, clock: Clock, records: Records | None) -> None:
         assert ctx.route is not None  # noqa: S101 - it is one for a job
         assert ctx.route.job is not None  # noqa: S101 - likewise
         self.id = id_
@@ -58,6 +60,7 @@ class Work:
         self.policy = ctx.route.job
         self.scope = anyio.CancelScope()
         self._clock = clock
+        self._records = records
         self._began = clock.monotonic()
         self._lifecycle = Lifecycle(self.policy.stages, self._make)
         self._journal = Journal(_KEPT)
@@ -77,6 +80,14 @@ class Work:
         return self._lifecycle.state is State.ENDED
 
     # From its handler
+
+    async def record(self) -> None:
+        """Have its loss told, should its node die; its request is decoded."""
+        if self._records is not None:
+            last = self.policy.stages.before_terminal
+            failure = error_event(self.ctx, restarted())
+            ends = [failure] if last is None else [self._make(last), failure]
+            await self._records.add(self.ctx.user_id, self.id, self.ctx.inbound.name, ends)
 
     def begin(self) -> None:
         """Tell that its handler is about to run."""
@@ -104,12 +115,14 @@ class Work:
         events = self._lifecycle.succeed(event)
         self.ctx.delivered = self.ctx.delivered or bool(events)
         self._tell(events)
+        self._end_told()
 
     # Its end
 
     def fail(self, event: ErrorEvent) -> None:
         """Its request has failed; no effect where its end has been told."""
         self._tell(self._lifecycle.fail(event))
+        self._end_told()
 
     def fail_for_credits(self, error: InsufficientCredits, event: Event) -> None:
         """The same for want of credits: before it has begun, that is told by their event alone."""
@@ -118,6 +131,7 @@ class Work:
         if self._lifecycle.state is State.ACCEPTED:
             self._lifecycle.fail(None)
             self.ctx.tell_refusal(event, error.code, error.message, error.retry_after_seconds)
+            self._end_told()
         else:
             self.ctx.tell(event)
             self.fail(error_event(self.ctx, error))
@@ -138,6 +152,10 @@ class Work:
         self._lifecycle.fail(None)
         for session in list(self._watchers):
             self._remove(session)
+
+    def _end_told(self) -> None:
+        if self._records is not None:
+            self._records.remove(self.ctx.user_id, self.id)
 
     # Who is told
 

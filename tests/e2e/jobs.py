@@ -57,11 +57,11 @@ STAGES = Stages(
 )
 
 
-def streaming() -> Plugin:
+def streaming(price: int | None = None) -> Plugin:
     plugin = Plugin("streaming")
     produced = 0
 
-    @plugin.job(Stream, stages=STAGES)
+    @plugin.job(Stream, stages=STAGES, price=price)
     async def stream(job: Job[Stream]) -> StreamCompleted:
         nonlocal produced
         request = job.request

@@ -1,0 +1,104 @@
+"""Nodes whose jobs are recorded, and that may lose the storage, or die."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from lbproto import Overloaded, Server
+from lbproto.backends.base import Storage
+from lbproto.backends.memory import MemoryStorage
+from lbproto.testing import VirtualClock
+from tests.core.working import Site
+
+__all__ = ["Line", "Nodes"]
+
+
+class Line(Storage):
+    """A node's connection to a storage.
+
+    Attributes:
+        is_cut: whether the storage is out of reach.
+    """
+
+    durable = True
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self.is_cut = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._reached().get(key)
+
+    async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        await self._reached().put(key, value, ttl=ttl)
+
+    async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
+        return await self._reached().put_new(key, value, ttl=ttl)
+
+    async def delete(self, key: str) -> bool:
+        return await self._reached().delete(key)
+
+    async def increment(self, key: str, by: int = 1) -> int:
+        return await self._reached().increment(key, by)
+
+    async def children(self, parent: str) -> dict[str, bytes]:
+        return await self._reached().children(parent)
+
+    def _reached(self) -> MemoryStorage:
+        if self.is_cut:
+            raise Overloaded("the line is cut")
+        return self._storage
+
+
+class Nodes:
+    """Servers that share a storage and a clock.
+
+    Attributes:
+        clock: theirs.
+        storage: theirs.
+    """
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.storage = MemoryStorage(self.clock)
+
+    @asynccontextmanager
+    async def running(
+        self, site: Site, *, dies: bool = False, **options: Any
+    ) -> AsyncIterator[tuple[Server, Line]]:
+        """A node, and its line to the storage.
+
+        Args:
+            dies: whether it does at the end: what it does then reaches no storage any more.
+        """
+        line = Line(self.storage)
+        async with site.running(storage=line, clock=self.clock, **options) as server:
+            yield server, line
+            line.is_cut = dies
+
+    def records(self) -> list[str]:
+        """The keys of all records of jobs."""
+        return [
+            folder + name
+            for folder, names in self.storage._folders.items()
+            if folder.startswith("lbproto/jobs/")
+            for name in names
+        ]
+
+    def leases(self) -> int:
+        """How many nodes have one."""
+        return len(self.storage._folders.get("lbproto/nodes/", ()))
