@@ -35,12 +35,12 @@ nothing here knows of attributions or of scores::
 `graph.asset_names`). `txs` are in the chain's order: the smaller is the earlier.
 """
 
-from lbproto_compliance.graph.build import build
+from lbproto_compliance.graph.building import build
 from lbproto_compliance.graph.clusters import CONFIDENCE, Cluster
-from lbproto_compliance.graph.deposits import Deposit, Forwarding, depositors, deposits
 from lbproto_compliance.graph.edges import Edges, Outputs
-from lbproto_compliance.graph.expand import LIMITS, Expansion, Limits, Step, Walk, expand
+from lbproto_compliance.graph.expansion import LIMITS, Expansion, Limits, Step, Walk, expand
 from lbproto_compliance.graph.flows import Flows
+from lbproto_compliance.graph.forwarding import Deposit, Forwarding, depositors, deposits
 from lbproto_compliance.graph.graph import Graph
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbproto_compliance.graph.arrays import Arrays, Int32s, Int64s, map_arrays
-from lbproto_compliance.graph.build import FORMAT, Header, arrays_of
+from lbproto_compliance.graph.building import FORMAT, Header, arrays_of
 from lbproto_compliance.graph.clusters import Cluster, cluster_of
 from lbproto_compliance.graph.edges import Edges, Outputs
 from lbproto_compliance.graph.flows import Flows
@@ -101,27 +101,27 @@ class Graph:
     def outgoing(self, node: int) -> Edges:
         """What a node pays, the earliest first."""
         begin, end = self.arrays.out_offsets[node : node + 2]
-        return self.edges_at(np.arange(begin, end), np.full(end - begin, node, np.int32))
+        edges = np.arange(begin, end)
+        return self.edges_at(edges, np.full(len(edges), node, np.int32), self.arrays.targets[edges])
 
     def incoming(self, node: int) -> Edges:
         """What a node is paid, the earliest first."""
         begin, end = self.arrays.in_offsets[node : node + 2]
-        return self.edges_at(self.arrays.in_edges[begin:end], self.arrays.in_sources[begin:end])
+        edges = self.arrays.in_edges[begin:end].astype(np.int64)
+        sources = self.arrays.in_sources[begin:end]
+        return self.edges_at(edges, sources, np.full(len(edges), node, np.int32))
 
-    def edges_at(self, positions: Int32s | Int64s, sources: Int32s) -> Edges:
-        """Some edges.
+    def edges_at(self, edges: Int64s, sources: Int32s, targets: Int32s) -> Edges:
+        """Some payments in all their columns.
 
         Args:
-            positions: (k,) which.
-            sources: (k,) who pays them; it costs less to know than to find.
+            edges: (k,) which.
+            sources: (k,) who pays them.
+            targets: (k,) who is paid.
         """
         arrays = self.arrays
         return Edges(
-            sources,
-            arrays.targets[positions],
-            arrays.txs[positions],
-            arrays.amounts[positions],
-            arrays.assets[positions],
+            sources, targets, arrays.txs[edges], arrays.amounts[edges], arrays.assets[edges]
         )
 
     def tx_hash(self, tx: int) -> str:

@@ -104,10 +104,10 @@ def expand(
     if not 0 <= hops <= 127:
         raise ValueError(f"hops are 0 to 127, not {hops}")
     begin = _distinct(np.array(seeds, np.int64))
-    seen = np.zeros(graph.nodes, np.bool_)
-    incoming = _walk(graph, _Lists.incoming(graph), begin, hops, limits, step, seen)
-    seen[incoming.nodes] = False  # cheaper than to clear what was never touched
-    outgoing = _walk(graph, _Lists.outgoing(graph), begin, hops, limits, step, seen)
+    new = np.ones(graph.nodes, np.bool_)
+    incoming = _walk(graph, _Lists.incoming(graph), begin, hops, limits, step, new)
+    new[incoming.nodes] = True  # cheaper than another array
+    outgoing = _walk(graph, _Lists.outgoing(graph), begin, hops, limits, step, new)
     return Expansion(incoming, outgoing)
 
 
@@ -138,12 +138,12 @@ class _Lists(NamedTuple):
 
     def edges_of(self, graph: Graph, pieces: Sequence[_Piece]) -> Edges:
         """Payments in all their columns."""
-        positions = np.concatenate([piece.positions for piece in pieces])
-        if self.edges is not None:
-            return graph.edges_at(self.edges[positions], self.others[positions])
-        payers = np.concatenate([piece.nodes for piece in pieces])
-        counts = np.concatenate([piece.counts for piece in pieces])
-        return graph.edges_at(positions, payers.astype(np.int32).repeat(counts))
+        nodes, counts, positions = map(np.concatenate, zip(*pieces, strict=True))
+        walked = nodes.astype(np.int32).repeat(counts)
+        others = self.others[positions]
+        if self.edges is None:
+            return graph.edges_at(positions, walked, others)
+        return graph.edges_at(self.edges[positions].astype(np.int64), others, walked)
 
 
 class _Piece(NamedTuple):
@@ -164,41 +164,44 @@ def _walk(
     hops: int,
     limits: Limits,
     step: Step | None,
-    seen: NDArray[np.bool_],
+    new: NDArray[np.bool_],
 ) -> Walk:
     """Walk in one direction.
 
     Nodes are of 64 bits here: NumPy converts others each time they are positions.
 
     Args:
-        seen: (n,) all False; True afterwards for the nodes that were found.
+        new: (n,) all True; False afterwards for the nodes that were found.
     """
-    seen[seeds] = True
+    new[seeds] = False
     frontier = seeds
     levels, hubs, pieces = [seeds], [_NOTHING.nodes], [_NOTHING]
     left, cut, stopped = limits.most_edges, False, False
     for hop in range(1, hops + 1):
         ends = lists.offsets[frontier + 1]
         counts = ends - lists.offsets[frontier]
-        if cut := int(counts.sum()) > left:
-            frontier, ends, counts = _cut(frontier, ends, counts, left)
-        found = [_NOTHING.nodes]
-        for piece in _pieces(frontier, ends - counts, counts, limits.every):
+        sums = counts.cumsum()
+        if cut := bool(len(sums)) and sums[-1] > left:
+            frontier, ends, counts, sums = _cut(frontier, ends, counts, left)
+        found = []
+        for piece in _pieces(frontier, ends, counts, sums, limits.every):
             if step is not None:
                 step(hop, limits.most_edges - left)
             others = lists.others[piece.positions].astype(np.int64)
-            found.append(_distinct(others[~seen[others]]))
-            seen[found[-1]] = True
+            found.append(_distinct(others[new[others]]))
+            new[found[-1]] = False
             pieces.append(piece)
             left -= len(others)
-        level = np.concatenate(found)
-        levels.append(level)
-        large = graph.arrays.degrees[level] > limits.hub_degree
-        frontier = level[~large]
-        if len(frontier) < len(level):
-            hubs.append(level[large])
+        if not found:
+            break
+        frontier = found[0] if len(found) == 1 else np.concatenate(found)
+        levels.append(frontier)
+        large = graph.arrays.degrees[frontier] > limits.hub_degree
+        if np.count_nonzero(large):
+            hubs.append(frontier[large])
             stopped |= hop < hops and lists.any(hubs[-1])
-        if cut or not len(frontier):
+            frontier = frontier[~large]
+        if cut:
             break
     return Walk(
         np.concatenate(levels, dtype=np.int32),
@@ -219,23 +222,32 @@ def _distinct(nodes: Int64s) -> Int64s:
     return nodes[first]
 
 
-def _cut(nodes: Int64s, ends: Int64s, counts: Int64s, left: int) -> tuple[Int64s, Int64s, Int64s]:
+def _cut(
+    nodes: Int64s, ends: Int64s, counts: Int64s, left: int
+) -> tuple[Int64s, Int64s, Int64s, Int64s]:
     """As many payments as are left: those of the nodes with few, and the newest of the last."""
-    order = np.argsort(counts, kind="stable")
+    order = counts.argsort(kind="stable")
     nodes, ends, counts = nodes[order], ends[order], counts[order]
     sums = counts.cumsum()
-    taken = int(np.searchsorted(sums, left)) + 1  # with the one that reaches the limit
-    counts = counts[:taken]
-    counts[-1] -= sums[taken - 1] - left
-    return nodes[:taken], ends[:taken], counts
+    taken = int(sums.searchsorted(left)) + 1  # with the one that reaches the limit
+    counts, sums = counts[:taken], sums[:taken]
+    counts[-1] -= sums[-1] - left
+    sums[-1] = left
+    return nodes[:taken], ends[:taken], counts, sums
 
 
-def _pieces(nodes: Int64s, starts: Int64s, counts: Int64s, every: int) -> Iterator[_Piece]:
-    """All payments of the nodes in their order, so many at a time, a large node's in several."""
-    ends = counts.cumsum()
-    total = int(ends[-1]) if len(ends) else 0
-    shifts = starts - ends
-    shifts += counts
+def _pieces(
+    nodes: Int64s, ends: Int64s, counts: Int64s, sums: Int64s, every: int
+) -> Iterator[_Piece]:
+    """All payments of the nodes in their order, so many at a time, a large node's in several.
+
+    Args:
+        ends: where in the lists each node's payments end.
+        counts: how many of them, from the end.
+        sums: of the counts.
+    """
+    total = int(sums[-1]) if len(sums) else 0
+    shifts = ends - sums
     if 0 < total <= every:  # nearly always
         positions = shifts.repeat(counts)
         positions += np.arange(total)
@@ -243,8 +255,8 @@ def _pieces(nodes: Int64s, starts: Int64s, counts: Int64s, every: int) -> Iterat
         return
     for low in range(0, total, every):
         high = min(low + every, total)
-        part = slice(ends.searchsorted(low, "right"), ends.searchsorted(high) + 1)
-        taken = np.minimum(ends[part], high) - np.maximum(ends[part] - counts[part], low)
+        part = slice(sums.searchsorted(low, "right"), sums.searchsorted(high) + 1)
+        taken = np.minimum(sums[part], high) - np.maximum(sums[part] - counts[part], low)
         positions = shifts[part].repeat(taken)
         positions += np.arange(low, high)
         yield _Piece(nodes[part], taken, positions)
