@@ -1,0 +1,138 @@
+"""Amounts that an address was sent unasked, which say nothing about it.
+
+Somebody sends next to nothing to many addresses: to see which are spent together, to advertise, or
+to make others look tainted (so it went with Tornado Cash in August 2022). Nobody can refuse to be
+paid. What is recognised as such counts for nothing in any share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from lbproto_compliance.analysis.report import Evidence
+from lbproto_compliance.analysis.score import Finding
+from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share, totals
+from lbproto_compliance.chains import Chain
+from lbproto_compliance.graph import Edges, Graph
+
+__all__ = ["FEWEST_RECEIVERS", "Dust", "dust_limit", "find_dust"]
+
+FEWEST_RECEIVERS = 20
+"""Addresses that got as little of the same sender: fewer are paid by somebody who knows them."""
+
+_MOST_SENDERS = 200  # of one address, that are looked at
+_MOST_TXS = 1_000  # of one sender: its newest
+_MOST_EVIDENCE = 5
+
+
+class Dust(NamedTuple):
+    """What is dust of all that an address received.
+
+    Attributes:
+        received: transactions and assets.
+        findings: one, if there is any.
+    """
+
+    received: frozenset[Received]
+    findings: list[Finding]
+
+
+class _Gift(NamedTuple):
+    """What a transaction brings of one asset, and one of those who pay it."""
+
+    tx: int
+    asset: int
+    amount: float
+    sender: int
+
+
+class _Spray(NamedTuple):
+    """Payments of a sender that are alike: of one asset, from at least to at most so much."""
+
+    sender: int
+    asset: int
+    least: float
+    most: float
+
+
+def dust_limit(chain: Chain) -> int:
+    """What is next to nothing: a ten-thousandth of a whole coin, in base units."""
+    return int(10 ** (chain.decimals - 4))
+
+
+def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
+    """Look at all that an address was paid.
+
+    Dust is at most `dust_limit` of the chain's own asset, if the sender sent as little to at least
+    `FEWEST_RECEIVERS` addresses. Of a token it is whatever the address has never paid out, if the
+    sender gave exactly as much to as many.
+    """
+    incoming = graph.incoming(seed)
+    paid_out = frozenset(np.unique(graph.outgoing(seed).assets).tolist())
+    receivers: dict[_Spray, int] = {}
+    dust: dict[Received, int] = {}
+    evidence: list[Evidence] = []
+    for gift in _gifts(incoming):
+        spray = _spray(graph, chain, gift, paid_out)
+        if spray is None:
+            continue
+        if spray not in receivers:
+            if len(receivers) == _MOST_SENDERS:
+                continue
+            receivers[spray] = _receivers(graph, chain, spray)
+        if receivers[spray] >= FEWEST_RECEIVERS:
+            dust[gift.tx, gift.asset] = int(gift.amount)
+            about = f"sent as little to {receivers[spray]} addresses"
+            evidence.append(Evidence(graph.tx_hash(gift.tx), graph.address(gift.sender), about))
+    if not dust:
+        return Dust(frozenset(), [])
+    share = largest_share(by_asset(dust), totals(incoming))
+    found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:_MOST_EVIDENCE])
+    return Dust(frozenset(dust), [found])
+
+
+def _gifts(incoming: Edges) -> Iterator[_Gift]:
+    """What each transaction brings of each asset, in their order, of others than oneself."""
+    others = np.flatnonzero(incoming.sources != incoming.targets)
+    if not len(others):
+        return
+    order = others[np.lexsort((incoming.assets[others], incoming.txs[others]))]
+    txs, assets = incoming.txs[order], incoming.assets[order]
+    begins = np.flatnonzero(np.r_[True, (txs[1:] != txs[:-1]) | (assets[1:] != assets[:-1])])
+    amounts = np.rint(np.add.reduceat(incoming.amounts[order], begins))
+    yield from map(
+        _Gift,
+        txs[begins].tolist(),
+        assets[begins].tolist(),
+        amounts.tolist(),
+        incoming.sources[order][begins].tolist(),
+    )
+
+
+def _spray(graph: Graph, chain: Chain, gift: _Gift, paid_out: frozenset[int]) -> _Spray | None:
+    """What the gift would be one of, if it were dust; None where it is none in any case."""
+    if graph.asset_names[gift.asset] == chain.asset:
+        limit = dust_limit(chain)
+        is_dust = 0 < gift.amount <= limit
+        return _Spray(gift.sender, gift.asset, 1, limit) if is_dust else None
+    if gift.asset in paid_out:
+        return None
+    return _Spray(gift.sender, gift.asset, gift.amount, gift.amount)
+
+
+def _receivers(graph: Graph, chain: Chain, spray: _Spray) -> int:
+    edges = graph.outgoing(spray.sender)
+    if chain.kind == "coins":
+        # Not by edges: of several inputs, each pays only a share of an output.
+        outputs = [graph.outputs(tx) for tx in np.unique(edges.txs)[-_MOST_TXS:].tolist()]
+        targets = np.concatenate([each.nodes for each in outputs])
+        amounts = np.concatenate([each.amounts for each in outputs])
+    else:
+        same = edges.assets == spray.asset
+        targets, amounts = edges.targets[same], np.rint(edges.amounts[same])
+    alike = (amounts >= spray.least) & (amounts <= spray.most)
+    return len(np.unique(targets[alike & (targets != spray.sender)]))

@@ -1,0 +1,150 @@
+"""How much of what an address received, or paid, is of or for whom harm is said of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from lbproto_compliance.analysis.case import Case
+from lbproto_compliance.analysis.identities import cited, confidence, is_service
+from lbproto_compliance.analysis.ledger import ledger
+from lbproto_compliance.analysis.report import Direction, Evidence
+from lbproto_compliance.analysis.score import Finding
+from lbproto_compliance.analysis.taint import Arrival, Payment, trace
+from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share, totals
+from lbproto_compliance.graph import Walk
+
+__all__ = ["MOST_WAYS", "Exposure", "find_exposure"]
+
+MOST_WAYS = 3
+"""Of one signal's evidence: those that the most came by, each from another address."""
+
+
+class Exposure(NamedTuple):
+    """What was found in one direction.
+
+    Attributes:
+        findings: one for each category and distance.
+        attributed: the nodes that they are about.
+        cut: whether there was more to follow than may be.
+    """
+
+    findings: list[Finding]
+    attributed: frozenset[int]
+    cut: bool
+
+
+def find_exposure(
+    case: Case,
+    walk: Walk,
+    direction: Direction,
+    *,
+    dust: Collection[Received] = (),
+    step: Callable[[float], None] = lambda _: None,
+) -> Exposure:
+    """Follow the money of one direction.
+
+    Args:
+        case: whose exposure it is, and to whom.
+        walk: from the address, in that direction.
+        direction: `incoming` or `outgoing`.
+        dust: what the address received unasked, which counts for nothing.
+        step: called now and then with how much is done, 0 to 1; it may raise to end it.
+    """
+    graph, seed, identities = case.graph, case.seed, case.identities
+    services = (node for node, who in identities.items() if is_service(who))
+    routes = ledger(
+        graph,
+        walk,
+        seed,
+        case.hops,
+        direction=direction,
+        harmful={node for node in identities if node != seed and case.is_harmful(node)},
+        closed={*walk.hubs.tolist(), *services},
+    )
+    if not routes.ends:
+        return Exposure([], frozenset(), cut=False)
+    payments = [p for p in routes.payments if p.target != seed or (p.tx, p.asset) not in dust]
+    here = frozenset({seed})
+    incoming = direction == "incoming"
+    arrivals = trace(
+        payments,
+        sources=routes.ends if incoming else here,
+        followed=routes.followed,
+        targets=here if incoming else routes.ends,
+        hops=case.hops,
+        method=case.taint,
+        step=step,
+    )
+    groups: defaultdict[tuple[str, int], _Group] = defaultdict(lambda: _Group(payments))
+    for arrival in arrivals:
+        whom = arrival.origin if incoming else arrival.target
+        groups[identities[whom].category, arrival.hops].add(whom, arrival)
+    wholes = totals(graph.incoming(seed), dust) if incoming else totals(graph.outgoing(seed))
+    findings = [
+        Finding(
+            category,
+            direction,
+            hops,
+            largest_share(by_asset(group.paid()), wholes),
+            max(confidence(identities[whom]) for whom in group.ways),
+            _evidence(case, payments, group, direction),
+            case.valuer.usd(group.paid()),
+            served=seed in identities and is_service(identities[seed]),
+        )
+        for (category, hops), group in groups.items()
+    ]
+    attributed = frozenset(whom for group in groups.values() for whom in group.ways)
+    return Exposure(findings, attributed, routes.cut)
+
+
+class _Group:
+    """All arrivals of one signal.
+
+    Attributes:
+        ways: by attributed node, the way that the most came by.
+    """
+
+    def __init__(self, payments: Sequence[Payment]) -> None:
+        self.ways: dict[int, Arrival] = {}
+        self._payments = payments
+        self._amounts: dict[int, int] = {}  # by the payment that brought them
+
+    def add(self, whom: int, arrival: Arrival) -> None:
+        last = arrival.path[-1]
+        # No more than was paid: poison says of each of several origins that all of it is theirs.
+        so_far = self._amounts.get(last, 0)
+        self._amounts[last] = min(so_far + arrival.amount, self._payments[last].amount)
+        best = self.ways.get(whom)
+        if best is None or arrival.amount > best.amount:
+            self.ways[whom] = arrival
+
+    def paid(self) -> dict[Received, int]:
+        """What arrived, by transaction and asset."""
+        sums: defaultdict[Received, int] = defaultdict(int)
+        for position, amount in self._amounts.items():
+            payment = self._payments[position]
+            sums[payment.tx, payment.asset] += amount
+        return sums
+
+
+def _evidence(
+    case: Case, payments: Sequence[Payment], group: _Group, direction: Direction
+) -> list[Evidence]:
+    """Each way from the attributed address to the seed, payment by payment.
+
+    A payment is named by whichever of its two addresses is further from the seed.
+    """
+    evidence: list[Evidence] = []
+    ways = sorted(group.ways.items(), key=lambda way: (-way[1].amount, way[0]))
+    for whom, arrival in ways[:MOST_WAYS]:
+        source = cited(case.identities[whom])
+        for position in arrival.path if direction == "incoming" else reversed(arrival.path):
+            payment = payments[position]
+            node = payment.source if direction == "incoming" else payment.target
+            evidence.append(
+                Evidence(case.graph.tx_hash(payment.tx), case.graph.address(node), source)
+            )
+            source = "passed on in the chain"
+    return evidence

@@ -1,0 +1,67 @@
+"""Who is who among the nodes, and what of the several things said of one address counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbproto_compliance.analysis.weights import Weights
+from lbproto_compliance.graph import Graph
+from lbproto_compliance.sources import Attribution
+
+__all__ = ["Attributions", "cited", "confidence", "identify", "is_service", "worst"]
+
+Attributions = Mapping[str, Sequence[Attribution]]
+"""What is said of addresses, by canonical address."""
+
+# Said of a person or of one holder, who has only money of their own: it is followed through them.
+_OWN_MONEY = frozenset({"individual", "ransomware", "scam", "stolen_funds", "sanctioned"})
+
+
+def identify(
+    graph: Graph, nodes: NDArray[np.int32], attributions: Attributions, weights: Weights
+) -> dict[int, Attribution]:
+    """What counts of those nodes that something is said of."""
+    if not attributions:
+        return {}
+    addresses = graph.arrays.addresses[nodes].tolist()
+    return {
+        node: worst(said, weights)
+        for node, address in zip(nodes.tolist(), addresses, strict=True)
+        if (said := attributions.get(address.decode("ascii")))
+    }
+
+
+def worst(said: Sequence[Attribution], weights: Weights) -> Attribution:
+    """The one that weighs most, then the surest, then by what it says: never by its place."""
+    return min(
+        said,
+        key=lambda each: (
+            -weights.points.get(each.category, 0),
+            -each.confidence,
+            each.category,
+            each.label,
+            each.source,
+            each.source_url or "",
+        ),
+    )
+
+
+def is_service(attribution: Attribution) -> bool:
+    """Whether its money is its customers': what it pays is not what it was paid."""
+    return attribution.category not in _OWN_MONEY
+
+
+def confidence(attribution: Attribution) -> Fraction:
+    """Exactly, in percent: what sources say is not more exact."""
+    return Fraction(round(min(max(attribution.confidence, 0.0), 1.0) * 100), 100)
+
+
+def cited(attribution: Attribution) -> str:
+    """Who says it, since when, and where."""
+    listed = f" ({attribution.listed_on.isoformat()})" if attribution.listed_on else ""
+    where = f", {attribution.source_url}" if attribution.source_url else ""
+    return f"{attribution.source}{listed}: {attribution.label}{where}"

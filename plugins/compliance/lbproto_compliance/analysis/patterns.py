@@ -1,0 +1,146 @@
+"""What can be seen of whom an address dealt with, without knowing anybody's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbproto_compliance.analysis.case import Case
+from lbproto_compliance.analysis.report import Direction, Evidence
+from lbproto_compliance.analysis.score import Finding
+from lbproto_compliance.analysis.volumes import chosen, largest_share, others, totals
+from lbproto_compliance.analysis.witness import witness
+from lbproto_compliance.graph import Edges, Graph
+
+__all__ = ["FEWEST_CUSTOMERS", "MOST_EVIDENCE", "find_coinjoin", "find_hubs", "find_mixing"]
+
+FEWEST_CUSTOMERS = 10
+"""Of a mixer, on either side."""
+
+MOST_EVIDENCE = 5
+"""Transactions, of one signal."""
+
+_MOST_AMOUNTS = 4  # that a mixer takes
+_MOST_FEE = 0.1  # of what was paid in
+_MOST_EXCEPTIONS = 0.1  # payments that do not fit, customers that are on both sides
+_MOST_CANDIDATES = 200  # of one address, that are looked at: those with the most transactions
+_MOST_DEGREE = 100_000  # transactions of one that is looked at
+
+_SURE = Fraction(1)
+_Int32s: TypeAlias = NDArray[np.int32]
+
+
+def find_coinjoin(graph: Graph, seed: int) -> Iterator[Finding]:
+    """What the address put into CoinJoins, and what it took out of them."""
+    for direction, edges in _sides(graph, seed):
+        mixed = chosen(edges, graph.coinjoins[edges.txs])
+        share = largest_share(totals(mixed), totals(edges))
+        if share:
+            txs = np.unique(mixed.txs)[:MOST_EVIDENCE].tolist()
+            address = graph.address(seed)
+            evidence = [
+                Evidence(graph.tx_hash(tx), address, "CoinJoin: equal outputs of several owners")
+                for tx in txs
+            ]
+            yield Finding("coinjoin", direction, 1, share, _SURE, evidence)
+
+
+def find_hubs(case: Case, hub_degree: int) -> Iterator[Finding]:
+    """The address itself and whom it dealt with, where that is a hub, and most likely a service.
+
+    What is said to be something need not be guessed.
+
+    Args:
+        case: the address.
+        hub_degree: transactions; a hub has more.
+    """
+    graph, seed = case.graph, case.seed
+    if graph.degree(seed) > hub_degree and seed not in case.identities:
+        about = Evidence(witness(graph, seed), graph.address(seed), _has(graph, seed))
+        yield Finding("possible_service", "self", 0, _SURE, _SURE, [about])
+    for direction, edges in _sides(graph, seed):
+        parties = np.unique(others(edges, direction))
+        hubs = parties[graph.arrays.degrees[parties] > hub_degree].tolist()
+        unknown = [node for node in hubs if node != seed and node not in case.identities]
+        about_each = {node: _has(graph, node) for node in unknown}
+        yield from _dealt_with(graph, "possible_service", direction, edges, about_each)
+
+
+def find_mixing(case: Case) -> Iterator[Finding]:
+    """Whom the address dealt with, where that works like a mixer, and nothing is said of it.
+
+    On a chain of accounts a mixer takes few different amounts of many, and pays the same to others,
+    so that nobody can tell whose is whose (Tornado Cash: 0.1, 1, 10 and 100 ETH). On a chain of
+    coins nobody needs to be paid for that: see `find_coinjoin`.
+    """
+    graph, seed = case.graph, case.seed
+    if case.chain.kind == "coins":
+        return
+    mixes: dict[int, bool] = {}
+    for direction, edges in _sides(graph, seed):
+        for node in _candidates(graph, np.unique(others(edges, direction))):
+            if node not in mixes and node != seed and node not in case.identities:
+                mixes[node] = _mixes(graph, node)
+        about = "takes equal amounts of many, and pays as much to others"
+        mixers = {node: about for node, does in mixes.items() if does}
+        yield from _dealt_with(graph, "mixing", direction, edges, mixers)
+
+
+def _sides(graph: Graph, seed: int) -> Iterator[tuple[Direction, Edges]]:
+    yield "incoming", graph.incoming(seed)
+    yield "outgoing", graph.outgoing(seed)
+
+
+def _has(graph: Graph, node: int) -> str:
+    return f"has {graph.degree(node)} transactions"
+
+
+def _dealt_with(
+    graph: Graph, code: str, direction: Direction, edges: Edges, about: dict[int, str]
+) -> Iterator[Finding]:
+    """A finding on those of some nodes that the payments are from or to; the first of each."""
+    parties = others(edges, direction)
+    theirs = np.isin(parties, np.fromiter(about, np.int32, len(about)))
+    share = largest_share(totals(chosen(edges, theirs)), totals(edges))
+    if not share:
+        return
+    nodes, firsts = np.unique(parties[theirs], return_index=True)
+    txs = edges.txs[theirs][firsts]
+    evidence = [
+        Evidence(graph.tx_hash(tx), graph.address(node), about[node])
+        for node, tx in zip(nodes.tolist(), txs.tolist(), strict=True)
+    ]
+    yield Finding(code, direction, 1, share, _SURE, evidence[:MOST_EVIDENCE])
+
+
+def _candidates(graph: Graph, nodes: _Int32s) -> list[int]:
+    """Those with enough transactions to have a mixer's customers, the largest first."""
+    degrees = graph.arrays.degrees[nodes]
+    nodes = nodes[(degrees >= 2 * FEWEST_CUSTOMERS) & (degrees <= _MOST_DEGREE)]
+    by_degree = np.argsort(-graph.arrays.degrees[nodes], kind="stable")
+    candidates: list[int] = nodes[by_degree][:_MOST_CANDIDATES].tolist()
+    return candidates
+
+
+def _mixes(graph: Graph, node: int) -> bool:
+    came, went = graph.incoming(node), graph.outgoing(node)
+    payers, paid = np.unique(came.sources), np.unique(went.targets)
+    customers = min(len(payers), len(paid))
+    if customers < FEWEST_CUSTOMERS:
+        return False
+    if len(np.intersect1d(payers, paid)) > _MOST_EXCEPTIONS * customers:
+        return False
+    # Of an asset and an amount of it, one number: which asset it is does not matter otherwise.
+    taken = np.unique(came.amounts + 1j * came.assets)
+    if len(taken) > _MOST_AMOUNTS:
+        return False
+    fits = (
+        (went.assets[:, None] == taken.imag)
+        & (went.amounts[:, None] <= taken.real)
+        & (went.amounts[:, None] >= taken.real * (1 - _MOST_FEE))
+    )
+    return bool(fits.any(axis=1).mean() >= 1 - _MOST_EXCEPTIONS)

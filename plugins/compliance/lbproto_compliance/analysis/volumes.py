@@ -1,0 +1,120 @@
+"""What an address received and paid, of each asset: what shares are shares of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbproto_compliance.analysis.report import Direction
+from lbproto_compliance.chains import Chain
+from lbproto_compliance.graph import Edges, Graph
+from lbproto_compliance.prices import Prices
+
+__all__ = [
+    "Amounts",
+    "Received",
+    "Valuer",
+    "by_asset",
+    "chosen",
+    "largest_share",
+    "others",
+    "totals",
+]
+
+Amounts: TypeAlias = Mapping[int, int]
+"""Base units by asset."""
+
+Received: TypeAlias = tuple[int, int]
+"""A transaction and an asset: all that it brings the address of that."""
+
+
+class Valuer(NamedTuple):
+    """Puts a value on payments of one graph."""
+
+    graph: Graph
+    chain: Chain
+    prices: Prices | None
+
+    def usd(self, paid: Mapping[Received, int]) -> float | None:
+        """What amounts were worth when they were paid; None unless that is known of all.
+
+        Tokens have no value here: how many base units make a whole one is not in the data.
+        """
+        if self.prices is None:
+            return None
+        total = 0.0
+        for (tx, asset), amount in paid.items():
+            name = self.graph.asset_names[asset]
+            if name != self.chain.asset:
+                return None
+            at = datetime.fromtimestamp(self.graph.tx_time(tx), UTC)
+            value = self.prices.usd(name, Decimal(amount).scaleb(-self.chain.decimals), at)
+            if value is None:
+                return None
+            total += value
+        return round(total, 2)
+
+
+def chosen(edges: Edges, mask: NDArray[np.bool_]) -> Edges:
+    """Some of them."""
+    return Edges(
+        edges.sources[mask],
+        edges.targets[mask],
+        edges.txs[mask],
+        edges.amounts[mask],
+        edges.assets[mask],
+    )
+
+
+def others(edges: Edges, direction: Direction) -> NDArray[np.int32]:
+    """Who an address dealt with, by payment."""
+    return edges.sources if direction == "incoming" else edges.targets
+
+
+def totals(edges: Edges, without: Collection[Received] = ()) -> dict[int, int]:
+    """The sums of payments by asset; what an address pays itself is none.
+
+    Args:
+        edges: one address's.
+        without: what does not count.
+    """
+    counts = edges.sources != edges.targets
+    if without:
+        left_out = set(without)
+        pairs = zip(edges.txs.tolist(), edges.assets.tolist(), strict=True)
+        counts &= np.fromiter((pair not in left_out for pair in pairs), np.bool_, len(counts))
+    amounts = np.rint(edges.amounts)
+    sums: dict[int, int] = {}
+    for asset in np.unique(edges.assets[counts]).tolist():
+        of_asset = amounts[counts & (edges.assets == asset)]
+        # More than 2**53 units are not exact in floating point: those are added one by one.
+        about = float(of_asset.sum())
+        sums[asset] = int(about) if about < 2**52 else sum(map(int, of_asset.tolist()))
+    return sums
+
+
+def by_asset(received: Mapping[Received, int]) -> dict[int, int]:
+    """The sums over transactions."""
+    sums: defaultdict[int, int] = defaultdict(int)
+    for (_, asset), amount in received.items():
+        sums[asset] += amount
+    return sums
+
+
+def largest_share(parts: Amounts, wholes: Amounts) -> Fraction:
+    """Of several assets, the share in the one where it is the largest.
+
+    Without prices for all, amounts of different assets do not add up. A share of all of them
+    could be made small by as many payments of something worthless.
+    """
+    return max(
+        (min(Fraction(part, wholes[asset]), Fraction(1)) for asset, part in parts.items() if part),
+        default=Fraction(0),
+    )
