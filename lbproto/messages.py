@@ -117,7 +117,7 @@ class Attach(Event):
     """Be told of a running job of one's own from now on, on this session too.
 
     `after` says how many of its events are known here already; those behind them come first, as far
-    as they are kept. Answered by `attached`.
+    as they are kept. Answered by `attached`; by its failure, where it was lost with its node.
     """
 
     id: JobId

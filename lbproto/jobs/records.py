@@ -142,12 +142,15 @@ class Records:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - of any storage; jobs do not end of it
-            if not self._is_away:
-                logger.warning("Jobs are not recorded for now: %s", error)
-            self._is_away = True
+            self._is_out_of_reach(error)
             return False
         self._is_away = False
         return True
+
+    def _is_out_of_reach(self, why: object) -> None:
+        if not self._is_away:
+            logger.warning("Jobs are not recorded for now: %s", why)
+        self._is_away = True
 
     # Its jobs
 
@@ -164,8 +167,10 @@ class Records:
         if len(value) > _MOST:  # its loss is told by a general error
             record.ends = []
             value = _encoder.encode(record)
-        with anyio.move_on_after(_PATIENCE, shield=True):
+        with anyio.move_on_after(_PATIENCE, shield=True) as scope:
             await self._write(_key(user_id, id_), value)
+        if scope.cancelled_caught:
+            self._is_out_of_reach("the storage takes too long")
 
     def remove(self, user_id: str, id_: str) -> None:
         """Remove the record of a job whose end was told; no effect where there is none."""

@@ -83,7 +83,7 @@ class Work:
 
     async def record(self) -> None:
         """Have its loss told, should its node die; its request is decoded."""
-        if self._records is not None:
+        if self._records is not None and not self.ended:
             last = self.policy.stages.before_terminal
             failure = error_event(self.ctx, restarted())
             ends = [failure] if last is None else [self._make(last), failure]

@@ -7,13 +7,23 @@ from typing import Any
 import anyio
 import pytest
 
-from lbproto import InsufficientCredits, Job
+from lbproto import Context, Endpoint, InsufficientCredits, Job
 from lbproto.jobs import records
 from lbproto.ledger.memory import MemoryLedger
-from lbproto.testing import settle
+from lbproto.testing import connect, settle
 from tests.core.harness import Client, Sent, connected
 from tests.core.recording import Nodes
-from tests.core.working import Dig, DigResponse, Lost, Site, dug, errors, names
+from tests.core.working import (
+    Dig,
+    DigError,
+    DigResponse,
+    DigStarted,
+    Lost,
+    Site,
+    dug,
+    errors,
+    names,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -149,6 +159,18 @@ async def test_a_node_that_stops_in_order_leaves_only_what_nobody_was_told() -> 
         assert await told(await connected(server)) == loss(site.jobs[1].id)
 
 
+async def test_whoever_was_told_by_the_node_that_stops_is_not_told_again() -> None:
+    nodes, site = Nodes(), Site(for_ever)
+    async with nodes.running(site) as (server, _), connect(server, "ada") as client:
+        client.emit(Dig())
+        await client.expect(DigStarted)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.drain, 0.0)
+            assert (await client.expect(DigError)).code == "OVERLOADED"
+            await client.expect_closed()
+    assert nodes.records() == []
+
+
 async def test_jobs_of_nodes_that_live_are_left_alone_until_they_die() -> None:
     nodes, site = Nodes(), Site(for_ever)
     async with nodes.running(Site(nothing)) as (server, _):
@@ -219,7 +241,7 @@ async def test_jobs_run_without_the_storage(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_a_storage_that_does_not_answer_is_not_waited_for_for_long(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(records, "_PATIENCE", 0.01)
     nodes, begun = Nodes(), anyio.Event()
@@ -238,6 +260,7 @@ async def test_a_storage_that_does_not_answer_is_not_waited_for_for_long(
         with anyio.fail_after(60):
             await begun.wait()
         assert names(await told(client)) == ["dig_started", "dig_closing", "dig_completed"]
+    assert caplog.text.count("Jobs are not recorded for now: the storage takes too long") == 1
 
 
 async def test_a_job_that_ends_while_it_is_being_recorded_leaves_no_record() -> None:
@@ -257,6 +280,23 @@ async def test_a_job_that_ends_while_it_is_being_recorded_leaves_no_record() -> 
         gate.set()
         await settle()
         assert (site.jobs, nodes.records()) == ([], [])
+
+
+async def test_a_job_that_has_ended_before_it_is_recorded_leaves_no_record() -> None:
+    nodes, site, gate = Nodes(), Site(nothing), anyio.Event()
+
+    async def busy(ctx: Context, call_next: Endpoint) -> None:
+        with anyio.CancelScope(shield=True):
+            await gate.wait()
+        await call_next(ctx)
+
+    async with nodes.running(site, middleware=[busy]) as (server, _):
+        client = await connected(server)
+        await dug(client)
+        client.close()
+        gate.set()
+        await settle()
+        assert nodes.records() == []
 
 
 async def test_a_loss_is_told_when_the_storage_is_back() -> None:
