@@ -147,14 +147,9 @@ class Tables:
         self._connection.close()
 
     def commit(self, commands: Sequence[Command[Any]]) -> None:
-        """Have commands change accounts, one after the other, in one transaction.
+        """See `lbproto.backends.sqlite_calls.Tables`.
 
-        Each account is read once and written once, however many commands change it. One that
-        raises has written nothing yet, so that it takes no other with it.
-
-        Raises:
-            Exception: nothing is committed: the file cannot be written, or something of what a
-                command comes to cannot be kept.
+        Each account is read once and written once, however many commands change it.
         """
         self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes from here on
         try:
