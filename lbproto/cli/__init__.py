@@ -19,6 +19,7 @@ def main() -> None:
     try:
         from lbproto.cli.app import app
         from lbproto.cli.failure import Failure
+        from lbproto.errors import UsageError
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in _EXTRA:
             raise
@@ -28,4 +29,7 @@ def main() -> None:
         app(prog_name="lbproto")
     except Failure as failure:
         failure.tell()
+        sys.exit(2)
+    except UsageError as mistake:  # how a plugin's command says the same
+        Failure(str(mistake)).tell()
         sys.exit(2)

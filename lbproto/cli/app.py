@@ -19,6 +19,7 @@ from lbproto.cli.demo import Replay, demo_server
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure
 from lbproto.cli.loading import Target, load
+from lbproto.cli.plugins import WithPlugins
 from lbproto.cli.serve import Address
 from lbproto.cli.serve import serve as serve_until_stopped
 from lbproto.cli.show import showing
@@ -27,6 +28,7 @@ from lbproto.cli.welcome import DEFAULT_PORT, DEFAULT_URL, welcome_to_demo, welc
 __all__ = ["app"]
 
 app = typer.Typer(
+    cls=WithPlugins,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -88,6 +88,14 @@ class Manifest(msgspec.Struct, frozen=True):
         """The parts of one table."""
         return self.parts.get(table, ())
 
+    @property
+    def heights(self) -> tuple[int, int] | None:
+        """The first and the last block; None where it has none."""
+        parts = self.of("movements")
+        first = [part.first for part in parts if part.first is not None]
+        last = [part.last for part in parts if part.last is not None]
+        return (min(first), max(last)) if first and last else None
+
     def rows(self, table: Kept) -> int:
         """How many rows a table has."""
         return sum(part.rows for part in self.of(table))

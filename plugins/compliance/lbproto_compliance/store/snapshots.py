@@ -92,10 +92,7 @@ class Snapshot:
     @property
     def heights(self) -> tuple[int, int] | None:
         """The first and the last block; None where it has none."""
-        parts = self.manifest.of("movements")
-        first = [part.first for part in parts if part.first is not None]
-        last = [part.last for part in parts if part.last is not None]
-        return (min(first), max(last)) if first and last else None
+        return self.manifest.heights
 
     def holds(self, address: str) -> bool:
         """Whether an address takes part in any payment."""
