@@ -1,0 +1,69 @@
+"""What lists of who is who have in common: they are read to their end before a row is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import file_digest
+from pathlib import Path
+from typing import TypeAlias
+
+from lbproto_compliance.sources.batches import Attribution, Batch, Rejected, SourceError
+
+__all__ = ["TEXT_LENGTH", "Entry", "digest_of", "in_batches", "shown"]
+
+TEXT_LENGTH = 500
+"""How many characters there may be in a label, a category, or another text of a row."""
+
+_BATCH = 5_000
+
+Entry: TypeAlias = Attribution | Rejected
+
+
+def digest_of(path: Path, max_bytes: int) -> str:
+    """Tells contents of a file from others.
+
+    Raises:
+        SourceError: it is larger, or cannot be read.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            raise SourceError(f"{path} is larger than {max_bytes:,} bytes")
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def in_batches(entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Batch]:
+    """A list in batches. A checkpoint is how many of its entries have been given.
+
+    Raises:
+        SourceError: it is no checkpoint of a list.
+    """
+    if checkpoint is not None and not (checkpoint.isascii() and checkpoint.isdecimal()):
+        raise SourceError("the checkpoint is none of a list")
+    for start in range(int(checkpoint or 0), len(entries), _BATCH):
+        part = entries[start : start + _BATCH]
+        given = start + len(part)
+        yield Batch(
+            [entry for entry in part if isinstance(entry, Attribution)],
+            [entry for entry in part if isinstance(entry, Rejected)],
+            str(given),
+            given / len(entries),
+        )
+
+
+def shown(what: str, text: str) -> str:
+    """A text fit to be a row's: without space around it.
+
+    Raises:
+        ValueError: there is none, or too much, or characters that are none.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError(f"it has no {what}")
+    if len(text) > TEXT_LENGTH:
+        raise ValueError(f"its {what} has more than {TEXT_LENGTH} characters")
+    if not text.isprintable():
+        raise ValueError(f"its {what} has characters that cannot be shown")
+    return text

@@ -1,0 +1,120 @@
+"""Sanctioned addresses from the list of the United States' Office of Foreign Assets Control.
+
+The SDN list in XML, in both of its forms: `SDN.XML`, and `SDN_ADVANCED.XML`, which alone tells
+since when somebody is on it. Both are at sanctionslist.ofac.treas.gov.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+
+from lbproto_compliance.addresses import MalformedAddress, parse
+from lbproto_compliance.sources.batches import (
+    Attribution,
+    Batch,
+    Rejected,
+    SourceError,
+    Table,
+    in_thread,
+)
+from lbproto_compliance.sources.lists import Entry, digest_of, in_batches, shown
+from lbproto_compliance.sources.sdn import Listed, read_list
+
+__all__ = ["Ofac"]
+
+# The advanced form has about 130 MB in 2026.
+_MAX_BYTES = 1024 * 1024 * 1024
+
+_SOURCE = "OFAC SDN"
+_URL = "https://sanctionssearch.ofac.treas.gov/Details.aspx?id="
+
+# What the list calls a chain's own currency. Tokens are on several chains, which it does not tell.
+_CURRENCIES = {
+    "bitcoin": {"XBT", "BTC"},
+    "ethereum": {"ETH"},
+    "polygon": {"POL", "MATIC"},
+    "bsc": {"BSC", "BNB"},
+    "tron": {"TRX"},
+    "solana": {"SOL"},
+}
+
+
+class Ofac:
+    """Those on the SDN list that can be addresses of one chain; others are passed over.
+
+    Whatever currency an address is listed for: the same key, or script, is behind the same address
+    on every chain that writes addresses alike.
+
+    The label is the name, and in brackets the programmes that somebody is sanctioned under. Listed
+    on is the day of the entry, or of the list itself where that does not tell (`SDN.XML`).
+
+    Args:
+        chain: whose.
+        path: of the file.
+
+    Raises:
+        SourceError: the file cannot be read, or is larger than 1 GiB.
+    """
+
+    table: Table = "attributions"
+
+    def __init__(self, chain: str, path: Path) -> None:
+        self._chain = chain
+        self._path = path
+        self.name = f"ofac:{path.name}:{digest_of(path, _MAX_BYTES)}"
+
+    def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
+        return in_thread(partial(self._read, checkpoint))
+
+    def _read(self, checkpoint: str | None) -> Iterator[Batch]:
+        # To its end before the first row is used: a list that is cut off would clear people.
+        try:
+            with self._path.open("rb") as file:
+                entries = [entry for listed in read_list(file) for entry in self._entries(listed)]
+        except ParseError as error:
+            raise SourceError(
+                f"{self._path} is cut off or no XML ({error}): download it again"
+            ) from None
+        except DefusedXmlException:
+            raise SourceError(f"{self._path} declares entities, which the list does not") from None
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{self._path}: {error}") from None
+        return in_batches(entries, checkpoint)
+
+    def _entries(self, listed: Listed) -> Iterator[Entry]:
+        seen = set()
+        for currency, text in listed.addresses:
+            try:
+                row = self._attribution(listed, text)
+            except MalformedAddress as error:
+                if currency not in _CURRENCIES[self._chain]:
+                    continue
+                reason = str(error)
+            except ValueError as error:
+                reason = str(error)
+            else:
+                # One may be listed for a currency, and again for a token on its chain.
+                if row.address not in seen:
+                    seen.add(row.address)
+                    yield row
+                continue
+            yield Rejected.of(f"entry {listed.uid}", reason, f"{listed.name}: {currency} {text}")
+
+    def _attribution(self, listed: Listed, text: str) -> Attribution:
+        programmes = f" [{', '.join(listed.programmes)}]" if listed.programmes else ""
+        return Attribution(
+            address=parse(self._chain, text),
+            label=shown("name", listed.name + programmes),
+            category="sanctioned",
+            source=_SOURCE,
+            source_url=_URL + listed.uid,
+            listed_on=listed.listed_on,
+            confidence=1.0,
+            country=listed.country,
+            entity=f"OFAC {listed.uid}",
+        )

@@ -1,0 +1,244 @@
+"""TagPacks: attributions in YAML, as GraphSense shares them.
+
+The format: github.com/graphsense/graphsense-tagpack-tool, `tagpack_schema.yaml`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from lbproto_compliance.addresses import MalformedAddress, parse
+from lbproto_compliance.sources.batches import (
+    Attribution,
+    Batch,
+    Rejected,
+    SourceError,
+    Table,
+    in_thread,
+)
+from lbproto_compliance.sources.lists import Entry, digest_of, in_batches, shown
+
+__all__ = ["TagPack"]
+
+# Keys and values as they are written: nothing is made a number, such as an address without quotes.
+_Tag: TypeAlias = Mapping[str, Any]
+
+_MAX_BYTES = 32 * 1024 * 1024
+_MAX_DEPTH = 8
+
+# What a tag says of its own is a field of the header, too, if it is the same for all.
+_OF_HEADER = frozenset({"title", "creator", "description", "owner", "is_public", "tags"})
+
+# Names of networks, or of their currencies where a pack names no network.
+_NETWORKS = {
+    "bitcoin": {"BTC", "XBT", "BITCOIN"},
+    "ethereum": {"ETH", "ETHEREUM"},
+    "polygon": {"POL", "MATIC", "POLYGON"},
+    "bsc": {"BNB", "BSC"},
+    "tron": {"TRX", "TRON"},
+    "solana": {"SOL", "SOLANA"},
+}
+
+# Levels of the taxonomy `confidence`, in per cent.
+_CONFIDENCES = {
+    "override": 100,
+    "ownership": 100,
+    "manual_transaction": 90,
+    "service_api": 70,
+    "authority_data": 60,
+    "trusted_provider": 50,
+    "service_data": 50,
+    "forensic": 50,
+    "untrusted_transaction": 40,
+    "web_crawl": 20,
+    "heuristic": 10,
+    "unknown": 5,
+}
+
+# Concepts of the taxonomy. A `market` may be any; it takes `dark_web` to make it a darknet's.
+_CATEGORIES = {
+    "sanction": "sanctioned",
+    "ransomware": "ransomware",
+    "service_hack": "stolen_funds",
+    "scam": "scam",
+    "phishing": "scam",
+    "ponzi_scheme": "scam",
+    "pyramid_scheme": "scam",
+    "investment_fraud": "scam",
+    "payment_card_fraud": "scam",
+    "extortion": "scam",
+    "sextortion": "scam",
+    "mixing_service": "mixer",
+    "mixing": "mixer",
+    "coinjoin": "mixer",
+    "gambling": "gambling",
+    "exchange": "exchange",
+    "defi": "defi",
+    "defi_dex": "defi",
+    "defi_lending": "defi",
+    "defi_derivative": "defi",
+    "defi_bridge": "defi",
+    "miner": "mining_pool",
+    "mining_service": "mining_pool",
+    "user": "individual",
+    "donation": "individual",
+}
+_DARKNET_MARKET = {"market", "dark_web"}
+
+# The gravest first: it is the one that a tag gets.
+_GRAVITY = (
+    "sanctioned",
+    "ransomware",
+    "stolen_funds",
+    "darknet_market",
+    "scam",
+    "mixer",
+    "gambling",
+    "exchange",
+    "defi",
+    "mining_pool",
+    "individual",
+)
+
+
+class TagPack:
+    """The attributions of one chain in a TagPack. Tags of other chains are passed over.
+
+    Args:
+        chain: whose.
+        path: of the file.
+
+    Raises:
+        SourceError: the file cannot be read, or is larger than 32 MiB.
+    """
+
+    table: Table = "attributions"
+
+    def __init__(self, chain: str, path: Path) -> None:
+        self._chain = chain
+        self._path = path
+        self.name = f"tagpack:{path.name}:{digest_of(path, _MAX_BYTES)}"
+
+    def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
+        return in_thread(partial(self._read, checkpoint))
+
+    def _read(self, checkpoint: str | None) -> Iterator[Batch]:
+        try:
+            pack = _load(self._path.read_bytes())
+            entries = list(self._entries(pack))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise SourceError(f"{self._path} is no TagPack: {error}") from None
+        return in_batches(entries, checkpoint)
+
+    def _entries(self, pack: _Tag) -> Iterator[Entry]:
+        title, creator = (shown(key, _text(pack, key) or "") for key in ("title", "creator"))
+        common = {key: value for key, value in pack.items() if key not in _OF_HEADER}
+        tags = pack.get("tags")
+        if not isinstance(tags, list):
+            raise ValueError("it has no list of tags" + _INCLUDED * ("header" in pack))
+        for number, own in enumerate(tags, start=1):
+            try:
+                if not isinstance(own, dict):
+                    raise ValueError("it has no fields")
+                tag = common | own
+                if self._is_ours(tag):
+                    yield _attribution(self._chain, tag, f"{title} ({creator})")
+            except (ValueError, MalformedAddress) as error:
+                yield Rejected.of(f"tag {number}", str(error), json.dumps(own))
+
+    def _is_ours(self, tag: _Tag) -> bool:
+        network = _text(tag, "network") or _text(tag, "currency")
+        if network is None:
+            raise ValueError("it names no network and no currency")
+        return network.upper() in _NETWORKS[self._chain]
+
+
+_INCLUDED = ": its header is in another file; put that into this one"
+
+
+def _load(data: bytes) -> _Tag:
+    """The file as YAML, if it is not made to be large where it looks small.
+
+    Raises:
+        ValueError, yaml.YAMLError: it is none.
+    """
+    depth = 0
+    for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has aliases, which TagPacks have no use for")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested more than {_MAX_DEPTH} deep")
+    pack = yaml.load(data, Loader=yaml.CBaseLoader)  # noqa: S506 (it makes texts only)
+    if not isinstance(pack, dict):
+        raise ValueError("it has no fields")
+    return pack
+
+
+def _attribution(chain: str, tag: _Tag, source: str) -> Attribution:
+    """A row of a tag with its header's fields, or `ValueError`."""
+    address = _text(tag, "address")
+    if address is None:
+        raise ValueError("it is about no address")
+    return Attribution(
+        address=parse(chain, address),
+        label=shown("label", _text(tag, "label") or ""),
+        category=shown("category", _category(tag)),
+        source=source,
+        source_url=shown("source", _text(tag, "source") or ""),
+        listed_on=_day(tag),
+        confidence=_confidence(tag),
+        country=None,
+        entity=_text(tag, "actor"),
+    )
+
+
+def _category(tag: _Tag) -> str:
+    """The gravest of what is said; what is none of ours as it is, and `service` if nothing is."""
+    concepts = tag.get("concepts", [])
+    if not isinstance(concepts, list):
+        raise ValueError("its concepts are no list")
+    said = [_text(tag, "abuse"), _text(tag, "category"), *map(str, concepts)]
+    named = [each.lower().replace(" ", "_") for each in said if each]
+    found = {_CATEGORIES[each] for each in named if each in _CATEGORIES}
+    if _DARKNET_MARKET.issubset(named):
+        found.add("darknet_market")
+    if found:
+        return min(found, key=_GRAVITY.index)
+    return next(iter(named), "service")
+
+
+def _confidence(tag: _Tag) -> float:
+    level = _text(tag, "confidence") or "unknown"
+    if level not in _CONFIDENCES:
+        raise ValueError(f"it has a confidence that is none: {level[:40]!r}")
+    return _CONFIDENCES[level] / 100
+
+
+def _day(tag: _Tag) -> date | None:
+    moment = _text(tag, "lastmod")
+    if moment is None:
+        return None
+    try:
+        return date.fromisoformat(moment[:10])
+    except ValueError:
+        raise ValueError(f"it was changed at no time: {moment[:40]!r}") from None
+
+
+def _text(tag: _Tag, key: str) -> str | None:
+    value = tag.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"its {key} is no text")
+    return value.strip()
