@@ -9,10 +9,11 @@ from typing import TypeAlias
 import msgspec
 
 from lbproto_compliance.sources.batches import Rejected, Transfer
+from lbproto_compliance.sources.heights import Moved
 from lbproto_compliance.sources.hexes import address_of, hash_of, number_of, topic_address
 from lbproto_compliance.sources.traces import Trace
 
-__all__ = ["Block", "Moved", "read_block"]
+__all__ = ["Block", "read_block"]
 
 # The first topic of `Transfer(address,address,uint256)`, of ERC-20 and of ERC-721.
 _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -30,10 +31,6 @@ _TOKENS = 1_000_000
 
 # Position, sender, receiver, asset, value.
 _Movement: TypeAlias = tuple[int, str | None, str | None, str, int]
-
-
-class Moved(Exception):
-    """What a node said is of two blocks of one height: the chain was reorganised meanwhile."""
 
 
 class Block(msgspec.Struct, rename="camel"):

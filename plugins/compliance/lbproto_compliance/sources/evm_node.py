@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
-from lbproto_compliance.sources.evm import Block, Moved
+from lbproto_compliance.sources.evm import Block
+from lbproto_compliance.sources.heights import Moved
 from lbproto_compliance.sources.hexes import hash_of, number_of
 from lbproto_compliance.sources.rpc import Call, Refused, Rpc
 from lbproto_compliance.sources.traces import Trace, call_traces, flat_traces

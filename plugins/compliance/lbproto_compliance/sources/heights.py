@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
+from lbproto_compliance.sources.peers import Patience
 
-__all__ = ["Heights", "Position", "Span"]
+__all__ = ["Heights", "Moved", "Position", "Span", "settled"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How often blocks are read that do not fit together.
+_READINGS = 5
+
+
+class Moved(Exception):
+    """What was said is of two blocks of one height: the chain was reorganised meanwhile."""
+
+
+async def settled(read: Callable[[], Awaitable[T]], patience: Patience) -> T:
+    """What comes of reading blocks, which is done again while they move.
+
+    Raises:
+        SourceError: they do not stop.
+    """
+    reading = 0
+    while True:
+        reading += 1
+        try:
+            return await read()
+        except Moved as moved:
+            if reading == _READINGS:
+                raise SourceError(
+                    f"{moved}, and so it was {_READINGS} times. The blocks are too young, or the "
+                    "server contradicts itself: ask for more confirmations, or another server"
+                ) from None
+            logger.warning("%s; reading again", moved)
+            await patience.sleep(patience.pause * reading)
 
 
 class Position(msgspec.Struct, frozen=True):

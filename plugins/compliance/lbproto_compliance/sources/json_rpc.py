@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from lbproto_compliance.chains import CHAINS
 from lbproto_compliance.sources.batches import Batch, Rejected, Row, SourceError, Table
-from lbproto_compliance.sources.evm import Block, Moved, read_block
+from lbproto_compliance.sources.evm import Block, read_block
 from lbproto_compliance.sources.evm_node import EvmNode, Tracing
-from lbproto_compliance.sources.heights import Heights, Position, Span
+from lbproto_compliance.sources.heights import Heights, Moved, Position, Span, settled
 from lbproto_compliance.sources.hexes import number_of
 from lbproto_compliance.sources.peers import Patience, Peer
 from lbproto_compliance.sources.rpc import Rpc
@@ -20,9 +21,6 @@ logger = logging.getLogger(__name__)
 
 # EIP-155. Chains that write addresses in another way are none of these.
 _CHAIN_IDS = {"ethereum": 1, "polygon": 137, "bsc": 56}
-
-# How often blocks are read that do not fit together.
-_READINGS = 5
 
 
 class JsonRpc:
@@ -84,7 +82,8 @@ class JsonRpc:
             tracing = await self._tracing(node, position, span)
             for start in range(span.start, span.last + 1, self._blocks):
                 last = min(start + self._blocks - 1, span.last)
-                blocks, rows, rejected = await self._read(node, start, last, position, tracing)
+                read = partial(self._read, node, start, last, position, tracing)
+                blocks, rows, rejected = await settled(read, self._patience)
                 position = Position(span.first, last, blocks[-1].hash, tracing is not None)
                 yield Batch(rows, rejected, position.encode(), span.done(last))
 
@@ -135,24 +134,16 @@ class JsonRpc:
         position: Position | None,
         tracing: Tracing | None,
     ) -> tuple[list[Block], list[Row], list[Rejected]]:
-        """Blocks that stand on each other, and on what was read before."""
-        reading = 0
-        while True:
-            reading += 1
-            blocks = await node.blocks(start, last)
-            if position is not None:
-                self._heights.check(position, blocks[0].parent_hash)
-            try:
-                _check_links(blocks, start)
-                return blocks, *await self._movements(node, blocks, tracing)
-            except Moved as moved:
-                if reading == _READINGS:
-                    raise SourceError(
-                        f"{moved}, and so it was {_READINGS} times. The blocks are too young, or "
-                        "the node contradicts itself: ask for more confirmations, or another node"
-                    ) from None
-                logger.warning("%s; reading blocks %d to %d again", moved, start, last)
-                await self._patience.sleep(self._patience.pause * reading)
+        """Blocks that stand on each other, and on what was read before.
+
+        Raises:
+            Moved: they did not when they were asked for.
+        """
+        blocks = await node.blocks(start, last)
+        if position is not None:
+            self._heights.check(position, blocks[0].parent_hash)
+        _check_links(blocks, start)
+        return blocks, *await self._movements(node, blocks, tracing)
 
     async def _movements(
         self, node: EvmNode, blocks: list[Block], tracing: Tracing | None

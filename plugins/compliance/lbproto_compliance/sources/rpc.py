@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import anyio
 import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
 from lbproto_compliance.sources.peers import Peer, TooLarge
+from lbproto_compliance.sources.together import together
 
 __all__ = ["Call", "Decode", "Refused", "Rpc"]
 
@@ -98,22 +98,9 @@ class Rpc:
         Raises:
             SourceError: there is no answer to one, or none that can be read.
         """
-        results: list[list[T | Refused]] = []
-
-        async def ask(place: int, part: Sequence[Call]) -> None:
-            try:
-                results[place] = await self._request(part, decode)
-            except SourceError as error:
-                failures.append(error)
-                group.cancel_scope.cancel()
-
-        failures: list[SourceError] = []
-        async with anyio.create_task_group() as group:
-            for place, start in enumerate(range(0, len(calls), self._batch)):
-                results.append([])
-                group.start_soon(ask, place, calls[start : start + self._batch])
-        if failures:  # one of them by itself, not in a group of exceptions
-            raise failures[0]
+        starts = range(0, len(calls), self._batch)
+        parts = (calls[start : start + self._batch] for start in starts)
+        results = await together(partial(self._request, part, decode) for part in parts)
         return [result for part in results for result in part]
 
     async def _request(self, calls: Sequence[Call], decode: Decode[T]) -> list[T | Refused]:
