@@ -1,10 +1,11 @@
 """What is recorded of jobs, so that their users are told of the end where a node has died.
 
 Theory of operation. Before the first event of a job is told, a record is written that says by which
-events it would end, and on which node it runs. It is removed once its end has been told. A node
-holds a lease, which it renews as long as it lives. So a record whose node has no lease any more is
-of a job that does not end by itself: it is lost. A node that stops in order removes the records of
-what has ended, and gives up its lease: what is left is lost, too.
+events it would end, and on which node it runs. It is removed once its end has been told, to one at
+least who was there to read it. A node holds a lease, which it renews as long as it lives. So a
+record whose node has no lease any more is of a job that does not end by itself: it is lost. A node
+that stops in order removes the records of what has ended, and gives up its lease: what is left is
+lost, too.
 
     lbproto/nodes/<node>                     the lease: until when, in seconds since the Unix epoch
     lbproto/jobs/<digest of user>/<job>      `Record`, in JSON
@@ -35,6 +36,7 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.ids import new_id
 from lbproto.messages import Error
 from lbproto.registry import Registry
+from lbproto.session import Session
 from lbproto.tasks import background_tasks
 
 __all__ = ["LostJob", "Records", "restarted"]
@@ -44,6 +46,7 @@ logger = logging.getLogger(__name__)
 _LEASE = 15.0  # seconds until a node that has died has no lease any more
 _ROUND = 5.0  # seconds between two renewals of the lease
 _RUNNING = 86_400.0  # seconds that a record is kept; renewed as long as its job runs
+_UNREAD = 300.0  # seconds that one is kept whose end was told, and nobody was there to read it
 _MARGIN = 1.0  # seconds by which clocks may differ before a lease is looked at too early
 _TOLD = 120.0  # seconds that the record of a lost job is kept once a session was told
 _PATIENCE = 1.0  # seconds that a job waits for its record, and the end of a node for the last ones
@@ -128,10 +131,11 @@ class Records:
             for key in self._ended - self._writing:  # those that could not be removed
                 if not await self._remove(key):
                     break
-            old = self._clock.monotonic() - _RUNNING / 2
-            for key in [key for key, (_, since) in self._running.items() if since < old]:
-                if key in self._running:  # still
-                    await self._write(key, self._running[key][0])
+            now = self._clock.monotonic()
+            for key, (value, since) in list(self._running.items()):
+                if since < now - _RUNNING / 2 and key in self._running:  # still
+                    self._running[key] = value, now
+                    await self._write(key, value, _RUNNING)
 
     async def _renew(self) -> None:
         until = b"%.3f" % (self._clock.now() + _LEASE)
@@ -167,29 +171,49 @@ class Records:
         if len(value) > _MOST:  # its loss is told by a general error
             record.ends = []
             value = _encoder.encode(record)
+        key = _key(user_id, id_)
+        self._running[key] = value, self._clock.monotonic()
         with anyio.move_on_after(_PATIENCE, shield=True) as scope:
-            await self._write(_key(user_id, id_), value)
+            await self._write(key, value, _RUNNING)
         if scope.cancelled_caught:
             self._is_out_of_reach("the storage takes too long")
 
-    def remove(self, user_id: str, id_: str) -> None:
-        """Remove the record of a job whose end was told; no effect where there is none."""
-        key = _key(user_id, id_)
-        if self._running.pop(key, None) is not None:
-            self._ended.add(key)
-            self._remove_soon(key)
+    def end(self, user_id: str, id_: str, sessions: Sequence[Session]) -> None:
+        """The end of a job was told: remove its record; no effect where there is none.
 
-    async def _write(self, key: str, value: bytes) -> None:
-        self._running[key] = value, self._clock.monotonic()
+        Where all who were told are away, it is left for as long as one of them may come back: if
+        their node stops before, they have not been told.
+        """
+        key = _key(user_id, id_)
+        value, _ = self._running.pop(key, (None, None))
+        if value is None:
+            return
+        if not sessions or _is_any_here(sessions):
+            self._remove_soon(key)
+            return
+
+        def look() -> None:
+            if _is_any_here(sessions):
+                self._remove_soon(key)
+                for session in sessions:
+                    session.unwatch(look)
+
+        for session in sessions:
+            session.watch(look)
+        if self._tasks is not None:
+            self._tasks.start_soon(self._write, key, value, _UNREAD)
+
+    async def _write(self, key: str, value: bytes, ttl: float) -> None:
         self._writing.add(key)
         try:
-            await self._try(self._storage.put(key, value, ttl=_RUNNING))
+            await self._try(self._storage.put(key, value, ttl=ttl))
         finally:
             self._writing.discard(key)
             if key in self._ended:  # meanwhile
                 self._remove_soon(key)
 
     def _remove_soon(self, key: str) -> None:
+        self._ended.add(key)
         if key not in self._writing and self._tasks is not None:
             self._tasks.start_soon(self._remove, key)
 
@@ -271,6 +295,10 @@ class Records:
 def restarted() -> Overloaded:
     """Why a job is lost."""
     return Overloaded("The server was restarted: ask again", retry_after=1)
+
+
+def _is_any_here(sessions: Sequence[Session]) -> bool:
+    return any(session.socket is not None for session in sessions)
 
 
 def _job(user_id: str, id_: str, value: bytes) -> LostJob | None:

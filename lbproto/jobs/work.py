@@ -155,7 +155,7 @@ class Work:
 
     def _end_told(self) -> None:
         if self._records is not None:
-            self._records.remove(self.ctx.user_id, self.id)
+            self._records.end(self.ctx.user_id, self.id, list(self._watchers))
 
     # Who is told
 

@@ -171,6 +171,50 @@ async def test_whoever_was_told_by_the_node_that_stops_is_not_told_again() -> No
     assert nodes.records() == []
 
 
+async def test_an_end_that_nobody_was_there_to_read_is_told_elsewhere_when_its_node_stops() -> None:
+    """Its result is lost with the session, whose client has gone to another node."""
+    nodes, gate = Nodes(), anyio.Event()
+
+    async def later(job: Job[Dig]) -> None:
+        await gate.wait()
+
+    site = Site(later)
+    async with nodes.running(Site(nothing)) as (successor, _):
+        async with nodes.running(site) as (server, _):
+            client = await connected(server)
+            await dug(client)
+            Lost(client)
+            gate.set()
+            again = await connected(successor)
+            await nodes.clock.advance(2 * LEASE)
+            assert again.take() == []
+        await nodes.clock.advance(LEASE + 1)
+        assert again.take() == loss(site.jobs[0].id)
+
+
+async def test_an_end_that_is_read_later_leaves_no_record() -> None:
+    nodes, gate = Nodes(), anyio.Event()
+
+    async def later(job: Job[Dig]) -> None:
+        await gate.wait()
+
+    site = Site(later)
+    async with nodes.running(site) as (server, _):
+        client, other = await connected(server), await connected(server)
+        for each in (client, other):
+            await dug(each)
+        lost, _ = Lost(client), Lost(other)
+        gate.set()
+        await settle()
+        assert len(nodes.records()) == 2
+        assert "dig_completed" in names((await lost.comes_back()).take())
+        await settle()
+        (left,) = nodes.records()
+        assert left.endswith(site.jobs[1].id)
+        await nodes.clock.advance(1_000)
+        assert await nodes.storage.get(left) is None  # the session is over
+
+
 async def test_jobs_of_nodes_that_live_are_left_alone_until_they_die() -> None:
     nodes, site = Nodes(), Site(for_ever)
     async with nodes.running(Site(nothing)) as (server, _):
