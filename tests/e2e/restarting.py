@@ -22,7 +22,7 @@ LEDGER = "LBPROTO_TEST_LEDGER"
 """The path of a file; without it credits are forgotten."""
 PRICE = 2
 
-if STORAGE in os.environ:  # a server's process: it is known to be dead sooner, so that tests wait less
+if STORAGE in os.environ:  # this is a server, which is known to be dead sooner: tests wait less
     records._LEASE, records._ROUND = 3.0, 1.0
 
 clock = Ahead(float(os.environ.get(AHEAD, "0")))
