@@ -2,6 +2,7 @@
 
 from benchmarks.cases.base import Case
 from benchmarks.cases.fanout import FANOUT
+from benchmarks.cases.graph import GRAPH
 from benchmarks.cases.idle import IDLE
 from benchmarks.cases.imports import IMPORTS
 from benchmarks.cases.ledger import LEDGER
@@ -23,6 +24,7 @@ CASES: dict[str, Case] = {
         RECOVERY,
         LEDGER,
         IMPORTS,
+        GRAPH,
         MICRO,
         INSTRUCTIONS,
         SOAK,

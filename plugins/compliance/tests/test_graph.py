@@ -175,6 +175,10 @@ def test_a_graph_outlives_its_files(tmp_path: Path) -> None:
         ({"tx_times": np.zeros(3, np.int64)}, "transactions are not of one length"),
         ({"input_nodes": np.zeros(1, np.int32)}, "inputs are not of one length"),
         (
+            dict.fromkeys(("input_txs", "input_nodes"), np.broadcast_to(np.int32(0), 1 << 31)),
+            "more than 2,147,483,647 inputs",
+        ),
+        (
             {"input_txs": np.array([1, 0], np.int32), "input_nodes": np.zeros(2, np.int32)},
             "not in the order",
         ),

@@ -55,21 +55,21 @@ class Arrays(NamedTuple):
     tx_times: Int64s
     coinjoins: NDArray[np.bool_]
     changes: Int32s
-    out_offsets: Int64s
+    out_offsets: Int32s
     targets: Int32s
     txs: Int32s
     amounts: Floats
     assets: NDArray[np.int16]
-    in_offsets: Int64s
+    in_offsets: Int32s
     in_sources: Int32s
     in_edges: Int32s
-    input_offsets: Int64s
+    input_offsets: Int32s
     input_nodes: Int32s
-    output_offsets: Int64s
+    output_offsets: Int32s
     output_nodes: Int32s
     output_amounts: Floats
     cluster_roots: Int32s
-    cluster_offsets: Int64s
+    cluster_offsets: Int32s
     cluster_members: Int32s
     cluster_by_change: NDArray[np.bool_]
 

@@ -25,6 +25,8 @@ __all__ = ["FORMAT", "Header", "arrays_of", "build"]
 FORMAT = 1
 """Grows when files that were built before can no longer be read."""
 
+_MOST = 2**31 - 1  # rows of a column: positions have 32 bits
+
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What a graph has beside its arrays, as `graph.json`.
@@ -51,7 +53,8 @@ def build(directory: Path, flows: Flows, *, join_change: bool = False) -> None:
 
     Raises:
         OSError: the disk is full, or nothing may be written there.
-        ValueError: positions are out of range, or columns are not of one length.
+        ValueError: positions are out of range, columns are not of one length, or longer than
+            32 bits can tell.
     """
     if directory.exists():
         return
@@ -115,6 +118,8 @@ def _check(flows: Flows) -> None:
     for name, columns in groups.items():
         if len({len(column) for column, _ in columns}) > 1:
             raise ValueError(f"the columns of {name} are not of one length")
+        if len(columns[0][0]) > _MOST:
+            raise ValueError(f"there are more than {_MOST:,} {name}")
         for column, end in columns:
             if end is not None and len(column) and not 0 <= column.min() <= column.max() < end:
                 raise ValueError(f"a position in a column of {name} is not below {end}")
@@ -181,9 +186,9 @@ def _sorted_by(keys: Int32s) -> Int32s:
     return both.astype(np.int32)
 
 
-def _offsets(rows: Int32s, count: int) -> Int64s:
+def _offsets(rows: Int32s, count: int) -> Int32s:
     """(count + 1,) where the rows of each begin, once they are sorted."""
-    offsets = np.zeros(count + 1, np.int64)
+    offsets = np.zeros(count + 1, np.int32)
     np.cumsum(np.bincount(rows, minlength=count), out=offsets[1:])
     return offsets
 

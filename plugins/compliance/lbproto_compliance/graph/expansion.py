@@ -120,7 +120,7 @@ class _Lists(NamedTuple):
         edges: (e,) which edges they are; None where that is their position.
     """
 
-    offsets: Int64s
+    offsets: Int32s
     others: Int32s
     edges: Int32s | None
 
@@ -178,7 +178,7 @@ def _walk(
     levels, hubs, pieces = [seeds], [_NOTHING.nodes], [_NOTHING]
     left, cut, stopped = limits.most_edges, False, False
     for hop in range(1, hops + 1):
-        ends = lists.offsets[frontier + 1]
+        ends = lists.offsets[frontier + 1].astype(np.int64)
         counts = ends - lists.offsets[frontier]
         sums = counts.cumsum()
         if cut := bool(len(sums)) and sums[-1] > left:

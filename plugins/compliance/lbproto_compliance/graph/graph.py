@@ -100,13 +100,13 @@ class Graph:
 
     def outgoing(self, node: int) -> Edges:
         """What a node pays, the earliest first."""
-        begin, end = self.arrays.out_offsets[node : node + 2]
+        begin, end = self.arrays.out_offsets[node : node + 2].tolist()
         edges = np.arange(begin, end)
         return self.edges_at(edges, np.full(len(edges), node, np.int32), self.arrays.targets[edges])
 
     def incoming(self, node: int) -> Edges:
         """What a node is paid, the earliest first."""
-        begin, end = self.arrays.in_offsets[node : node + 2]
+        begin, end = self.arrays.in_offsets[node : node + 2].tolist()
         edges = self.arrays.in_edges[begin:end].astype(np.int64)
         sources = self.arrays.in_sources[begin:end]
         return self.edges_at(edges, sources, np.full(len(edges), node, np.int32))
@@ -134,19 +134,19 @@ class Graph:
 
     def inputs(self, tx: int) -> Int32s:
         """The addresses among a transaction's inputs; none on a chain of accounts."""
-        begin, end = self.arrays.input_offsets[tx : tx + 2]
+        begin, end = self.arrays.input_offsets[tx : tx + 2].tolist()
         return self.arrays.input_nodes[begin:end]
 
     def outputs(self, tx: int) -> Outputs:
         """What a transaction pays to addresses; nothing on a chain of accounts."""
-        begin, end = self.arrays.output_offsets[tx : tx + 2]
+        begin, end = self.arrays.output_offsets[tx : tx + 2].tolist()
         return Outputs(self.arrays.output_nodes[begin:end], self.arrays.output_amounts[begin:end])
 
     def cluster(self, node: int) -> Cluster:
         """The addresses that share a node's owner, by their common inputs."""
         arrays = self.arrays
         root = int(arrays.cluster_roots[node])
-        begin, end = arrays.cluster_offsets[root : root + 2]
+        begin, end = arrays.cluster_offsets[root : root + 2].tolist()
         used = ("common_input_ownership", "change_output")
         return cluster_of(
             self.address(root),
