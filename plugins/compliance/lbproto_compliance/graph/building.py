@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lbproto_compliance.graph.arrays import Arrays, Int32s, Int64s
+from lbproto_compliance.graph.arrays import Arrays, Int32s
 from lbproto_compliance.graph.change import find_changes
 from lbproto_compliance.graph.clusters import join, joined_inputs
 from lbproto_compliance.graph.coinjoin import find_coinjoins
