@@ -8,7 +8,7 @@ from hashlib import sha256
 
 __all__ = ["History", "Pace"]
 
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b")
+_LITERAL = re.compile(r"'[^']*(?:''[^']*)*'|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b")
 _WEIGHT = 0.3  # of the newest
 
 # What a pace is taken for before anything is known: a tenth of a second's worth of evidence, so

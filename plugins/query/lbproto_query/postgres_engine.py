@@ -42,7 +42,7 @@ __all__ = ["PostgresEngine"]
 T = TypeVar("T")
 Connection: TypeAlias = "PoolConnectionProxy[Record]"  # generic in its stubs only
 
-_MOST_ROWS = 4096  # fetched at once
+_MOST_ROWS = 512  # fetched at once: they may all be as long as a row may be
 _TIMED_OUT = "The query took longer than it may"
 _MISSING = (
     exceptions.UndefinedTableError,
@@ -239,7 +239,9 @@ class _Stream:
         if not attributes:
             raise Unauthorized("Only one SELECT that reads is allowed")
         columns = described(attributes)
-        sql = wrapped(_statement(request.sql), columns, request.arrays)
+        sql = wrapped(
+            _statement(request.sql), columns, request.arrays, request.limits.row_bytes + 1
+        )
         try:
             prepared = await connection.prepare(sql)
         except exceptions.PostgresSyntaxError as error:

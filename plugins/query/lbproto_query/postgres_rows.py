@@ -44,20 +44,28 @@ def described(attributes: Sequence[Attribute]) -> list[Column]:
     return columns
 
 
-def wrapped(sql: str, columns: Sequence[Column], arrays: bool) -> str:
+def wrapped(sql: str, columns: Sequence[Column], arrays: bool, most: int) -> str:
     """The statement whose only column is each row of `sql`, as JSON.
 
     In brackets there can be nothing but a query that reads: PostgreSQL's grammar knows no other.
+
+    Args:
+        sql: any text.
+        columns: those that it has.
+        arrays: rows are arrays, where else they are objects.
+        most: characters of a row; what is longer is cut, and never on its way in full.
     """
     names = [f"c{place}" for place in range(len(columns))]
     values = [_value(each.type, name) for each, name in zip(columns, names, strict=True)]
     result = f"(\n{sql}\n) AS result ({', '.join(names)})"
     if arrays:
         items = ", ".join(f"to_json({value})" for value in values)
-        return f"SELECT array_to_json(ARRAY[{items}]::json[])::text FROM {result}"  # noqa: S608 - meant
+        row = f"array_to_json(ARRAY[{items}]::json[])::text"
+        return f"SELECT left({row}, {most}) FROM {result}"  # noqa: S608 - meant
     fields = zip(columns, values, strict=True)
     made = ", ".join(f"{value} AS {_quoted(each.name)}" for each, value in fields)
-    return f"SELECT row_to_json(made)::text FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608 - meant
+    row = f"left(row_to_json(made)::text, {most})"
+    return f"SELECT {row} FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608 - meant
 
 
 def _value(type_: str, name: str) -> str:

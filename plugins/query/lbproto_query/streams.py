@@ -23,7 +23,10 @@ from lbproto_query.engines import Column, Outcome, Progress, Rows
 from lbproto_query.estimates import Pace
 from lbproto_query_worker.frames import Chunk, Described, Ended, Progressed, Refused
 
-__all__ = ["WorkerStream", "refused"]
+__all__ = ["WINDOW", "WorkerStream", "refused"]
+
+WINDOW = 4
+"""Chunks that are made ahead: what a query holds at most, here and there."""
 
 _ERRORS: dict[str, type[RequestError]] = {
     str(each.code): each
@@ -116,7 +119,11 @@ class WorkerStream:
             raise RequestTimeout("The query took longer than it may")
 
     def put(self, message: Progressed | Described | Chunk | Ended | Refused) -> None:
-        """Take a message from the worker."""
+        """Take a message from the worker.
+
+        Raises:
+            ValueError: it has sent more than it was asked for.
+        """
         if isinstance(message, Described):
             self.columns = tuple(message.columns)
             self.work = message.work
@@ -126,6 +133,8 @@ class WorkerStream:
                 self.estimated_ms = min(self.estimated_ms, self._most_ms)
             self._is_described = True
         elif isinstance(message, Chunk):
+            if len(self._parts) > WINDOW:
+                raise ValueError("rows that nobody has asked for")
             self._parts.append(Rows(message.rows, message.data))
         elif isinstance(message, Progressed):
             if self._parts and isinstance(self._parts[-1], Progress):

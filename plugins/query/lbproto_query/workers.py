@@ -27,8 +27,9 @@ from lbproto_query.engines import QueryRequest
 from lbproto_query.estimates import Pace
 from lbproto_query.hosts import Host
 from lbproto_query.sizes import CHUNK_BYTES
-from lbproto_query.streams import WorkerStream
+from lbproto_query.streams import WINDOW, WorkerStream
 from lbproto_query_worker.frames import (
+    Broken,
     Cancel,
     Failed,
     Frames,
@@ -44,7 +45,6 @@ __all__ = ["Worker", "WorkerLimits"]
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 4  # chunks that are made ahead: what a query holds at most, here and there
 _DECODER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
@@ -151,7 +151,7 @@ class Worker:
                 rows=limits.rows,
                 row_bytes=limits.row_bytes,
                 chunk_bytes=CHUNK_BYTES,
-                window=_WINDOW,
+                window=WINDOW,
             )
         )
         return stream
@@ -209,6 +209,10 @@ class Worker:
         if isinstance(message, Failed):
             logger.error("a catalogue cannot be opened: %s", message.reason)
             self._reason = "The application's catalogue cannot be opened"
+            return
+        if isinstance(message, Broken):
+            logger.error("a query has made DuckDB fail; its worker is replaced")
+            self.retire()
             return
         stream = self._streams.get(message.id)
         if stream is None:

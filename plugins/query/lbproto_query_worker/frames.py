@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 __all__ = [
+    "Broken",
     "Cancel",
     "Chunk",
     "Column",
@@ -125,8 +126,12 @@ class Refused(msgspec.Struct, tag=6):
     message: str
 
 
+class Broken(msgspec.Struct, tag=7):
+    """DuckDB has failed, and does nothing any more: the worker is about to end."""
+
+
 FromEngine: TypeAlias = Open | Pull | Cancel
-FromWorker: TypeAlias = Ready | Failed | Progressed | Described | Chunk | Ended | Refused
+FromWorker: TypeAlias = Ready | Failed | Progressed | Described | Chunk | Ended | Refused | Broken
 
 _ENCODER = msgspec.msgpack.Encoder()
 

@@ -34,6 +34,10 @@ ORDER_DEFAULT ASCENDING DESCENDING
 """
 _ALLOWED_CLASSES, _ALLOWED_NODES = frozenset(_CLASSES.split()), frozenset(_NODES.split())
 _COUNTS = frozenset({"count", "count_star"})
+# They follow their second argument as deep as it goes, and so end the process: it has to be known.
+_STRUCTURED = frozenset(
+    {"from_json", "from_json_strict", "json_transform", "json_transform_strict"}
+)
 _TABLE_NAME = re.compile(r"[\w $-]+")
 _DOTTED = re.compile(rf"(?:\.\s*[\w\"]+\s*){{{_LONGEST_NAME},}}")
 
@@ -152,8 +156,8 @@ def _check_node(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
             raise Refusal("UNAUTHORIZED", f"The query has what is not allowed: {kind}")
         if class_ in ("FUNCTION", "WINDOW"):
             _check_function(node)
-        elif class_ == "TYPE" and (node["schema"] or node["catalog"]):
-            raise Refusal("NOT_FOUND", "There are no types but DuckDB's own")
+        elif class_ == "TYPE":
+            _check_type(node)
     elif kind not in _ALLOWED_NODES:
         raise Refusal("UNAUTHORIZED", f"The query has what is not allowed: {kind}")
     elif kind == "TABLE_FUNCTION":
@@ -166,8 +170,20 @@ def _check_node(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
 
 def _check_function(node: dict[str, Any]) -> None:
     name, path = node["function_name"], node["qualified_name"]["path"]
-    if lowered(name) not in FUNCTIONS or path != [name]:
+    if lowered(name) not in FUNCTIONS | TABLE_FUNCTIONS or path != [name]:
         raise Refusal("UNAUTHORIZED", f"The function {name[:64]} is not allowed")
+    if lowered(name) in _STRUCTURED:
+        for argument in node["arguments"][1:]:
+            if argument["expression"]["class"] != "CONSTANT":
+                raise Refusal("UNAUTHORIZED", f"The structure for {name} has to be a literal")
+            _check_text(str(argument["expression"]["literal"].get("text", "")))
+
+
+def _check_type(node: dict[str, Any]) -> None:
+    if node["schema"] or node["catalog"]:
+        raise Refusal("NOT_FOUND", "There are no types but DuckDB's own")
+    if lowered(node["type_name"]) == "variant":  # of JSON that is too deep it ends the process
+        raise Refusal("UNAUTHORIZED", "The type VARIANT cannot be made here")
 
 
 def _check_table(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:

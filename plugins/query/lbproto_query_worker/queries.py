@@ -22,6 +22,7 @@ import msgspec
 
 from lbproto_query_worker.database import Database
 from lbproto_query_worker.frames import (
+    Broken,
     Chunk,
     Described,
     Ended,
@@ -31,7 +32,7 @@ from lbproto_query_worker.frames import (
     Refused,
 )
 from lbproto_query_worker.plans import Plan
-from lbproto_query_worker.refusals import OUT_OF_MEMORY, Refusal, is_memory, refusal_of
+from lbproto_query_worker.refusals import OUT_OF_MEMORY, Refusal, is_broken, is_memory, refusal_of
 
 __all__ = ["Query"]
 
@@ -56,6 +57,8 @@ class Query:
         self.request = request
         self.reason: Refusal | None = None
         """Why it has to end, if it has to."""
+        self.broke = False
+        """It has left a DuckDB that does nothing any more."""
         self.deadline = monotonic() + request.seconds
         """When it has to have ended, as long as nothing changes."""
         self._send = send
@@ -78,6 +81,9 @@ class Query:
             )
             last: FromWorker = Ended(id_, rows, truncated, self._worked())
         except BaseException as error:
+            if is_broken(error):
+                self.broke = True
+                self._send(Broken())
             refusal = self.reason or refusal_of(error, database.files)
             if refusal.code == "INTERNAL":
                 logger.exception("a query has failed")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import duckdb
 
-__all__ = ["OUT_OF_MEMORY", "Refusal", "is_memory", "refusal_of"]
+__all__ = ["OUT_OF_MEMORY", "STOPPED", "Refusal", "is_broken", "is_memory", "refusal_of"]
 
 _LONGEST = 300
 
@@ -32,12 +32,18 @@ class Refusal(Exception):
         self.message = message
 
 
+STOPPED = Refusal("OVERLOADED", "The query's worker has stopped; try again")
 OUT_OF_MEMORY = Refusal("LIMIT_EXCEEDED", "The query needs more memory than it may have")
 
 
+def is_broken(error: BaseException) -> bool:
+    """Whether DuckDB does nothing any more after it: an error of its own makes it distrust all."""
+    return isinstance(error, duckdb.InternalException | duckdb.FatalException)
+
+
 def is_memory(error: BaseException) -> bool:
-    """Whether it says that there is not enough memory."""
-    if isinstance(error, Refusal):
+    """Whether it says that there is not enough memory, and there may be later."""
+    if isinstance(error, Refusal) or is_broken(error):
         return False
     return isinstance(error, MemoryError | duckdb.OutOfMemoryException) or bool(
         _MEMORY.search(str(error))
@@ -54,17 +60,17 @@ def refusal_of(error: BaseException, files: Iterable[str]) -> Refusal:
     if isinstance(error, Refusal):
         return error
     text = str(error)
-    if is_memory(error):
+    if is_memory(error) or (isinstance(error, duckdb.InternalException) and _MEMORY.search(text)):
         return OUT_OF_MEMORY
+    if isinstance(error, duckdb.FatalException):
+        return STOPPED
     if isinstance(error, duckdb.IOException) or any(file in text for file in files):
         return Refusal("OVERLOADED", "The catalogue's data cannot be read; try again")
     if isinstance(error, duckdb.PermissionException):
         return Refusal("UNAUTHORIZED", "The query reaches for what is outside its catalogue")
     if isinstance(error, duckdb.TransactionException) or "read-only" in text:
         return Refusal("UNAUTHORIZED", "Only one SELECT that reads is allowed")
-    if isinstance(error, duckdb.InternalException | duckdb.FatalException):
-        return Refusal("INTERNAL", "The query engine has failed")
-    if not isinstance(error, duckdb.Error | RuntimeError):
+    if is_broken(error) or not isinstance(error, duckdb.Error | RuntimeError):
         return Refusal("INTERNAL", "The query engine has failed")
     message = _shortened(text)
     if _BOUND.search(text):

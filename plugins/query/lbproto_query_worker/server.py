@@ -31,6 +31,7 @@ from lbproto_query_worker.frames import (
     framed,
 )
 from lbproto_query_worker.queries import CANCELLED, TIMED_OUT, Query
+from lbproto_query_worker.refusals import STOPPED
 
 __all__ = ["serve"]
 
@@ -45,6 +46,8 @@ _DECODER: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngi
 
 def serve(line: socket.socket, open_: Callable[[], Database], *, threads: int) -> None:
     """Serve the engine at the other end of `line` until that is closed; blocks.
+
+    It ends by itself when DuckDB has failed, after which that does nothing any more.
 
     Args:
         line: a connected stream socket; closed at the end.
@@ -77,11 +80,12 @@ class _Server:
         self._sending = Lock()
         self._queries: dict[int, tuple[Query, Thread]] = {}
         self._told = monotonic()
+        self._broken = False
 
     def run(self) -> None:
         self._send(Ready())
         frames = Frames()
-        while True:
+        while not self._broken:
             timeout = _TICK if self._queries else None
             if select.select([self._line], [], [], timeout)[0]:
                 data = self._line.recv(65536)
@@ -98,7 +102,7 @@ class _Server:
             if monotonic() > end:
                 return  # nobody is left to kill this process
             for query, thread in self._queries.values():
-                query.end(CANCELLED)
+                query.end(STOPPED)
                 thread.join(_TICK)
         self._database.close()
 
@@ -132,6 +136,7 @@ class _Server:
         for id_, (query, thread) in list(self._queries.items()):
             if not thread.is_alive():
                 del self._queries[id_]
+                self._broken = self._broken or query.broke
             elif query.reason is not None:
                 query.end(query.reason)
             elif query.is_late(now):

@@ -21,6 +21,7 @@ from lbproto import (
 )
 from lbproto_query import DuckDBEngine, Limits, Progress, QueryRequest, Rows
 from lbproto_query.streams import WorkerStream
+from lbproto_query_worker.frames import Chunk, Ready, framed
 
 NewEngine = Callable[..., DuckDBEngine]
 Fetch = Callable[..., Any]
@@ -159,6 +160,25 @@ async def test_a_killed_worker_is_one_error(new_engine: NewEngine, fetch: Fetch)
 
 
 @pytest.mark.anyio
+async def test_a_worker_whose_duckdb_has_failed_is_replaced(
+    new_engine: NewEngine, fetch: Fetch
+) -> None:
+    # A failure of DuckDB's own, after which it refuses whatever it is asked.
+    fatal = "SELECT reservoir_quantile(range, 0.5, 2000000000) FROM range(10)"
+    async with (
+        new_engine(memory=128 * 1024 * 1024) as engine,
+        engine.query(request(ENDLESS)) as beside,
+    ):
+        await anext(beside)
+        with pytest.raises(LimitExceeded):
+            await fetch(engine, fatal)
+        assert (await fetch(engine, "SELECT 1 AS x")).rows == [{"x": 1}]
+        with pytest.raises(Overloaded, match="try again"):
+            async for _ in beside:
+                pass
+
+
+@pytest.mark.anyio
 async def test_a_worker_that_hangs_is_killed(new_engine: NewEngine, fetch: Fetch) -> None:
     async with new_engine(grace=0.1) as engine:
         async with engine.query(request(ENDLESS)) as other:
@@ -250,7 +270,10 @@ async def test_it_is_used_while_it_is_entered(new_engine: NewEngine, fetch: Fetc
             raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("said", [b"\xff" * 8, b"\0\0\0\1x", b""])
+FLOOD = b"".join([framed(Ready()), *[framed(Chunk(0, 1, b"[1]"))] * 100])
+
+
+@pytest.mark.parametrize("said", [b"\xff" * 8, b"\0\0\0\1x", b"", FLOOD])
 @pytest.mark.anyio
 async def test_a_worker_is_not_trusted(
     new_engine: NewEngine, fetch: Fetch, caplog: pytest.LogCaptureFixture, said: bytes

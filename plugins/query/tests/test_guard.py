@@ -134,6 +134,8 @@ FINE = [
     "SELECT CASE WHEN true THEN 1 ELSE 2 END, 1 BETWEEN 0 AND 2, 'a' LIKE 'b%', NOT (1 IN (1))",
     "SELECT now(), current_date, extract(year FROM DATE '2026-01-01'), INTERVAL 1 DAY, uuid()",
     "SELECT '{\"a\": 1}'::JSON->>'a', regexp_matches('a', 'b'), try_cast('x' AS INTEGER)",
+    "SELECT t.value FROM json_each('[1, 2]'), json_tree('{\"a\": 1}') AS t",
+    'SELECT from_json(\'{"a": 1}\', \'{"a": "INTEGER"}\').a',
     "SELECT * EXCLUDE (name) REPLACE (k + 1 AS k), COLUMNS('na.*') FROM trades LIMIT 1",
     "SELECT (SELECT max(id) FROM people), EXISTS (FROM people), 1 = ANY (SELECT id FROM people)",
 ]

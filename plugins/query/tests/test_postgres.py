@@ -61,6 +61,7 @@ HOSTILE: list[tuple[str, type[RequestError]]] = [
     ("SELECT 1 / 0", InvalidRequest),
     ("SELECT $1::int", InvalidRequest),
     ("SELECT repeat('x', 1000000)", LimitExceeded),
+    ("SELECT repeat('x', 5000000) FROM generate_series(1, 5)", LimitExceeded),
     ("SELECT pg_sleep(100)", RequestTimeout),
     ("SELECT set_config('statement_timeout', '0', false), pg_sleep(100)", RequestTimeout),
 ]

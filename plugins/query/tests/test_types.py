@@ -73,7 +73,6 @@ MATRIX: list[tuple[str, str, str, Any]] = [
     ("'b'::ENUM ('a', 'b')", "ENUM('a', 'b')", "string", "b"),
     ("'{\"a\": [1]}'::JSON", "JSON", "string", '{"a": [1]}'),
     ("'POINT(1 2)'::GEOMETRY", "GEOMETRY", "string", "POINT (1 2)"),
-    ("42::VARIANT", "VARIANT", "string", "42"),
     ("NULL", '"NULL"', "string", None),
     ("[1, NULL]", "INTEGER[]", "array", [1, None]),
     ("[1.5, NULL]", "DECIMAL(2,1)[]", "array", ["1.5", None]),
