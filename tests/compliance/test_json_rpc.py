@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from lbproto_compliance.sources.batches import Batch, SourceError, Transfer
 from lbproto_compliance.sources.json_rpc import JsonRpc
 from tests.compliance import anvil
 from tests.compliance.anvil import Anvil
+from tests.compliance.payments import populate
 from tests.compliance.web_server import Asked, Said, answering
 
 pytestmark = pytest.mark.anyio
@@ -32,32 +32,6 @@ def node() -> Iterator[Anvil]:
     with anvil.running() as node:
         populate(node, TRANSACTIONS, BLOCKS)
         yield node
-
-
-def populate(node: Anvil, transactions: int, blocks: int, seed: int = 1) -> None:
-    """Payments, tokens, payments by contracts, contracts made, and failures, at random."""
-    chance = random.Random(seed)  # noqa: S311 (no secret)
-    people = [f"0x{number:040x}" for number in range(0x100, 0x120)]
-    for number in range(transactions):
-        sender, receiver = chance.randrange(10), chance.choice(people)
-        amount = chance.randrange(1, 10**18)
-        kind = chance.choice(["pay", "pay", "pay", "token", "forward", "lost", "revert", "create"])
-        if kind == "pay":
-            node.send(sender, receiver, amount)
-        elif kind == "token":
-            node.send(
-                sender, anvil.TOKEN, 0, "0xa9059cbb" + anvil.word(receiver) + anvil.word(amount)
-            )
-        elif kind == "forward":
-            node.send(sender, anvil.FORWARDER, amount, "0x" + anvil.word(receiver))
-        elif kind == "lost":  # the contract keeps it: its own payment fails
-            node.send(sender, anvil.FORWARDER, amount, "0x" + anvil.word(anvil.REVERTER))
-        elif kind == "revert":
-            node.send(sender, anvil.REVERTER, amount)
-        else:
-            node.send(sender, None, amount, "0x00")
-        if number % (transactions // blocks) == transactions // blocks - 1:
-            node.mine()
 
 
 async def batches_of(source: JsonRpc, checkpoint: str | None = None) -> list[Batch]:
