@@ -62,6 +62,7 @@ def find_exposure(
         direction=direction,
         harmful={node for node in identities if node != seed and case.is_harmful(node)},
         closed={*walk.hubs.tolist(), *services},
+        check=lambda: step(0),
     )
     if not routes.ends:
         return Exposure([], frozenset(), cut=False)

@@ -10,7 +10,7 @@ by the exchange, not by its other customers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,10 +23,11 @@ from lbproto_compliance.graph import Edges, Graph, Walk
 
 __all__ = ["MOST_PAYMENTS", "Ledger", "ledger"]
 
-MOST_PAYMENTS = 200_000
-"""Payments that are followed in each direction; about a second."""
+MOST_PAYMENTS = 100_000
+"""Payments that are followed in each direction; about half a second."""
 
 _BACK: dict[Direction, Direction] = {"incoming": "outgoing", "outgoing": "incoming"}
+_BETWEEN_CHECKS = 256  # nodes; some milliseconds
 _FAR = 127  # further than any walk
 _Int32s: TypeAlias = NDArray[np.int32]
 _Hops: TypeAlias = NDArray[np.int8]
@@ -58,6 +59,7 @@ def ledger(
     harmful: Collection[int],
     closed: Collection[int],
     most_payments: int = MOST_PAYMENTS,
+    check: Callable[[], None] = lambda: None,
 ) -> Ledger:
     """Choose the payments of one direction.
 
@@ -70,6 +72,7 @@ def ledger(
         harmful: where ways end.
         closed: nodes that money is not followed through; the harmful may be among them.
         most_payments: of the addresses that are the furthest away, the rest is left out.
+        check: called now and then; it may raise to end it.
     """
     nodes = np.sort(walk.nodes)
     near = np.searchsorted(nodes, others(walk.edges, _BACK[direction]))
@@ -81,15 +84,14 @@ def ledger(
     remaining = _spread(far, near, ends & (distance <= hops), open_, hops)
     between = np.flatnonzero(open_ & (distance + remaining.astype(np.int16) <= hops))
     between = between[np.argsort(distance[between], kind="stable")]
-    sizes = np.cumsum(_payments_each(graph, nodes[between]))
-    kept = between[: int(np.searchsorted(sizes, most_payments, "right"))]
-
+    listed = _payments_of(graph, nodes[between], most_payments, check)
+    kept = between[: len(listed)]
     places = hops - distance[kept] if direction == "incoming" else distance[kept]
     reached = nodes[ends & (distance <= hops)]
     direct = graph.incoming(seed) if direction == "incoming" else graph.outgoing(seed)
     columns = [
-        *_columns(graph, nodes[kept], places),
         (chosen(direct, np.isin(others(direct, direction), reached)), 0),
+        *_once(graph, nodes[kept], places, listed),
     ]
     return Ledger(
         _in_order(columns),
@@ -115,27 +117,42 @@ def _spread(
     return distance
 
 
-def _payments_each(graph: Graph, nodes: _Int32s) -> NDArray[np.int64]:
-    ins, outs = graph.arrays.in_offsets, graph.arrays.out_offsets
-    return ins[nodes + 1] - ins[nodes] + outs[nodes + 1] - outs[nodes]
+def _payments_of(
+    graph: Graph, nodes: _Int32s, most: int, check: Callable[[], None]
+) -> list[tuple[Edges, Edges]]:
+    """What each of the nodes was paid, and paid, up to the one that would be too much."""
+    listed: list[tuple[Edges, Edges]] = []
+    for node in nodes.tolist():
+        if not len(listed) % _BETWEEN_CHECKS:
+            check()
+        came, went = graph.incoming(node), graph.outgoing(node)
+        most -= len(came.txs) + len(went.txs)
+        if most < 0:
+            break
+        listed.append((came, went))
+    return listed
 
 
-def _columns(graph: Graph, nodes: _Int32s, places: _Hops) -> Iterator[tuple[Edges, int]]:
-    """All payments of these nodes, each once, with their rank within a transaction.
+def _once(
+    graph: Graph, nodes: _Int32s, places: _Hops, listed: list[tuple[Edges, Edges]]
+) -> Iterator[tuple[Edges, int]]:
+    """Each payment once, with its rank within a transaction.
 
     On a chain of accounts money may pass several addresses within one transaction: what comes in
     is ranked before what goes out, and the places on the way one after the other.
     """
-    for node, place in zip(nodes.tolist(), places.tolist(), strict=True):
-        came = graph.incoming(node)
-        yield chosen(came, ~np.isin(came.sources, nodes)), 2 * place
-        yield graph.outgoing(node), 2 * place + 1
+    ours = np.zeros(graph.nodes, np.bool_)
+    ours[nodes] = True
+    for place, (came, went) in zip(places.tolist(), listed, strict=True):
+        yield chosen(came, ~ours[came.sources]), 2 * place
+        yield went, 2 * place + 1
 
 
 def _in_order(columns: Sequence[tuple[Edges, int]]) -> list[Payment]:
     """Without those to oneself, and those that round to nothing."""
     ranks = np.repeat([rank for _, rank in columns], [len(edges.txs) for edges, _ in columns])
-    edges = Edges(*(np.concatenate(each) for each in zip(*(e for e, _ in columns), strict=True)))
+    each = zip(*(edges for edges, _ in columns), strict=True)
+    edges = Edges(*(np.concatenate(column) for column in each))
     amounts = np.rint(edges.amounts)
     rows = np.lexsort((ranks, edges.txs))
     rows = rows[(edges.sources[rows] != edges.targets[rows]) & (amounts[rows] > 0)]

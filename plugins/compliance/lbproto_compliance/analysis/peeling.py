@@ -24,6 +24,7 @@ FEWEST_LINKS = 5
 """Payments of a chain."""
 
 _MOST_LINKS = 100  # that are followed in each direction
+_MOST_DEGREE = 100  # transactions: one with more is no step of anything
 _LEAST_REST = 0.8  # of what was paid, that moves on
 
 
@@ -86,10 +87,11 @@ def _links_before(graph: Graph, node: int) -> list[_Link]:
 
 
 def _link(graph: Graph, node: int) -> _Link | None:
-    begin, end = graph.arrays.out_offsets[node : node + 2].tolist()
-    if end - begin != 2:
+    if graph.degree(node) > _MOST_DEGREE:
         return None
     paid = graph.outgoing(node)
+    if len(paid.txs) != 2:
+        return None
     little, rest = np.argsort(paid.amounts).tolist()
     targets, txs = paid.targets.tolist(), paid.txs.tolist()
     # On a chain of coins both are outputs of one transaction that nobody else pays into.
@@ -106,5 +108,4 @@ def _link(graph: Graph, node: int) -> _Link | None:
 
 def _is_new(graph: Graph, node: int) -> bool:
     """Whether it was paid once, by one address."""
-    begin, end = graph.arrays.in_offsets[node : node + 2].tolist()
-    return bool(end - begin == 1)
+    return graph.degree(node) <= _MOST_DEGREE and len(graph.incoming(node).txs) == 1

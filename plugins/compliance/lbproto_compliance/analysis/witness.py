@@ -15,15 +15,5 @@ def witness(graph: Graph, node: int) -> str | None:
     """The hash of one that the node signed with others, else of its first; None without any."""
     paid = np.unique(graph.outgoing(node).txs[:_MOST_TXS]).tolist()
     joins = (tx for tx in paid if len(graph.inputs(tx)) > 1 and not graph.coinjoins[tx])
-    tx = next(joins, _first(graph, node))
-    return None if tx is None else graph.tx_hash(tx)
-
-
-def _first(graph: Graph, node: int) -> int | None:
-    sides = (graph.incoming(node), graph.outgoing(node))
-    txs = [int(side.txs[0]) for side in sides if len(side.txs)]
-    if not txs:
-        # New coins are paid by nobody: such an output is no edge.
-        outputs = np.flatnonzero(graph.arrays.output_nodes == node)[:1]
-        txs = (np.searchsorted(graph.arrays.output_offsets, outputs, "right") - 1).tolist()
-    return min(txs, default=None)
+    tx = next(joins, int(graph.arrays.first_txs[node]))
+    return None if tx < 0 else graph.tx_hash(tx)

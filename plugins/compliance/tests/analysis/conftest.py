@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
@@ -40,16 +39,20 @@ class Book:
         self.chain = chain
         self.parties: list[set[str]] = []
         """Of each transaction."""
-        self.said: defaultdict[str, list[Attribution]] = defaultdict(list)
+        self.said: dict[str, list[Attribution]] = {}
         self._edges: list[tuple[str, str, int, float, str]] = []
         self._inputs: list[tuple[int, str]] = []
         self._outputs: list[tuple[int, str, float]] = []
 
     def pay(self, source: str, target: str, amount: float = 10**18, asset: str = "ETH") -> str:
         """A transfer between accounts, in a transaction of its own, whose hash is returned."""
-        self.parties.append({source, target})
+        return self.transfer((source, target, amount), asset=asset)
+
+    def transfer(self, *rows: tuple[str, str, float], asset: str = "ETH") -> str:
+        """Several transfers (source, target, amount) in one transaction."""
+        self.parties.append({name for row in rows for name in row[:2]})
         tx = len(self.parties) - 1
-        self._edges.append((source, target, tx, amount, asset))
+        self._edges += [(source, target, tx, amount, asset) for source, target, amount in rows]
         return self.hash(tx)
 
     def spend(self, inputs: dict[str, int], outputs: list[tuple[str, int]]) -> str:
@@ -70,7 +73,7 @@ class Book:
         self, address: str, category: str, *, confidence: float = 1.0, source: str = "a list"
     ) -> None:
         """Attribute an address."""
-        self.said[address].append(
+        self.said.setdefault(address, []).append(
             Attribution(
                 address,
                 f"{address} the {category}",
@@ -127,6 +130,12 @@ class Book:
             assert signal.evidence
             assert all(self.touches(each.tx_hash, each.address) for each in signal.evidence)
         return analysis
+
+
+@pytest.fixture(scope="session")
+def new_book() -> type[Book]:
+    """For tests that begin several."""
+    return Book
 
 
 @pytest.fixture
