@@ -10,10 +10,10 @@ from lbproto_compliance.sources.batches import Batch, Rejected, Row, Table, in_t
 from lbproto_compliance.sources.records import Fields, Record, RecordFile
 from lbproto_compliance.sources.values import Malformed
 
-__all__ = ["EachRecord", "FileSource", "Said", "Translator"]
+__all__ = ["BATCH", "EachRecord", "FileSource", "Said", "Translator"]
 
-# Records between two checkpoints: about a second's work.
-_BATCH = 20_000
+BATCH = 20_000
+"""Records between two checkpoints: about a second's work."""
 
 _END = "end"
 
@@ -90,7 +90,7 @@ class FileSource:
             if number <= behind:  # it was read for what the translator remembers of it
                 continue
             _sort(said, batch)
-            if number % _BATCH == 0:
+            if number % BATCH == 0:
                 yield Batch(batch.rows, batch.rejected, str(number), record.done)
                 batch = Batch([], [], "", 0)
         _sort(translator.end(), batch)

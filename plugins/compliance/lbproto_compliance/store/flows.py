@@ -143,8 +143,8 @@ class _Reader:
         return self._connection.execute(rows).fetchnumpy()
 
     def value(self, question: str, *given: Any) -> Any:
-        row = self._connection.execute(question, given).fetchone()
-        return None if row is None else row[0]
+        ((answer,),) = self._connection.execute(question, given).fetchall()
+        return answer
 
     def texts(self, table: str, text: str, number: str) -> NDArray[np.bytes_]:
         """A column of ASCII text in the order of a column that counts from 0."""

@@ -107,10 +107,10 @@ class Staging:
 
     def checkpoint(self, name: str) -> str | None:
         """Behind which a source goes on; None if nothing was read of it."""
-        row = self.connection.execute(
+        checkpoints = self.connection.execute(
             "SELECT checkpoint FROM staged_sources WHERE name = ?", [name]
-        ).fetchone()
-        return None if row is None else row[0]
+        ).fetchall()
+        return str(checkpoints[0][0]) if checkpoints else None
 
     def add(self, name: str, table: Table, batch: Batch) -> None:
         """Keep a batch, and that the source goes on behind it."""
@@ -170,14 +170,14 @@ class Staging:
 
     def _origin(self, name: str, table: Table) -> int:
         """The number of a source."""
-        row = self.connection.execute(
+        found = self.connection.execute(
             "SELECT origin FROM staged_sources WHERE name = ?", [name]
-        ).fetchone()
-        if row is not None:
-            return int(row[0])
-        (origin,) = self.connection.execute(
+        ).fetchall()
+        if found:
+            return int(found[0][0])
+        ((origin,),) = self.connection.execute(
             "SELECT coalesce(max(origin), 0) + 1 FROM staged_sources"
-        ).fetchall()[0]
+        ).fetchall()
         self.connection.execute(
             "INSERT INTO staged_sources VALUES (?, ?, ?, '', 0, 0)", [origin, name, table]
         )
