@@ -43,6 +43,7 @@ def compliance(
     timeout: float | None = 120.0,
     price: int | Callable[[AddressAnalysis], int | Awaitable[int]] | None = None,
     weight: int = 5,
+    description: str = "Addresses of public chains",
 ) -> Plugin:
     """Analyses of addresses, their transactions, and flows between countries.
 
@@ -60,6 +61,7 @@ def compliance(
         timeout: seconds that an analysis may take, waiting included; None for any time.
         price: of an analysis, in credits, as for `Plugin.job`.
         weight: of an analysis, and of flows, against the server's limits.
+        description: one line about the data, for people.
 
     Raises:
         ValueError: there is no such method of taint, or a number is out of its range; the key is
@@ -78,7 +80,7 @@ def compliance(
         await desk.open(key)
         yield
 
-    plugin = Plugin("compliance", description="Addresses of public chains", lifespan=running)
+    plugin = Plugin("compliance", description=description, lifespan=running)
     stages = Stages(
         start=AddressAnalysisStarted,
         progress=AddressAnalysisProgress,
