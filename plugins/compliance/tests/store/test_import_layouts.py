@@ -216,7 +216,7 @@ def ethereum(directory: Path, kind: str) -> dict[str, Path]:
             (None, None, None, BOB, "2000000000000000000", "reward", None, None, None, 1),
         )
     ]
-    rows = {
+    rows: dict[str, list[dict[str, Any]]] = {
         "blocks": blocks,
         "transactions": transactions,
         "receipts": receipts,

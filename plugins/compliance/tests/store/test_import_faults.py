@@ -1,0 +1,245 @@
+"""Files with malformed rows, files cut off in the middle, and hostile ones."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbproto_compliance.chains import CHAINS
+from lbproto_compliance.importing import Outcome
+from lbproto_compliance.sources import SourceError, records
+from lbproto_compliance.sources.blockchain_etl import (
+    Facts,
+    bitcoin_transaction,
+    token_transfer,
+    transaction,
+)
+from lbproto_compliance.sources.layouts import file_sources
+from lbproto_compliance.sources.recorded import Moment
+from lbproto_compliance.sources.records import CutOff, RecordFile
+from lbproto_compliance.sources.values import Malformed
+from lbproto_compliance.store import Store
+
+Imports = Callable[..., Outcome]
+
+HEADER = "txid,tx_index,side,index,address,value_sat,prev_txid,prev_index\n"
+SHOP = "152f1muMCNa7goXYhYAQC61hxEgGacmncB"
+ADA = f"0x{'a' * 40}"
+
+
+def hash_(digit: int) -> str:
+    return f"{digit:x}" * 64
+
+
+def line(digit: int, side: str = "out", value: object = 5, address: str = SHOP) -> str:
+    return f"{hash_(digit)},{digit},{side},0,{address},{value},,\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (line(2, value=""), "value_sat is missing"),
+        (line(2, value="-5"), "value_sat is no whole number of base units: '-5'"),
+        (line(2, value="0.5"), "value_sat is no whole number of base units: '0.5'"),
+        (line(2, value="five"), "value_sat is no number: 'five'"),
+        (line(2, value="nan"), "value_sat is beyond 78 digits"),
+        (line(2, value="9" * 500), "value_sat is beyond 78 digits"),
+        (line(2, value=21 * 10**14 + 1), "value_sat is more than 2100000000000000"),
+        (line(2, side="up"), "side is neither in nor out: 'up'"),
+        (line(2, address="0OIl"), "'0OIl' is no address"),
+        (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
+        (line(2)[:-3] + "\n", "it cannot be parted into the columns of the header"),
+        ('"' + line(2), "it cannot be parted into the columns of the header"),
+        ("\0\n", "it cannot be parted into the columns of the header"),
+    ],
+)
+def test_a_malformed_row_is_set_aside_with_its_reason(
+    tmp_path: Path, store: Store, imports: Imports, moment: Moment, bad: str, reason: str
+) -> None:
+    path = tmp_path / "block.csv"
+    path.write_text(HEADER + line(1) + bad + line(3))
+    chain = store.chain("bitcoin")
+    outcome = imports(chain, *file_sources("bitcoin", [path], moment))
+    assert (outcome.added, outcome.read[0].rejected) == (2, 1)
+    (rejected,) = outcome.read[0].rejects
+    assert (rejected.place, rejected.reason) == ("line 3", reason)
+    manifest = outcome.snapshot.manifest
+    assert (manifest.rows("rejected"), manifest.imported[0].rejected) == (1, 1)
+    kept = duckdb.execute(
+        "FROM read_parquet(?)", [chain.layout.paths(manifest.of("rejected"))]
+    ).fetchall()
+    assert kept == [(outcome.read[0].name, "line 3", reason, bad[:1000].rstrip("\n"))]
+
+
+def test_a_transaction_is_set_aside_as_a_whole(
+    tmp_path: Path, store: Store, imports: Imports, moment: Moment
+) -> None:
+    path = tmp_path / "block.csv"
+    path.write_text(HEADER + line(1) + line(2, "in", "") + line(2, value="x") + line(3))
+    outcome = imports(store.chain("bitcoin"), *file_sources("bitcoin", [path], moment))
+    assert outcome.added == 2
+    assert [(one.place, one.reason) for one in outcome.read[0].rejects] == [
+        ("line 3", "line 4 of the same transaction is malformed"),
+        ("line 4", "value_sat is no number: 'x'"),
+    ]
+
+
+def test_bytes_that_are_no_text_cost_their_own_line(
+    tmp_path: Path, store: Store, imports: Imports, moment: Moment
+) -> None:
+    path = tmp_path / "block.csv"
+    path.write_bytes(
+        b"\xef\xbb\xbf" + (HEADER + line(1)).encode() + b"\xff\xfe\n\n" + line(3).encode()
+    )
+    outcome = imports(store.chain("bitcoin"), *file_sources("bitcoin", [path], moment))
+    assert outcome.added == 2
+    assert [one.place for one in outcome.read[0].rejects] == ["line 3"]
+
+
+def cut_text(path: Path) -> Path:
+    # Its last field could be a whole number as well.
+    path.write_text((HEADER + line(1) + line(2, value=123456))[:-3])
+    return path
+
+
+def cut_gzip(path: Path) -> Path:
+    rows = "".join(line(number % 15 + 1, value=number**3) for number in range(5_000))
+    packed = gzip.compress((HEADER + rows).encode())
+    path = path.with_suffix(".csv.gz")
+    path.write_bytes(packed[: len(packed) // 2])
+    return path
+
+
+def broken_gzip(path: Path) -> Path:
+    path = cut_gzip(path)
+    packed = bytearray(path.read_bytes())
+    packed[len(packed) // 2 :] = bytes(len(packed) // 2)
+    path.write_bytes(packed)
+    return path
+
+
+def cut_json(path: Path) -> Path:
+    path = path.with_suffix(".json")
+    row = f'{{"hash": "{hash_(1)}", "block_number": 1, "block_timestamp": 1, "inputs": [], '
+    path.write_text(f'{row}"outputs": []}}\n{row}')
+    return path
+
+
+@pytest.mark.parametrize("cut", [cut_text, cut_gzip, broken_gzip, cut_json])
+def test_of_a_file_that_is_cut_off_nothing_is_kept(
+    tmp_path: Path,
+    store: Store,
+    imports: Imports,
+    moment: Moment,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: Callable[[Path], Path],
+) -> None:
+    monkeypatch.setattr("lbproto_compliance.sources.files.BATCH", 1_000)
+    whole = tmp_path / "whole.csv"
+    whole.write_text(HEADER + line(9))
+    path = cut(tmp_path / "cut.csv")
+    chain = store.chain("bitcoin")
+    with pytest.raises(CutOff, match=r"cut off|is damaged") as refusal:
+        imports(chain, *file_sources("bitcoin", [whole, path], moment))
+    assert str(path) in str(refusal.value)
+    assert store.chains() == []
+    # The rest goes on without it.
+    assert imports(chain, *file_sources("bitcoin", [whole], moment)).added == 1
+
+
+def test_a_parquet_file_that_is_cut_off(tmp_path: Path, block_file: Path) -> None:
+    path = tmp_path / "cut.parquet"
+    content = block_file.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CutOff, match="no Parquet file, or not all of one"):
+        file_sources("bitcoin", [path])
+    middle = bytearray(content)
+    middle[1000 : len(content) // 2] = bytes(len(content) // 2 - 1000)
+    path.write_bytes(middle)
+    with pytest.raises(CutOff, match="damaged"):
+        list(RecordFile(path).records())
+
+
+def test_a_line_without_end_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_LINE", 1 << 16)
+    path = tmp_path / "long.csv"
+    path.write_text(HEADER + "x" * (1 << 17))
+    with pytest.raises(SourceError, match="line 2 is longer than any export's"):
+        list(RecordFile(path).records())
+
+
+def test_malformed_blocks_are_told(tmp_path: Path, store: Store, imports: Imports) -> None:
+    blocks = tmp_path / "blocks.csv"
+    blocks.write_text("number,hash,timestamp\n1,0x,soon\n")
+    tokens = tmp_path / "tokens.csv"
+    tokens.write_text(
+        "token_address,from_address,to_address,value,transaction_hash,log_index,block_number\n"
+        f"{ADA},{ADA},{ADA},1,0x{hash_(1)},0,1\n"
+    )
+    with pytest.raises(SourceError, match=r"blocks\.csv, line 2: timestamp is no time: 'soon'"):
+        imports(store.chain("ethereum"), *file_sources("ethereum", [blocks, tokens]))
+
+
+def test_a_transaction_that_lacks_inputs_is_set_aside(
+    tmp_path: Path, store: Store, imports: Imports
+) -> None:
+    path = tmp_path / "transactions.json"
+    path.write_text(
+        f'{{"hash": "{hash_(1)}", "block_number": 1, "block_timestamp": 1, "inputs": [], '
+        '"outputs": [{"index": 0, "addresses": [], "value": 1}], "input_count": 2}\n'
+        '{"hash": null}\n[]\n7\n{"a":\n'
+    )
+    outcome = imports(store.chain("bitcoin"), *file_sources("bitcoin", [path]))
+    assert outcome.added == 0
+    assert [one.reason for one in outcome.read[0].rejects] == [
+        "inputs are 0, which is not input_count",
+        "block_number is missing",
+        *["it cannot be parted into the columns of the header"] * 3,
+    ]
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.datetimes()
+    | st.text()
+    | st.sampled_from([hash_(1), ADA, SHOP, "1", 1]),
+    lambda some: (
+        st.lists(some, max_size=3)
+        | st.dictionaries(st.sampled_from(["index", "value", "addresses"]), some, max_size=3)
+    ),
+    max_leaves=5,
+)
+_NAMES = (
+    *("hash", "transaction_hash", "block_number", "block_timestamp", "transaction_index"),
+    *("inputs", "outputs", "value", "from_address", "to_address", "token_address", "log_index"),
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(_NAMES, _ANY)))
+def test_records_are_rows_or_malformed_whatever_they_hold(record: dict[str, Any]) -> None:
+    facts = Facts([], [])
+    for translate in (
+        bitcoin_transaction,
+        lambda one: transaction(one, CHAINS["ethereum"], facts),
+        lambda one: token_transfer(one, facts),
+    ):
+        with suppress(Malformed):
+            translate(record)
+
+
+@given(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_size=50).map(str))
+def test_quoted_fields_are_parted_as_the_standard_library_does(text: str) -> None:
+    quoted = '"' + text.replace('"', '""') + '"'
+    assert records._parted(f'a,{quoted},"",b') == ["a", text, "", "b"]
