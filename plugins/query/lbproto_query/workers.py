@@ -79,6 +79,7 @@ class Worker:
         self._wake = anyio.Event()
         self._changed = anyio.Event()
         self._line: socket.socket | None = None
+        self._stopped = False
         self._reason = "The query's worker has stopped; try again"
 
     @property
@@ -100,7 +101,7 @@ class Worker:
 
     def stop(self) -> None:
         """End it as soon as it notices: its queries are interrupted, and fail."""
-        self.closed = True
+        self.closed = self._stopped = True
         if self._line is not None:
             with suppress(OSError):  # it has ended
                 self._line.shutdown(socket.SHUT_RDWR)
@@ -167,6 +168,8 @@ class Worker:
         """Start it and stay with it until it has ended; raises nothing."""
         ours, theirs = socket.socketpair()
         self._line = ours
+        if self._stopped:  # before it began
+            self.stop()
         with TemporaryDirectory(prefix="lbproto-query-") as folder:
             try:
                 await self.host.start(theirs, self.catalogue, Path(folder))

@@ -28,8 +28,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def open_() -> Database:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        opening = _addresses() + int(memory) + 2 * _SPARE_MEMORY  # a file may be made to take more
+        resource.setrlimit(resource.RLIMIT_AS, (opening, hard))
         database = Database(files, Path(folder), int(memory), int(threads))
-        most = _addresses() + int(memory) + _SPARE_MEMORY
+        most = min(opening, _addresses() + int(memory) + _SPARE_MEMORY)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         return database
