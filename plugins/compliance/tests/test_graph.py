@@ -182,6 +182,7 @@ def test_a_graph_outlives_its_files(tmp_path: Path) -> None:
             {"input_txs": np.array([1, 0], np.int32), "input_nodes": np.zeros(2, np.int32)},
             "not in the order",
         ),
+        ({"addresses": np.array(["0x00", *["0x01"] * 11], "S")}, "not sorted, or not distinct"),
     ],
 )
 def test_positions_that_point_nowhere_are_refused(

@@ -144,7 +144,8 @@ def test_customers_are_found_through_others() -> None:
     graph = _graph(payments)
     exchanges = [_node(graph, "x")]
     assert depositors(graph, _node(graph, "user0"), exchanges).size == 9
-    assert depositors(graph, _node(graph, "user0"), exchanges, most=2).size == 5
+    # user0 itself has one transaction, and its deposit address four.
+    assert depositors(graph, _node(graph, "user0"), exchanges, most=5).size == 3
 
 
 def test_a_busy_address_is_not_looked_at() -> None:

@@ -25,7 +25,7 @@ nothing here knows of attributions or of scores::
         walk.nodes, walk.hops                 # seeds first, at 0; then by distance
         walk.edges                            # -> Edges: every payment that was walked
         walk.hubs                             # those of `nodes` that were not walked through
-        walk.cut                              # whether `most_edges` ended it
+        walk.cut, walk.stopped                # whether `most_edges` ended it; whether a hub did
     expansion.truncated                       # a hub or the limit left something out
 
     deposits(graph, node, exchanges)          # -> [Deposit(node, exchange, users, txs), ...]

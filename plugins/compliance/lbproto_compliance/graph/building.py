@@ -53,8 +53,8 @@ def build(directory: Path, flows: Flows, *, join_change: bool = False) -> None:
 
     Raises:
         OSError: the disk is full, or nothing may be written there.
-        ValueError: positions are out of range, columns are not of one length, or longer than
-            32 bits can tell.
+        ValueError: positions are out of range; columns are not of one length, not in their order,
+            or longer than 32 bits can tell.
     """
     if directory.exists():
         return
@@ -123,6 +123,8 @@ def _check(flows: Flows) -> None:
         for column, end in columns:
             if end is not None and len(column) and not 0 <= column.min() <= column.max() < end:
                 raise ValueError(f"a position in a column of {name} is not below {end}")
+    if np.any(flows.addresses[1:] <= flows.addresses[:-1]):
+        raise ValueError("addresses are not sorted, or not distinct")
     for txs_of in (flows.input_txs, flows.output_txs):
         if np.any(txs_of[1:] < txs_of[:-1]):
             raise ValueError("inputs and outputs are not in the order of their transactions")

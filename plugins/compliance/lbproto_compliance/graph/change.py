@@ -1,6 +1,6 @@
 """Which output of a transaction is likely the payer's own change. A guess: it joins nothing.
 
-The rule is that of Meiklejohn et al., "A Fistful of Bitcoins" (IMC 2013), section 4.2: of at
+The rule is the second heuristic of Meiklejohn et al., "A Fistful of Bitcoins" (IMC 2013): of at
 least two addresses that are paid, exactly one is new, and is not paid again; none is among the
 inputs; and the transaction is neither a coinbase nor a CoinJoin. "New" is as far as the snapshot
 reaches: in one of few blocks nearly every address is, so few changes are told.

@@ -85,7 +85,7 @@ def join(count: int, left: Int32s, right: Int32s) -> Int32s:
     """Union-find over all pairs at once.
 
     Every root learns of the smallest root that it has a pair with, then all pointers are followed
-    to their ends, until no pair has two roots: rounds grow with the logarithm of the longest chain.
+    to their ends, until no pair has two roots: a few rounds.
 
     Args:
         count: of nodes.

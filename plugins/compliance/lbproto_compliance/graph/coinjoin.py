@@ -5,8 +5,8 @@ tell whose is whose, and most participants some change. A transaction is taken f
 
 1. at least `FEWEST` outputs to as many addresses have the same amount;
 2. at least as many addresses are among its inputs: each participant brings one;
-3. of its outputs, at most one more than half have an amount of their own: one change for each
-   participant, and the coordinator's fee;
+3. outputs whose amount is their own are at most one more than those that share theirs: a change
+   for each participant, and the coordinator's fee;
 4. that amount is no dust: protocols that mark coins send many outputs of a least amount.
 
 This holds for JoinMarket as Goldfeder, Kalodner, Reisman and Narayanan tell it ("When the cookie

@@ -132,12 +132,14 @@ class _Lists(NamedTuple):
     def outgoing(cls, graph: Graph) -> _Lists:
         return cls(graph.arrays.out_offsets, graph.arrays.targets, None)
 
-    def any(self, nodes: Int64s) -> bool:
-        """Whether any of some nodes has a payment."""
-        return bool((self.offsets[nodes + 1] > self.offsets[nodes]).any())
+    def of(self, nodes: Int64s) -> _Payments:
+        """All payments of some nodes."""
+        ends = self.offsets[nodes + 1].astype(np.int64)
+        counts = ends - self.offsets[nodes]
+        return _Payments(nodes, ends, counts, counts.cumsum())
 
-    def edges_of(self, graph: Graph, pieces: Sequence[_Piece]) -> Edges:
-        """Payments in all their columns."""
+    def columns(self, graph: Graph, pieces: Sequence[_Piece]) -> Edges:
+        """Payments in full."""
         nodes, counts, positions = map(np.concatenate, zip(*pieces, strict=True))
         walked = nodes.astype(np.int32).repeat(counts)
         others = self.others[positions]
@@ -147,7 +149,7 @@ class _Lists(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Payments of some nodes: how many are whose, and where in their list each is."""
+    """Payments of some nodes: how many are whose, and where in the lists each is."""
 
     nodes: Int64s
     counts: Int64s
@@ -155,6 +157,55 @@ class _Piece(NamedTuple):
 
 
 _NOTHING = _Piece(*[np.empty(0, np.int64)] * 3)
+
+
+class _Payments(NamedTuple):
+    """What some nodes paid or were paid, or the newest of that.
+
+    Attributes:
+        nodes: whose.
+        ends: where each one's end in the lists.
+        counts: how many of them, from the end.
+        sums: of the counts, up to each node.
+    """
+
+    nodes: Int64s
+    ends: Int64s
+    counts: Int64s
+    sums: Int64s
+
+    @property
+    def total(self) -> int:
+        return int(self.sums[-1]) if len(self.sums) else 0
+
+    def limited(self, most: int) -> _Payments:
+        """Fewer: those of the nodes with few, and the newest of the last one."""
+        order = self.counts.argsort(kind="stable")
+        sums = self.counts[order].cumsum()
+        taken = int(sums.searchsorted(most)) + 1  # with the one that reaches the limit
+        order, sums = order[:taken], sums[:taken]
+        counts = self.counts[order]
+        counts[-1] -= sums[-1] - most
+        sums[-1] = most
+        return _Payments(self.nodes[order], self.ends[order], counts, sums)
+
+    def pieces(self, every: int) -> Iterator[_Piece]:
+        """All of them in their order, so many at a time, a busy node's in several."""
+        total = self.total
+        shifts = self.ends - self.sums
+        if 0 < total <= every:  # nearly always
+            positions = shifts.repeat(self.counts)
+            positions += np.arange(total)
+            yield _Piece(self.nodes, self.counts, positions)
+            return
+        begins = self.sums - self.counts
+        for low in range(0, total, every):
+            high = min(low + every, total)
+            part = slice(self.sums.searchsorted(low, "right"), self.sums.searchsorted(high) + 1)
+            counts = np.minimum(self.sums[part], high) - np.maximum(begins[part], low)
+            positions = shifts[part].repeat(counts)
+            positions += np.arange(low, high)
+            yield _Piece(self.nodes[part], counts, positions)
 
 
 def _walk(
@@ -178,13 +229,11 @@ def _walk(
     levels, hubs, pieces = [seeds], [_NOTHING.nodes], [_NOTHING]
     left, cut, stopped = limits.most_edges, False, False
     for hop in range(1, hops + 1):
-        ends = lists.offsets[frontier + 1].astype(np.int64)
-        counts = ends - lists.offsets[frontier]
-        sums = counts.cumsum()
-        if cut := bool(len(sums)) and sums[-1] > left:
-            frontier, ends, counts, sums = _cut(frontier, ends, counts, left)
+        payments = lists.of(frontier)
+        if cut := payments.total > left:
+            payments = payments.limited(left)
         found = []
-        for piece in _pieces(frontier, ends, counts, sums, limits.every):
+        for piece in payments.pieces(limits.every):
             if step is not None:
                 step(hop, limits.most_edges - left)
             others = lists.others[piece.positions].astype(np.int64)
@@ -199,14 +248,14 @@ def _walk(
         large = graph.arrays.degrees[frontier] > limits.hub_degree
         if np.count_nonzero(large):
             hubs.append(frontier[large])
-            stopped |= hop < hops and lists.any(hubs[-1])
+            stopped |= hop < hops and lists.of(hubs[-1]).total > 0
             frontier = frontier[~large]
         if cut:
             break
     return Walk(
         np.concatenate(levels, dtype=np.int32),
         np.arange(len(levels), dtype=np.int8).repeat([len(level) for level in levels]),
-        lists.edges_of(graph, pieces),
+        lists.columns(graph, pieces),
         np.concatenate(hubs, dtype=np.int32),
         cut,
         stopped,
@@ -220,43 +269,3 @@ def _distinct(nodes: Int64s) -> Int64s:
     first[:1] = True
     np.not_equal(nodes[1:], nodes[:-1], out=first[1:])
     return nodes[first]
-
-
-def _cut(
-    nodes: Int64s, ends: Int64s, counts: Int64s, left: int
-) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """As many payments as are left: those of the nodes with few, and the newest of the last."""
-    order = counts.argsort(kind="stable")
-    nodes, ends, counts = nodes[order], ends[order], counts[order]
-    sums = counts.cumsum()
-    taken = int(sums.searchsorted(left)) + 1  # with the one that reaches the limit
-    counts, sums = counts[:taken], sums[:taken]
-    counts[-1] -= sums[-1] - left
-    sums[-1] = left
-    return nodes[:taken], ends[:taken], counts, sums
-
-
-def _pieces(
-    nodes: Int64s, ends: Int64s, counts: Int64s, sums: Int64s, every: int
-) -> Iterator[_Piece]:
-    """All payments of the nodes in their order, so many at a time, a large node's in several.
-
-    Args:
-        ends: where in the lists each node's payments end.
-        counts: how many of them, from the end.
-        sums: of the counts.
-    """
-    total = int(sums[-1]) if len(sums) else 0
-    shifts = ends - sums
-    if 0 < total <= every:  # nearly always
-        positions = shifts.repeat(counts)
-        positions += np.arange(total)
-        yield _Piece(nodes, counts, positions)
-        return
-    for low in range(0, total, every):
-        high = min(low + every, total)
-        part = slice(sums.searchsorted(low, "right"), sums.searchsorted(high) + 1)
-        taken = np.minimum(sums[part], high) - np.maximum(sums[part] - counts[part], low)
-        positions = shifts[part].repeat(taken)
-        positions += np.arange(low, high)
-        yield _Piece(nodes[part], taken, positions)

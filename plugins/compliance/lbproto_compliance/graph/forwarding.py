@@ -70,12 +70,8 @@ def deposits(
         exchanges: nodes that are known to be exchanges' own.
         forwarding: what counts as forwarded; by default Ethereum's.
     """
-    known = frozenset(exchanges)
-    rules = forwarding or Forwarding()
-    if graph.degree(node) > rules.most_degree:
-        return []
-    paid = np.unique(graph.outgoing(node).targets).tolist()
-    found = (_deposit(graph, each, known, rules) for each in [node, *paid])
+    known, rules = frozenset(exchanges), forwarding or Forwarding()
+    found = (_deposit(graph, each, known, rules) for each in _looked_at(graph, node, rules))
     return [each for each in found if each is not None and node in (each.node, *each.users)]
 
 
@@ -85,27 +81,41 @@ def depositors(
     exchanges: Iterable[int],
     forwarding: Forwarding | None = None,
     *,
-    most: int = 1_000,
+    most: int = 50_000,
 ) -> Cluster:
     """Who shares deposit addresses with a node, directly or through others; and those addresses.
 
     Args:
         exchanges: nodes that are known to be exchanges' own.
         forwarding: what counts as forwarded; by default Ethereum's.
-        most: users to look at; the search ends there.
+        most: transactions of addresses that may be deposit addresses; the search ends there.
     """
-    known = frozenset(exchanges)
+    known, rules = frozenset(exchanges), forwarding or Forwarding()
+    found: dict[int, Deposit | None] = {}
     members = {node}
     waiting = [node]
-    for _ in range(most):
-        if not waiting:
-            break
-        for deposit in deposits(graph, waiting.pop(), known, forwarding):
-            users = set(deposit.users.tolist()) - members
-            members |= users | {deposit.node}
-            waiting += sorted(users)
+    while waiting and most > 0:
+        user = waiting.pop()
+        for each in _looked_at(graph, user, rules):
+            if each not in found:
+                most -= max(1, min(graph.degree(each), rules.most_degree))
+                found[each] = _deposit(graph, each, known, rules)
+            deposit = found[each]
+            if deposit is not None and user in (deposit.node, *deposit.users):
+                users = {*deposit.users.tolist()} - members
+                members |= users | {deposit.node}
+                waiting += sorted(users)
+            if most <= 0:
+                break
     nodes = np.array(sorted(members), np.int32)
     return cluster_of(graph.address(int(nodes[0])), nodes, "deposit_address_reuse")
+
+
+def _looked_at(graph: Graph, node: int, rules: Forwarding) -> list[int]:
+    """What may be a deposit address of a node's, or is one itself."""
+    if graph.degree(node) > rules.most_degree:
+        return []
+    return [node, *np.unique(graph.outgoing(node).targets).tolist()]
 
 
 def _deposit(
