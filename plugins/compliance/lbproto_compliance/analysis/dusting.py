@@ -7,8 +7,10 @@ paid. What is recognised as such counts for nothing in any share.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +21,16 @@ from lbproto_compliance.analysis.volumes import Received, by_asset, largest_shar
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.graph import Edges, Graph
 
-__all__ = ["FEWEST_RECEIVERS", "Dust", "dust_limit", "find_dust"]
+__all__ = ["FEWEST_HOLDERS", "FEWEST_RECEIVERS", "Dust", "dust_limit", "find_dust"]
 
 FEWEST_RECEIVERS = 20
-"""Addresses that got as little of the same sender: fewer are paid by somebody who knows them."""
+"""Addresses that got next to nothing of the same sender: fewer are paid by somebody they know."""
+
+FEWEST_HOLDERS = 1_000
+"""Addresses that got as much of a token of the same sender.
+
+What a token is worth is not known here. A gift goes to so many; loot is not divided among so many.
+"""
 
 _MOST_SENDERS = 200  # of one address, that are looked at
 _MOST_TXS = 1_000  # of one sender: its newest
@@ -67,27 +75,28 @@ def dust_limit(chain: Chain) -> int:
 def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
     """Look at all that an address was paid.
 
-    Dust is at most `dust_limit` of the chain's own asset, if the sender sent as little to at least
-    `FEWEST_RECEIVERS` addresses. Of a token it is whatever the address has never paid out, if the
-    sender gave exactly as much to as many.
+    Dust is what a sender paid of the chain's own asset, if that is at most `dust_limit` in all, and
+    the sender paid as little to at least `FEWEST_RECEIVERS` addresses. Of a token it is what the
+    address has never paid out, if the sender gave exactly as much to at least `FEWEST_HOLDERS`.
     """
     incoming = graph.incoming(seed)
     paid_out = frozenset(np.unique(graph.outgoing(seed).assets).tolist())
-    receivers: dict[_Spray, int] = {}
+    gifts: defaultdict[_Spray, list[_Gift]] = defaultdict(list)
+    for gift in _gifts(incoming):
+        if spray := _spray(graph, chain, gift, paid_out):
+            gifts[spray].append(gift)
     dust: dict[Received, int] = {}
     evidence: list[Evidence] = []
-    for gift in _gifts(incoming):
-        spray = _spray(graph, chain, gift, paid_out)
-        if spray is None:
-            continue
-        if spray not in receivers:
-            if len(receivers) == _MOST_SENDERS:
-                continue
-            receivers[spray] = _receivers(graph, chain, spray)
-        if receivers[spray] >= FEWEST_RECEIVERS:
-            dust[gift.tx, gift.asset] = int(gift.amount)
-            about = f"sent as little to {receivers[spray]} addresses"
-            evidence.append(Evidence(graph.tx_hash(gift.tx), graph.address(gift.sender), about))
+    for spray, given in islice(gifts.items(), _MOST_SENDERS):
+        is_token = graph.asset_names[spray.asset] != chain.asset
+        if not is_token and sum(gift.amount for gift in given) > spray.most:
+            continue  # many times next to nothing is something
+        receivers = _receivers(graph, chain, spray)
+        if receivers >= (FEWEST_HOLDERS if is_token else FEWEST_RECEIVERS):
+            about = f"sent as little to {receivers} addresses"
+            for gift in given:
+                dust[gift.tx, gift.asset] = int(gift.amount)
+                evidence.append(Evidence(graph.tx_hash(gift.tx), graph.address(gift.sender), about))
     if not dust:
         return Dust(frozenset(), [])
     share = largest_share(by_asset(dust), totals(incoming))

@@ -231,12 +231,28 @@ def test_dust_of_coins_is_told_by_outputs(coins: Book) -> None:
 
 def test_a_token_that_nobody_asked_for_is_dust_too(book: Book) -> None:
     book.say("thief", "scam")
-    for number in range(30):
+    for number in range(1_000):
         book.pay("thief", f"victim{number}", 5_000, "0xtoken")
     book.pay("victim8", "bob", 5_000, "0xtoken")
     assert _signals(book.analyse("victim7")) == [("dusting", "incoming", 1, 100.0, 0)]
     # Whoever passes it on has made it theirs.
     assert _signals(book.analyse("victim8")) == [("scam", "incoming", 1, 100.0, 56)]
+
+
+def test_loot_that_is_divided_is_no_dust(book: Book) -> None:
+    book.say("thief", "scam")
+    for number in range(100):
+        book.pay("thief", f"mule{number}", 5_000, "0xtoken")
+    assert _signals(book.analyse("mule7")) == [("scam", "incoming", 1, 100.0, 56)]
+
+
+def test_next_to_nothing_many_times_is_no_dust(book: Book) -> None:
+    book.say("thief", "sanctioned")
+    for number in range(30):
+        book.pay("thief", f"victim{number}", 10**14)
+        book.pay("thief", "mule", 10**14)
+    assert _signals(book.analyse("mule")) == [("sanctioned", "incoming", 1, 100.0, 80)]
+    assert _signals(book.analyse("victim7")) == [("dusting", "incoming", 1, 100.0, 0)]
 
 
 def test_little_from_a_thief_is_no_dust_when_few_get_it(book: Book) -> None:

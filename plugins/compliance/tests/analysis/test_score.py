@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -129,6 +131,18 @@ def test_a_host_may_weigh_otherwise() -> None:
 def test_a_table_that_makes_no_sense_is_refused(weights: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"a weight is from|the steps of shares"):
         Weights(**weights)  # type: ignore[arg-type]
+
+
+def test_the_tables_of_the_guide_are_those_in_use() -> None:
+    guide = (Path(__file__).parents[4] / "docs/how-to/compliance.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \| (\d+) \|", guide, re.MULTILINE)
+    assert {code: int(points) for code, points in told} == DEFAULT_WEIGHTS.points
+    hops, shares = (
+        tuple(int(percent) for percent in re.findall(r"(\d+) %", row))
+        for row in re.findall(r"^\| counts (.*)$", guide, re.MULTILINE)
+    )
+    assert hops == DEFAULT_WEIGHTS.hops
+    assert shares == tuple(percent for _, percent in DEFAULT_WEIGHTS.shares)
 
 
 _shares = st.fractions(min_value=0, max_value=1, max_denominator=10_000)
