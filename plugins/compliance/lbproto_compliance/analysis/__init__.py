@@ -2,13 +2,14 @@
 
 `analyse` is all of it. Its parts, in the order in which the data pass them::
 
+    case         what is asked, and what it is answered from
     identities   who is who among the nodes
     clustering   what is said of the address, and of those that are likely the same owner's
     dusting      what it was sent unasked
     ledger       which payments are worth following        volumes    what shares are shares of
     taint        follows them                              holdings   what is taken of mixed money
     exposures    what arrived, by category and distance
-    patterns     what is seen without knowing a name       peeling
+    patterns     what is seen without knowing a name       peeling, witness
     score        weighs what was found                     weights    the table
 """
 

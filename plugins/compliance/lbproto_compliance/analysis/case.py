@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from lbproto_compliance.analysis.identities import is_service
 from lbproto_compliance.analysis.report import Method
 from lbproto_compliance.analysis.volumes import Valuer
 from lbproto_compliance.analysis.weights import Weights
@@ -42,3 +43,9 @@ class Case(NamedTuple):
         """Whether dealing with it is a signal."""
         who = self.identities.get(node)
         return who is not None and self.weights.harmful(who.category)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the address is a harmless service's: its customers' money is not its own."""
+        who = self.identities.get(self.seed)
+        return who is not None and is_service(who) and not self.is_harmful(self.seed)

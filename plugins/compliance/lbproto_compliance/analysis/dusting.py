@@ -14,10 +14,17 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lbproto_compliance.analysis.report import Evidence
 from lbproto_compliance.analysis.score import Finding
-from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share, totals
+from lbproto_compliance.analysis.volumes import (
+    Received,
+    by_asset,
+    chosen,
+    largest_share,
+    totals,
+)
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.graph import Edges, Graph
 
@@ -80,19 +87,19 @@ def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
     address has never paid out, if the sender gave exactly as much to at least `FEWEST_HOLDERS`.
     """
     incoming = graph.incoming(seed)
-    paid_out = frozenset(np.unique(graph.outgoing(seed).assets).tolist())
     gifts: defaultdict[_Spray, list[_Gift]] = defaultdict(list)
-    for gift in _gifts(incoming):
-        if spray := _spray(graph, chain, gift, paid_out):
-            gifts[spray].append(gift)
+    for gift in _gifts(incoming, _limits(graph, seed, chain)):
+        is_coin = graph.asset_names[gift.asset] == chain.asset
+        least, most = (1, dust_limit(chain)) if is_coin else (gift.amount, gift.amount)
+        gifts[_Spray(gift.sender, gift.asset, least, most)].append(gift)
     dust: dict[Received, int] = {}
     evidence: list[Evidence] = []
     for spray, given in islice(gifts.items(), _MOST_SENDERS):
-        is_token = graph.asset_names[spray.asset] != chain.asset
-        if not is_token and sum(gift.amount for gift in given) > spray.most:
+        is_coin = graph.asset_names[spray.asset] == chain.asset
+        if is_coin and sum(gift.amount for gift in given) > spray.most:
             continue  # many times next to nothing is something
         receivers = _receivers(graph, chain, spray)
-        if receivers >= (FEWEST_HOLDERS if is_token else FEWEST_RECEIVERS):
+        if receivers >= (FEWEST_RECEIVERS if is_coin else FEWEST_HOLDERS):
             about = f"sent as little to {receivers} addresses"
             for gift in given:
                 dust[gift.tx, gift.asset] = int(gift.amount)
@@ -104,33 +111,26 @@ def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
     return Dust(frozenset(dust), [found])
 
 
-def _gifts(incoming: Edges) -> Iterator[_Gift]:
-    """What each transaction brings of each asset, in their order, of others than oneself."""
-    others = np.flatnonzero(incoming.sources != incoming.targets)
-    if not len(others):
+def _limits(graph: Graph, seed: int, chain: Chain) -> NDArray[np.float64]:
+    """Of each asset, how much may be dust: of a token any amount, unless some was paid out."""
+    limits = [dust_limit(chain) if name == chain.asset else np.inf for name in graph.asset_names]
+    paid_out = np.unique(graph.outgoing(seed).assets)
+    return np.where(np.isin(np.arange(len(limits)), paid_out) & np.isinf(limits), 0, limits)
+
+
+def _gifts(incoming: Edges, limits: NDArray[np.float64]) -> Iterator[_Gift]:
+    """What each transaction brings of each asset, if it is within the limits, in their order."""
+    edges = chosen(incoming, incoming.sources != incoming.targets)
+    if not len(edges.txs):
         return
-    order = others[np.lexsort((incoming.assets[others], incoming.txs[others]))]
-    txs, assets = incoming.txs[order], incoming.assets[order]
+    order = np.lexsort((edges.assets, edges.txs))
+    txs, assets, sources = edges.txs[order], edges.assets[order], edges.sources[order]
     begins = np.flatnonzero(np.r_[True, (txs[1:] != txs[:-1]) | (assets[1:] != assets[:-1])])
-    amounts = np.rint(np.add.reduceat(incoming.amounts[order], begins))
-    yield from map(
-        _Gift,
-        txs[begins].tolist(),
-        assets[begins].tolist(),
-        amounts.tolist(),
-        incoming.sources[order][begins].tolist(),
-    )
-
-
-def _spray(graph: Graph, chain: Chain, gift: _Gift, paid_out: frozenset[int]) -> _Spray | None:
-    """What the gift would be one of, if it were dust; None where it is none in any case."""
-    if graph.asset_names[gift.asset] == chain.asset:
-        limit = dust_limit(chain)
-        is_dust = 0 < gift.amount <= limit
-        return _Spray(gift.sender, gift.asset, 1, limit) if is_dust else None
-    if gift.asset in paid_out:
-        return None
-    return _Spray(gift.sender, gift.asset, gift.amount, gift.amount)
+    amounts = np.rint(np.add.reduceat(edges.amounts[order], begins))
+    small = (amounts > 0) & (amounts <= limits[assets[begins]])
+    begins = begins[small]
+    columns = (txs[begins], assets[begins], amounts[small], sources[begins])
+    yield from map(_Gift, *(column.tolist() for column in columns))
 
 
 def _receivers(graph: Graph, chain: Chain, spray: _Spray) -> int:

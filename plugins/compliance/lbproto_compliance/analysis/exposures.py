@@ -92,7 +92,7 @@ def find_exposure(
             max(confidence(identities[whom]) for whom in group.ways),
             _evidence(case, payments, group, direction),
             case.valuer.usd(group.paid()),
-            served=seed in identities and is_service(identities[seed]),
+            served=case.is_served,
         )
         for (category, hops), group in groups.items()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from lbproto_compliance.sources import Attribution
 
 __all__ = ["Attributions", "cited", "confidence", "identify", "is_service", "worst"]
 
-Attributions = Mapping[str, Sequence[Attribution]]
+Attributions: TypeAlias = Mapping[str, Sequence[Attribution]]
 """What is said of addresses, by canonical address."""
 
 # Said of a person or of one holder, who has only money of their own: it is followed through them.

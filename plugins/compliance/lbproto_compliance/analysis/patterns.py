@@ -134,13 +134,10 @@ def _mixes(graph: Graph, node: int) -> bool:
         return False
     if len(np.intersect1d(payers, paid)) > _MOST_EXCEPTIONS * customers:
         return False
-    # Of an asset and an amount of it, one number: which asset it is does not matter otherwise.
-    taken = np.unique(came.amounts + 1j * came.assets)
-    if len(taken) > _MOST_AMOUNTS:
+    assets, amounts = np.unique([came.assets, came.amounts], axis=1)
+    if len(amounts) > _MOST_AMOUNTS:
         return False
-    fits = (
-        (went.assets[:, None] == taken.imag)
-        & (went.amounts[:, None] <= taken.real)
-        & (went.amounts[:, None] >= taken.real * (1 - _MOST_FEE))
-    )
+    paid_out = went.amounts[:, None]
+    fits = (went.assets[:, None] == assets) & (paid_out <= amounts)
+    fits &= paid_out >= amounts * (1 - _MOST_FEE)
     return bool(fits.any(axis=1).mean() >= 1 - _MOST_EXCEPTIONS)

@@ -297,6 +297,16 @@ def test_what_customers_bring_does_not_accuse_an_exchange(book: Book) -> None:
     assert analysis.risk_level == "unknown"
 
 
+def test_but_it_does_a_mixer(book: Book) -> None:
+    book.pay("thief", "mixer")
+    book.say("thief", "sanctioned")
+    book.say("mixer", "mixer")
+    assert _signals(book.analyse("mixer")) == [
+        ("sanctioned", "incoming", 1, 100.0, 57),
+        ("mixer", "self", 0, 100.0, 43),
+    ]
+
+
 def test_an_address_on_a_list_but_in_no_transaction(book: Book) -> None:
     book.pay("alice", "bob")
     book.say("thief", "sanctioned")
