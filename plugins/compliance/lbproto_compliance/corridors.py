@@ -170,6 +170,7 @@ class _Walk:
         for address, attributions in snapshot.attributions().items():
             country = country_of(attributions)
             node = None if country is None else self._graph.node(address)
+            check()
             if country is not None and node is not None:
                 held.setdefault(country, []).append(node)
         self._of = {country: np.array(nodes, np.int32) for country, nodes in held.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from decimal import Decimal
 
+import duckdb
+
 from lbproto import NotFound, iso_timestamp
 from lbproto_compliance.addresses import parse
 from lbproto_compliance.chains import CHAINS, Chain
@@ -36,8 +38,14 @@ def page(
     """
     address = parse(request.chain, request.address)
     chain = CHAINS[request.chain]
-    snapshot, after = _beginning(store.chain(chain.name), cursors, request, address)
-    found = snapshot.page(address, request.limit + 1, after)
+    held = store.chain(chain.name)
+    snapshot, after = _beginning(held, cursors, request, address)
+    try:
+        found = snapshot.page(address, request.limit + 1, after)
+    except duckdb.IOException:
+        if snapshot.id in held.snapshots():
+            raise
+        raise _gone() from None  # pruned meanwhile, by another process
     if not found and after is None:
         raise not_held(chain.name)
     shown = found[: request.limit]
@@ -62,10 +70,14 @@ def _beginning(
     try:
         return store.snapshot(cursor.snapshot_id), cursor.after
     except NotFound:
-        raise NotFound(
-            "the data that the cursor is of are not kept any more: begin again without it "
-            "- at `$.cursor`"
-        ) from None
+        raise _gone() from None
+
+
+def _gone() -> NotFound:
+    return NotFound(
+        "the data that the cursor is of are not kept any more: begin again without it "
+        "- at `$.cursor`"
+    )
 
 
 def _transaction(movement: Movement, chain: Chain, prices: Prices) -> Transaction:

@@ -38,6 +38,18 @@ def test_nobody_else_can_write_one() -> None:
         Cursors(b"short")
 
 
+def test_not_a_character_of_it_can_be_changed() -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    changed = [
+        TEXT[:place] + other + TEXT[place + 1 :]
+        for place in range(len(TEXT))
+        for other in alphabet.replace(TEXT[place], "")
+    ]
+    for text in (*changed, TEXT + "=", TEXT + "==", TEXT + "A", TEXT[:-1]):
+        with pytest.raises(InvalidRequest):
+            CURSORS.read(text, "ethereum", "0xbf")
+
+
 def test_not_a_bit_of_it_can_be_changed() -> None:
     signed = urlsafe_b64decode(TEXT + "=" * (-len(TEXT) % 4))
     for bit in range(len(signed) * 8):
