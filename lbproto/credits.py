@@ -37,13 +37,10 @@ def tell(hub: Hub, account: Account, movement: Movement) -> None:
         moved = CreditsGranted(amount, balance, reason, id_, timestamp)
     else:
         moved = CreditsDeducted(-amount, balance, reason, id_, timestamp)
-    hub.announce(
-        personal_room(account.user_id),
-        moved,
-        CreditBalanceUpdated(
-            balance, movement.earned, movement.spent, account.application_id, movement.version
-        ),
+    updated = CreditBalanceUpdated(
+        balance, movement.earned, movement.spent, account.application_id, movement.version
     )
+    hub.announce(personal_room(account.user_id), (moved, updated))
 
 
 class Credits:

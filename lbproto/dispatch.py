@@ -51,7 +51,7 @@ class Dispatcher:
         self._outcomes = Outcomes()
         repeats = Repeats(self._outcomes)
         stack = list(middleware)
-        charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds)]
+        charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds).serve]
         self._endpoint, self._once = fold(stack, _handle), fold([repeats, *stack], _handle)
         self._charged, self._charged_once = (
             fold(charged, _handle),

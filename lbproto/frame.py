@@ -75,7 +75,9 @@ def message_frame(message: Message) -> bytes:
 
 def head_of_text(length: int) -> bytes:
     """What comes before a text of so many bytes of UTF-8."""
-    return _SHORT_TEXTS[length] if length < _TWO_BYTES else _head(_TEXT, length)
+    if length < _TWO_BYTES:
+        return _SHORT_TEXTS[length]
+    return _long(_TEXT, _TWO_BYTES, length) if length < 1 << 16 else _head(_TEXT, length)
 
 
 def _head(opcode: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ kept in the log for those who have lost their connection.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import anyio
 import msgspec
@@ -89,6 +89,7 @@ class Hub:
         self._log = log
         self._clock = clock
         self._resumable = resumable
+        self._emissions: dict[type[Event], Emission] = {}  # those that are in use
         self._deserted: set[str] = set()
         self._wake = anyio.Event()
         self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
@@ -102,9 +103,9 @@ class Hub:
         Raises:
             UsageError: nobody declared the event.
         """
-        emission = self._registry.emission(event)
-        entry = self._log.entry(event, answers=answers)
-        return self._push(member, entry, self._encode(entry, emission, member.format))
+        self._emission(event)
+        entry = self._log.entry(event, (), answers)
+        return self._push(member, entry, self._encode(entry, member.format))
 
     def answer(self, member: Member, event: Event, request: RequestId) -> Receipt:
         """Send to one session the first event that answers its request, and acknowledge that.
@@ -113,8 +114,8 @@ class Hub:
             UsageError: nobody declared the event.
         """
         log, format_ = self._log, member.format
-        if self._registry.emission(event).policy is disconnect:
-            entry = log.entry(event, answers=request)
+        if self._emission(event).policy is disconnect:
+            entry = log.entry(event, (), request)
             offset = log.offset(entry.position) if self._resumable else None
             return self._push(member, entry, format_.answer(event, request, offset))
         receipt = self.send(member, event, request)
@@ -127,7 +128,7 @@ class Hub:
         entry.size += len(frame.data)  # nearly no answer is sent again: it would be encoded then
         outcome = member.push(frame)
         if self._resumable:
-            self._log.append(entry, member.lane, self._clock.monotonic())
+            self._log.append((entry,), member.lane, self._clock.monotonic())
         return _receipt(1, {outcome: 1}) if outcome else _QUEUED
 
     def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
@@ -154,8 +155,7 @@ class Hub:
             entry.frames = {}
         frame = entry.frames.get(format_)
         if frame is None:
-            emission = self._registry.emission(entry.event)
-            frame = entry.frames[format_] = self._encode(entry, emission, format_)
+            frame = entry.frames[format_] = self._encode(entry, format_)
         return frame
 
     def publish(self, room: str, event: Event, except_: Collection[str] = ()) -> Receipt:
@@ -168,67 +168,86 @@ class Hub:
             UsageError: nobody declared the event.
             Overloaded: the buffer to the other nodes is full; nobody got it.
         """
-        emission = self._registry.emission(event)
-        self._forward(room, event, except_)
-        return self._deliver(room, emission, event, except_)
+        self._emission(event)
+        if self._pubsub.is_awaited(room):
+            self._forward(room, event, except_)
+        return self._deliver(room, (event,), except_)
 
-    def announce(self, room: str, *events: Event, except_: Collection[str] = ()) -> None:
+    def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
         """Like `publish`, for what has happened anyway and whose teller cannot be refused.
 
         Other nodes that cannot take it are not told; the log says so.
         """
         for event in events:
-            emission = self._registry.emission(event)
-            try:
-                self._forward(room, event, except_)
-            except Overloaded as error:
-                logger.warning("%s: only this node was told of %r", error, event.event_name)
-            self._deliver(room, emission, event, except_)
+            self._emission(event)
+        if self._pubsub.is_awaited(room):
+            for event in events:
+                try:
+                    self._forward(room, event, except_)
+                except Overloaded as error:
+                    logger.warning("%s: only this node was told of %r", error, event.event_name)
+        self._deliver(room, events, except_)
 
     def _forward(self, room: str, event: Event, except_: Collection[str]) -> None:
-        if self._pubsub.is_awaited(room):
-            payload = Raw(msgpack_encoder.encode(event))
-            remote = _Remote(event.event_name, tuple(except_), payload)
-            self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
+        payload = Raw(msgpack_encoder.encode(event))
+        remote = _Remote(event.event_name, tuple(except_), payload)
+        self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
 
-    def _deliver(
-        self, name: str, emission: Emission, event: Event, except_: Collection[str]
-    ) -> Receipt:
+    def _deliver(self, name: str, events: Sequence[Event], except_: Collection[str]) -> Receipt:
+        """Send events to those who are in a room here; what became of all of them."""
         room = self._rooms.get(name)
         if room is None:
             return _NOBODY
-        entry = self._log.entry(event, except_)
-        frames = entry.frames = {}
-        outcomes: dict[int, int] = {}
         room.step_in()
         if except_:
             room.step_out(except_)
-            alone = [member for member in room.alone if member.sid not in except_]
-        else:
-            alone = list(room.alone)
-        matched = len(alone)
+        entries = self._log.entries(events, except_)
+        made: dict[WireFormat, list[Frame]] = {}
+        outcomes: dict[int, int] = {}
+        matched = 0
         for format_, group in room.groups.items():
             if group.lines:
                 matched += len(group.lines)
-                shared = frames[format_] = self._encode(entry, emission, format_)
-                group.push(shared)
-        for member in alone:
-            frame = frames.get(member.format)
-            if frame is None:
-                frame = frames[member.format] = self._encode(entry, emission, member.format)
-            outcome = member.push(frame)
-            if outcome:
-                outcomes[outcome] = outcomes.get(outcome, 0) + 1
+                made[format_] = self._encode_all(entries, format_)
+                for frame in made[format_]:
+                    group.push(frame)
+        for member in list(room.alone):
+            if except_ and member.sid in except_:
+                continue
+            matched += 1
+            format_ = member.format
+            frames = made.get(format_)
+            if frames is None:
+                frames = made[format_] = self._encode_all(entries, format_)
+            for frame in frames:
+                outcome = member.push(frame)
+                if outcome:
+                    outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if matched and (self._resumable or room.held):
-            for frame in frames.values():
-                entry.size += len(frame.data)
-            self._log.append(entry, room.lane, self._clock.monotonic())
+            self._log.append(entries, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes) if outcomes else Receipt(matched, matched, 0, 0)
 
-    def _encode(self, entry: Entry, emission: Emission, format_: WireFormat) -> Frame:
-        event, policy = entry.event, emission.policy
-        offset = self._offset(entry.position)
-        frame = format_.event(event.event_name, (event,), answers=entry.answers, offset=offset)
+    def _emission(self, event: Event) -> Emission:
+        """See `Registry.emission`: asked once for each class."""
+        found = self._emissions.get(type(event))
+        if found is None:
+            found = self._emissions[type(event)] = self._registry.emission(event)
+        return found
+
+    def _encode_all(self, entries: Sequence[Entry], format_: WireFormat) -> list[Frame]:
+        """What is sent now. Nobody may miss it, so that the log counts it and does not keep it."""
+        frames: list[Frame] = []
+        for entry in entries:
+            frame = self._encode(entry, format_)
+            entry.size += len(frame.data)
+            frames.append(frame)
+        return frames
+
+    def _encode(self, entry: Entry, format_: WireFormat) -> Frame:
+        event = entry.event
+        policy = self._emission(event).policy
+        offset = self._log.offset(entry.position) if self._resumable else None
+        frame = format_.typed(event, entry.answers, offset)
         if policy is not disconnect:
             frame.overflow = policy.overflow
             frame.key = policy.key(event) if policy.key else None
@@ -271,7 +290,7 @@ class Hub:
             logger.error("another node sent %r, which no plugin here declares", remote.event)
             return
         event = msgspec.msgpack.decode(remote.payload, type=emission.event, dec_hook=decode_hook)
-        self._deliver(room, emission, event, remote.except_)
+        self._deliver(room, (event,), remote.except_)
 
     async def _trim_log(self) -> None:
         """Let go what is too old also while nothing is sent."""

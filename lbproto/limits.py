@@ -149,25 +149,28 @@ class Meter:
             Whether it is let through; where not, no window has counted it, and `refusal` says why.
         """
         # Counted by hand and compared in place: enumerate() and max() would double the cost.
-        untils, rates, at = self._until, self.tier.rates, 0
-        for interval, reach in rates:
+        untils, at = self._until, 0
+        for interval, reach in self.tier.rates:
             until = untils[at]
-            if (until if until > now else now) + interval * weight > now + reach:  # noqa: FURB136
+            if until < now:
+                until = now
+            until += interval * weight
+            if until - now > reach:
+                self._give_back(at, weight)
                 return False
-            at += 1  # noqa: SIM113
-        at = 0
-        for interval, _ in rates:
-            until = untils[at]
-            untils[at] = (until if until > now else now) + interval * weight  # noqa: FURB136
+            untils[at] = until
             at += 1  # noqa: SIM113
         return True
 
+    def _give_back(self, count: int, weight: int) -> None:
+        """Undo the last `take` by the first windows; what was over before is over since now."""
+        untils = self._until
+        for at, (interval, _) in enumerate(self.tier.rates[:count]):
+            untils[at] -= interval * weight
+
     def give_back(self, weight: int = 1) -> None:
         """Undo the last `take`, which has let a request of this weight through."""
-        self._until = [
-            until - window.interval * weight
-            for until, window in zip(self._until, self.tier.windows, strict=True)
-        ]
+        self._give_back(len(self._until), weight)
 
     def adopt(self, ahead: Sequence[int], now: int) -> None:
         """Go on from what somebody else has counted: how far each window is ahead of now."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from math import inf
 from secrets import token_urlsafe
 
@@ -42,8 +42,8 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         event: what was sent.
         except_: ids of the sessions in the room that it was not meant for.
         answers: the request it answers.
-        frames: encodings to send it by again, shared with those that it was sent to at once.
-        size: bytes that it counts for: its encodings, and what goes with them.
+        frames: encodings to send it by again; made when somebody has missed it.
+        size: bytes that it counts for: what it was sent by, and what goes with that.
         time: monotonic time at which it was sent, in seconds.
     """
 
@@ -100,18 +100,18 @@ class Lane:
         assert self.entries  # noqa: S101 - the log knows of one
         return self.entries[0]
 
-    def append(self, entry: Entry) -> bool:
-        """Add the newest entry.
+    def append(self, entries: Sequence[Entry], size: int) -> bool:
+        """Add the newest entries, of so many bytes together.
 
         Returns:
             Whether the lane now `exceeds` what it may hold.
         """
         if self.entries:
-            self.entries.append(entry)
+            self.entries.extend(entries)
         else:
-            self.entries = deque((entry,))
-        self._size += entry.size
-        return self._size > self._max_bytes
+            self.entries = deque(entries)
+        size = self._size = self._size + size
+        return size > self._max_bytes
 
     @property
     def exceeds(self) -> bool:
@@ -178,6 +178,15 @@ class Log:
         position = self.position = self.position + 1
         return Entry(position, event, except_, answers)
 
+    def entries(self, events: Sequence[Event], except_: Collection[str] = ()) -> list[Entry]:
+        """Likewise several, which are sent one after the other."""
+        found, position = [], self.position
+        for event in events:
+            position += 1
+            found.append(Entry(position, event, except_))
+        self.position = position
+        return found
+
     def offset(self, position: int) -> str:
         """What a client names a position by; opaque to it."""
         return f"{self._epoch}.{position}"
@@ -190,17 +199,20 @@ class Log:
         position = int(match[2])
         return position if position <= self.position else None
 
-    def append(self, entry: Entry, lane: Lane, now: float) -> None:
-        """Keep an entry that has been sent.
+    def append(self, entries: Sequence[Entry], lane: Lane, now: float) -> None:
+        """Keep entries that have been sent one after the other, at least one.
 
         Args:
             now: monotonic time, in seconds.
         """
-        entry.time = now
-        self._order.append(lane)
-        self._kept += 1
-        self._size += entry.size
-        if lane.append(entry):
+        order, size = self._order, 0
+        for entry in entries:
+            entry.time = now
+            size += entry.size
+            order.append(lane)
+        self._kept += len(entries)
+        self._size += size
+        if lane.append(entries, size):
             self._shorten(lane)
         if now >= self._trims_at or self._kept > self._max_events or self._size > self._max_bytes:
             self.trim(now)

@@ -232,7 +232,7 @@ class Membership:
         if presence.leave(session.user_id):
             left_at = iso_timestamp(int(self._clock.now() * 1000))
             left = UserLeftRoom(user_id=session.user_id, room=room, left_at=left_at)
-            self._hub.announce(room, left, except_=self._own(session, room))
+            self._hub.announce(room, (left,), self._own(session, room))
         if not presence:
             del self._presences[room]
 
@@ -243,7 +243,7 @@ class Membership:
         if presence.join(session.user_id):
             joined_at = iso_timestamp(int(self._clock.now() * 1000))
             joined = UserJoinedRoom(user_id=session.user_id, room=room, joined_at=joined_at)
-            self._hub.announce(room, joined, except_=self._own(session, room))
+            self._hub.announce(room, (joined,), self._own(session, room))
 
     def _own(self, session: Session, room: str) -> list[str]:
         """The sessions of the same user in a room: it is the others that are told of a user."""

@@ -145,17 +145,16 @@ class Throttle:
             Whether it is to be served; otherwise its client has been told. Where the session's
             quota owes something now, `admits_everywhere` has the last word.
         """
-        quota, now = session.quota, self._now()
-        if quota is None or quota.identity is not session.identity:
+        quota, identity, now = session.quota, session.identity, self._now()
+        if quota is None or quota.identity is not identity:
             quota = self._identify(session)
         quota.owed = 0
         route = self._routes.get(inbound.name)
         weight = 1 if route is None else route.weight
-        users = quota.tier.rates and (route is None or route.counted == "user")
         excused = quota.excused and route is not None and route.request is Subscribe
         user = None
-        if users and not excused:
-            user = self._users.of(session.identity.user_id, quota.tier, now)
+        if not excused and quota.tier.rates and (route is None or route.counted == "user"):
+            user = self._users.of(identity.user_id, quota.tier, now)
         if quota.meter.take(now, weight):
             if user is None:
                 if excused:

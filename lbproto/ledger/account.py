@@ -24,7 +24,7 @@ Unix epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -43,6 +43,7 @@ __all__ = [
     "Reservation",
     "State",
     "Status",
+    "left_in",
 ]
 
 T = TypeVar("T")
@@ -164,6 +165,14 @@ class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Lot(left, self.priority, self.expires_at, self.number, self.transaction_id)
 
 
+def left_in(lots: Iterable[Lot]) -> int:
+    """How many credits there are in lots."""
+    left = 0
+    for lot in lots:
+        left += lot.left
+    return left
+
+
 class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Credits that are set aside.
 
@@ -219,10 +228,7 @@ class State(msgspec.Struct, gc=False):
     @property
     def available(self) -> int:
         """What may be reserved."""
-        available = 0
-        for lot in self.lots:
-            available += lot.left
-        return available
+        return left_in(self.lots)
 
     def next_expiry(self) -> int | None:
         """The earliest of its lots and reservations; None where none of them expires."""

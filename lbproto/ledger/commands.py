@@ -59,7 +59,7 @@ def grant(
         if expires_at is not None and expires_at <= now:
             raise InvalidRequest("The grant would have expired already")
         draft = Draft(state, now)
-        _check_earned(draft.state.earned + amount)
+        _check_earned(draft.earned + amount)
         movement = draft.move(Kind.GRANTED, amount, reason, transaction_id)
         draft.add(amount, priority, expires_at, movement)
         draft.receipts[transaction_id] = Receipt(command, Status.DONE, movement)
@@ -85,7 +85,7 @@ def adjust(transaction_id: str, amount: int, reason: str, now: int) -> Change[Mo
         if amount < 0:
             draft.take(-amount)
         else:
-            _check_earned(draft.state.earned + amount)
+            _check_earned(draft.earned + amount)
         movement = draft.move(Kind.ADJUSTED, amount, reason, transaction_id)
         if amount > 0:
             draft.add(amount, 0, None, movement)
@@ -220,7 +220,7 @@ def look(now: int) -> Change[Balance]:
         if due is None or due > now:
             return Outcome(state, [], {}, state.shown())
         draft = Draft(state, now)
-        return draft.outcome(draft.state.shown())
+        return draft.outcome(draft.shown())
 
     return change
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -23,7 +24,7 @@ class _Record:
         self.state = State()
         self.receipts: dict[str, Receipt] = {}
         self.movements: list[Movement] = []
-        self.queued: int | None = None  # the earliest moment by which it is in the queue
+        self.queued: float = inf  # the earliest moment by which it is in the queue
 
 
 class MemoryLedger(LedgerStore):
@@ -51,28 +52,28 @@ class MemoryLedger(LedgerStore):
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        record = self._records.get(account)
-        if record is None:
-            record = _Record()
-        outcome = change(record.state, record.receipts.get(transaction_id))
-        if outcome.state is not record.state or outcome.receipts:
-            if not record.state.version:  # nothing has happened before its first movement
+        record = self._records.get(account) or _Record()
+        before, receipts = record.state, record.receipts
+        outcome = change(before, receipts.get(transaction_id))
+        state = outcome.state
+        if state is not before or outcome.receipts:
+            if not before.version:  # nothing has happened before its first movement
                 self._records[account] = record
-            record.state = outcome.state
-            record.receipts.update(outcome.receipts)
+            record.state = state
+            receipts.update(outcome.receipts)
             record.movements += outcome.movements
-            self._enqueue(account, record)
+            due = state.due_at
+            if due is not None and due < record.queued:
+                self._enqueue(due, account, record)
         return outcome
 
-    def _enqueue(self, account: Account, record: _Record) -> None:
+    def _enqueue(self, due: int, account: Account, record: _Record) -> None:
         """See to it that the queue has the account no later than it is due.
 
         It may have it earlier, as when a reservation was settled in time: `due` finds out.
         """
-        due = record.state.due_at
-        if due is not None and (record.queued is None or due < record.queued):
-            record.queued = due
-            heappush(self._queue, (due, account))
+        record.queued = due
+        heappush(self._queue, (due, account))
 
     async def movements(
         self, account: Account, before: int | None = None, limit: int = 100
@@ -86,17 +87,18 @@ class MemoryLedger(LedgerStore):
         return record.movements[max(0, end - limit) : end][::-1]
 
     async def due(self, now: int, limit: int = 100) -> list[Account]:
-        found: list[Account] = []
+        found: list[tuple[int, Account]] = []
         while self._queue and self._queue[0][0] <= now and len(found) < limit:
             when, account = heappop(self._queue)
             record = self._records[account]
             if when != record.queued:
                 continue  # it was put in again, earlier
-            record.queued = None
-            if (due := record.state.due_at) is not None and due <= now:
-                found.append(account)
-            else:
-                self._enqueue(account, record)
-        for account in found:  # they are due until somebody looks at them
-            self._enqueue(account, self._records[account])
-        return found
+            record.queued = inf
+            if (due := record.state.due_at) is not None:
+                if due <= now:
+                    found.append((due, account))
+                else:
+                    self._enqueue(due, account, record)
+        for due, account in found:  # they are due until somebody looks at them
+            self._enqueue(due, account, self._records[account])
+        return [account for _, account in found]

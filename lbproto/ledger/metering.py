@@ -63,7 +63,7 @@ def take_up(
             paid = -movement.amount if movement is not None and counts else 0
             return Outcome(state, [], {}, Standing(None, paid, over=True))
         draft = Draft(state, now)
-        held = draft.state.reservations.get(transaction_id)
+        held = draft.reservations.get(transaction_id)
         if held is None:  # it has expired just now
             return draft.outcome(Standing(None, over=True))
         held = msgspec.structs.replace(held, expires_at=max(held.expires_at, expires_at))
@@ -90,7 +90,7 @@ def enlarge(
     def change(state: State, known: Receipt | None) -> Outcome[Reservation]:  # noqa: ARG001 - a `Change`
         draft = Draft(state, now)
         held = draft.held(transaction_id)
-        more = max(needed, min(wanted, draft.state.available))
+        more = max(needed, min(wanted, draft.available))
         held = msgspec.structs.replace(
             held,
             amount=held.amount + more,

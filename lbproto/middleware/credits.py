@@ -89,7 +89,7 @@ class Meter(msgspec.Struct, eq=False, gc=False):
         self._hold = hold
         self._within = paid if hold is None else paid + hold.amount
 
-    async def close(self, *, delivered: bool) -> None:
+    async def close(self, delivered: bool) -> None:
         """Settle; nothing where nothing was delivered. A cancellation waits for it."""
         self._closed = True
         hold, self._hold = self._hold, None
@@ -113,7 +113,7 @@ class Charging:
     def __init__(self, holds: Holds) -> None:
         self._holds = holds
 
-    async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
+    async def serve(self, ctx: Context, call_next: Endpoint) -> None:
         """Serve a request for its price.
 
         Raises:
@@ -130,7 +130,7 @@ class Charging:
         application_id = getattr(request, "application_id", None)
         if application_id is not None:
             await ctx.authorize(application_id)
-        account = _account(ctx.user_id, application_id or _DEFAULT)
+        account = _account(ctx.session.identity.user_id, application_id or _DEFAULT)
         price = route.price
         if not isinstance(price, int):
             price = await _price_of(price, request)
@@ -143,9 +143,9 @@ class Charging:
         except GeneratorExit:  # nothing can be waited for: it expires
             raise
         except BaseException:
-            await meter.close(delivered=ctx.delivered)
+            await meter.close(ctx.delivered)
             raise
-        await meter.close(delivered=ctx.delivered or not ctx.failed)
+        await meter.close(ctx.delivered or not ctx.failed)
 
 
 async def _price_of(price: Any, request: Event) -> int:

@@ -14,10 +14,12 @@ import msgspec
 from lbproto.encoded import Encoded, plain_hook
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["extract", "may_hold_bytes", "restore"]
+__all__ = ["extract", "holds_no_bytes", "may_hold_bytes", "restore"]
+
+holds_no_bytes: set[type] = {str, int, float, bool, type(None)}
+"""Types whose values need not be searched for bytes; `may_hold_bytes` adds those it has seen."""
 
 _BYTES = (bytes, bytearray, memoryview)
-_never: set[type] = {str, int, float, bool, type(None)}  # those that hold no bytes, so far as known
 
 
 def extract(values: Sequence[Any]) -> tuple[Sequence[Any], list[bytes]]:
@@ -36,10 +38,10 @@ def extract(values: Sequence[Any]) -> tuple[Sequence[Any], list[bytes]]:
 def may_hold_bytes(values: Iterable[Any]) -> bool:
     """Whether values have to be searched for bytes; for most, their type tells."""
     for value in values:
-        if type(value) in _never:
+        if type(value) in holds_no_bytes:
             continue
         if isinstance(value, msgspec.Struct) and not _struct_may(type(value)):
-            _never.add(type(value))
+            holds_no_bytes.add(type(value))
         elif not isinstance(value, dict) or may_hold_bytes(value.values()):
             return True
     return False

@@ -54,6 +54,10 @@ class WireFormat(ABC):
                 sent again.
         """
 
+    def typed(self, event: Event, answers: RequestId | None, offset: str | None) -> Frame:
+        """An event of the registry, which is its own only argument; see `event`."""
+        return self.event(event.event_name, (event,), answers=answers, offset=offset)
+
     def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
         """An event that answers a request, and the acknowledgement of the request behind it."""
         name = event.event_name

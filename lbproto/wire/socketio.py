@@ -19,7 +19,7 @@ from msgspec import Raw
 from lbproto.events import Event
 from lbproto.frame import Frame, Message, frame_of, head_of_text
 from lbproto.wire.arguments import Inbound, JSONArguments, ObjectArguments
-from lbproto.wire.attachments import extract, may_hold_bytes, restore
+from lbproto.wire.attachments import extract, holds_no_bytes, may_hold_bytes, restore
 from lbproto.wire.engineio import MESSAGE
 from lbproto.wire.formats import RequestId, WireFormat, json_encoder
 from lbproto.wire.settings import ProtocolError, Settings
@@ -233,6 +233,7 @@ def _required(id_: int | None) -> int:
     return id_
 
 
+_encode = json_encoder.encode
 _TOLD = b"}]"  # how an acknowledgement ends
 
 
@@ -262,10 +263,17 @@ class JSONFormat(WireFormat):
         id_ = b"" if asks is None else b"%d" % asks
         return self._frame(PacketType.EVENT, id_, *extract(values))
 
+    def typed(self, event: Event, answers: RequestId | None, offset: str | None) -> Frame:
+        if type(event) not in holds_no_bytes and may_hold_bytes((event,)):
+            return super().typed(event, answers, offset)
+        name = event.event_name
+        text = self._event + _encode((name, event) if offset is None else (name, event, offset))
+        return Frame(head_of_text(len(text)) + text)
+
     def answer(self, event: Event, request: RequestId, offset: str | None) -> Frame:
-        if may_hold_bytes((event,)):
+        if type(event) not in holds_no_bytes and may_hold_bytes((event,)):
             return super().answer(event, request, offset)
-        body = json_encoder.encode(event)  # once for both
+        body = _encode(event)  # once for both
         try:
             begin, said = self._constants[event.event_name]
         except KeyError:

@@ -15,7 +15,7 @@ def append(log: Log, lane: Lane, size: int, now: float = 0.0, *, except_: str = 
     """Send something of so many bytes."""
     entry = log.entry(Hello(), (except_,) if except_ else ())
     entry.size = size
-    log.append(entry, lane, now)
+    log.append((entry,), lane, now)
     return entry
 
 

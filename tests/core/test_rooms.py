@@ -112,7 +112,7 @@ class RoomsMachine(RuleBasedStateMachine):
         entry = self.log.entry(Hello())
         for member in room.members:
             member.push(frame)
-        self.log.append(entry, room.lane, 0.0)
+        self.log.append((entry,), room.lane, 0.0)
         for who in range(PEOPLE):
             seat = self.seats[name, who]
             if seat.marked:
@@ -161,7 +161,7 @@ def test_members_come_in_the_order_they_joined() -> None:
 
 def publish(log: Log, rooms: Rooms, name: str, now: float = 0.0) -> Entry:
     entry = log.entry(Hello())
-    log.append(entry, rooms[name].lane, now)
+    log.append((entry,), rooms[name].lane, now)
     return entry
 
 
