@@ -28,24 +28,33 @@ class WithPlugins(TyperGroup):
         return own + sorted(entry_points(group=_COMMANDS).names - set(own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command by its name; None if there is no such command.
-
-        Raises:
-            Failure: a plugin's cannot be loaded.
-        """
+        """A command by its name; None if there is no such command."""
         own = super().get_command(ctx, cmd_name)
-        found = () if own is not None else entry_points(group=_COMMANDS, name=cmd_name)
-        for entry in found:
+        if own is not None:
+            return own
+        for entry in entry_points(group=_COMMANDS, name=cmd_name):
             return _loaded(entry)
-        return own
+        return None
 
 
 def _loaded(entry: EntryPoint) -> Any:
+    """A plugin's command, or one in its place that tells why there is none."""
     try:
         command = typer.main.get_command(entry.load())
-    except Exception as error:
-        raise Failure(
-            f"the command {entry.name!r} of a plugin ({entry.value}) fails: see above", error
-        ) from error
+    except Exception as error:  # noqa: BLE001 - a plugin may fail in any way, and help goes on
+        command = typer.main.get_command(_failing(entry, error))
     command.name = entry.name
     return command
+
+
+def _failing(entry: EntryPoint, error: Exception) -> typer.Typer:
+    failing = typer.Typer()
+
+    @failing.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    def _fail() -> None:
+        """Cannot be loaded."""
+        raise Failure(
+            f"the command {entry.name!r} of a plugin ({entry.value}) fails: see above", error
+        )
+
+    return failing
