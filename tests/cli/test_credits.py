@@ -128,7 +128,8 @@ def test_a_file_that_is_something_else(run_here: Main, tmp_path: Path) -> None:
 
 def test_a_store_that_needs_more(run_here: Main, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "lbproto.ledger.redis", raising=False)
+    for module in ("lbproto.ledger.redis", "lbproto.backends.redis_client"):  # as if not imported
+        monkeypatch.delitem(sys.modules, module, raising=False)
     done = run_here("credits", "balance", "ada", "--store", "redis://localhost")
     assert done.code == 2
     assert "pip install 'lbproto[redis]'" in done.err
