@@ -2,10 +2,9 @@
 
     python -m benchmarks.graph_walks LIBRARY DIRECTORY
     python -m benchmarks.graph_walks build DIRECTORY
-    python -m benchmarks.graph_walks leave DIRECTORY
 
 The directory has payments that `benchmarks.graph_data` made. `build` writes our graph beside them,
-which `lbproto` maps, and `leave`, where walks are left at some random time.
+which `lbproto` maps, and leaves walks in it at some random time.
 
 Every library answers the same for an address: how many hops, up to three, each other one is away,
 along the payments and against them, addresses with more than 1,000 payments found but not walked
@@ -253,15 +252,14 @@ def build_ours(directory: Path) -> dict[str, float]:
             output_amounts=np.empty(0),
         ),
     )
-    return {"build_s": perf_counter() - begin, "peak_mb": (_peak() - before) / 1e6}
+    found = {"build_s": perf_counter() - begin, "peak_mb": (_peak() - before) / 1e6}
+    return found | {"leave_ms": leave(Graph.open(directory / "graph")) * 1e3}
 
 
-def leave(directory: Path) -> dict[str, float]:
-    """How long walks as large as may be go on once they are to end."""
-    graph = Graph.open(directory / "graph")
+def leave(graph: Graph) -> float:
+    """How long walks as large as may be go on once they are to end, at most; in seconds."""
     busiest = np.argsort(graph.arrays.degrees)[-50:].astype(np.int32)
-    taken = [_left(graph, busiest) for _ in range(_TRIES)]
-    return {"leave_ms": max(taken) * 1e3}
+    return max(_left(graph, busiest) for _ in range(_TRIES))
 
 
 class _Left(Exception):
@@ -306,12 +304,7 @@ def _peak() -> int:
 
 def main(what: str, directory: Path) -> None:
     """Run it."""
-    if what == "build":
-        found: Mapping[str, Any] = build_ours(directory)
-    elif what == "leave":
-        found = leave(directory)
-    else:
-        found = measure(what, directory)
+    found = build_ours(directory) if what == "build" else measure(what, directory)
     print(json.dumps(found))
 
 
