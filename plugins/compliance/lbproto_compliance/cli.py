@@ -46,7 +46,8 @@ def import_(
         typer.Argument(
             metavar="SOURCE...",
             help="Exports of bitcoin-etl or ethereum-etl (CSV, JSON lines, Parquet; also gzipped), "
-            "TagPacks (.yaml), the OFAC's list (.xml), the URL of an Ethereum node.",
+            "TagPacks (.yaml), the OFAC's list (.xml), the URL of an Ethereum node or, for Bitcoin, "
+            "of an explorer with Esplora's HTTP.",
         ),
     ],
     *,
@@ -65,7 +66,7 @@ def import_(
         str, typer.Option(help="Names amounts of such files that no transaction is told of.")
     ] = "recorded",
     first: Annotated[
-        int | None, typer.Option("--from", min=0, help="The first block to ask a node for.")
+        int | None, typer.Option("--from", min=0, help="The first block to ask a URL for.")
     ] = None,
     last: Annotated[
         int | None, typer.Option("--to", min=0, help="The last; by default the newest.")

@@ -1,11 +1,11 @@
-"""Sources by what an operator names: a file of any layout, or the URL of a node."""
+"""Sources by what an operator names: a file of any layout, or a URL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
+from lbproto_compliance.chains import CHAINS
 from lbproto_compliance.sources.batches import Source
 from lbproto_compliance.sources.layouts import file_sources
 from lbproto_compliance.sources.recorded import Moment
@@ -25,10 +25,10 @@ def choose(
 
     Args:
         chain: a name of `CHAINS`.
-        places: `http://` or `https://` is a node of Ethereum's kind, `.yaml` a TagPack, `.xml` the
-            OFAC's list, and all else an export.
+        places: `http://` or `https://` is a node of Ethereum's kind, or for Bitcoin what speaks
+            Esplora's HTTP; `.yaml` is a TagPack, `.xml` the OFAC's list, and all else an export.
         moment: of recorded files that do not say of which block they are.
-        first: height of the first block to ask a node for; None for the chain's first, or where an
+        first: height of the first block to ask a URL for; None for the chain's first, or where an
             earlier import left off.
         last: height of the last; None for the newest that is confirmed.
 
@@ -39,40 +39,41 @@ def choose(
     exports = []
     others: list[Source] = []
     for place in places:
-        make = _node(first, last) if _is_url(place) else _LISTS.get(Path(place).suffix)
-        if make is None:
-            exports.append(Path(place))
+        if place.startswith(("http://", "https://")):
+            others.append(_node(chain, place, first, last))
+        elif Path(place).suffix in _LISTS:
+            others.append(_LISTS[Path(place).suffix](chain, Path(place)))
         else:
-            others.append(make(chain, place))
+            exports.append(Path(place))
     return [*(file_sources(chain, exports, moment) if exports else ()), *others]
-
-
-def _is_url(place: str) -> bool:
-    return place.startswith(("http://", "https://"))
 
 
 # What follows needs the extra, and is imported when it is asked for.
 
 
-def _node(first: int | None, last: int | None) -> Callable[[str, str], Source]:
+def _node(chain: str, url: str, first: int | None, last: int | None) -> Source:
+    if CHAINS[chain].kind == "coins":
+        from lbproto_compliance.sources.esplora import Esplora
+
+        return Esplora(url, first=first, last=last)
     from lbproto_compliance.sources.json_rpc import JsonRpc
 
-    return partial(JsonRpc, first=first, last=last)
+    return JsonRpc(chain, url, first=first, last=last)
 
 
-def _tag_pack(chain: str, path: str) -> Source:
+def _tag_pack(chain: str, path: Path) -> Source:
     from lbproto_compliance.sources.tagpack import TagPack
 
-    return TagPack(chain, Path(path))
+    return TagPack(chain, path)
 
 
-def _ofac(chain: str, path: str) -> Source:
+def _ofac(chain: str, path: Path) -> Source:
     from lbproto_compliance.sources.ofac import Ofac
 
-    return Ofac(chain, Path(path))
+    return Ofac(chain, path)
 
 
-_LISTS: dict[str, Callable[[str, str], Source]] = {
+_LISTS: dict[str, Callable[[str, Path], Source]] = {
     ".yaml": _tag_pack,
     ".yml": _tag_pack,
     ".xml": _ofac,
