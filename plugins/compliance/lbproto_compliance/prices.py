@@ -19,7 +19,8 @@ class Prices(Protocol):
         """What an amount was worth.
 
         Args:
-            asset: the chain's own, by its symbol, or a token's, by the address of its contract.
+            asset: a chain's own, by its symbol. Tokens are not asked for: what a whole one is, is
+                not in the data.
             amount: whole ones, not base units.
             at: when, UTC.
 
