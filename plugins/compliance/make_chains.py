@@ -1,6 +1,6 @@
 """Makes the store that comes with the package, by the package's own import, from recorded files.
 
-    python make_data.py BLOCK.csv.gz TRANSFERS.csv
+    python make_chains.py BLOCK.csv.gz TRANSFERS.csv
 
 `lbproto_compliance/data/README.md` says what they are, and who says what of whom.
 """
