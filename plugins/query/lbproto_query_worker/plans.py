@@ -87,7 +87,8 @@ class Plans:
                 return plan
         plan = _found(cursor, request, self._tables)
         length = len(request.sql) + len(key[1]) + len(plan.text)
-        if length <= _LONGEST and not _CLOCK.search(request.sql):
+        # No work: DuckDB has not told, which may have been for want of memory or time.
+        if plan.work and length <= _LONGEST and not _CLOCK.search(request.sql):
             with self._lock:
                 self._kept[key] = plan
                 if len(self._kept) > self._most:
