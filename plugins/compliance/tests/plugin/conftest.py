@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from lbproto import Event, Server
-from lbproto.testing import Client, connect, serve
+from lbproto.testing import Client, Wire, connect, serve
 from lbproto_compliance.plugin import compliance
 from lbproto_compliance.sources import Attribution, Batch, Transfer
 from lbproto_compliance.store import Snapshot, Store
@@ -77,17 +77,20 @@ class Ledger:
         return chain.commit(staging)
 
     @asynccontextmanager
-    async def served(self, **options: Any) -> AsyncIterator[tuple[Server, Client]]:
+    async def served(
+        self, wire: Wire = "socketio-json", **options: Any
+    ) -> AsyncIterator[tuple[Server, Client]]:
         """A server of the plugin, and a client of it.
 
         Args:
+            wire: how the client speaks.
             options: the plugin's and the server's.
         """
         own = signature(compliance).parameters
         policy = {name: options.pop(name) for name in own if name in options}
         async with (
             serve(compliance(self.store, **policy), **options) as server,
-            connect(server, "ada") as client,
+            connect(server, "ada", wire=wire) as client,
         ):
             await client.take()
             yield server, client

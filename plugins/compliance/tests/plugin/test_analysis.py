@@ -70,6 +70,15 @@ async def test_an_analysis_is_a_job_told_in_stages(tainted: Ledger) -> None:
     assert {event.job_id for event in [*progress, response, completed]} == {started.job_id}
 
 
+@pytest.mark.parametrize(
+    "wire", ["socketio-json", "socketio-msgpack", "plain-json", "plain-msgpack"]
+)
+async def test_every_wire_reads_it(tainted: Ledger, wire: Any) -> None:
+    async with tainted.served(wire) as (_, client):
+        *_, response, _ = await analysis(tainted, client, 1)
+    assert response.signals[0].evidence[0].address == tainted.address(1)
+
+
 async def test_how_far_it_looks_is_asked_for(tainted: Ledger) -> None:
     async with tainted.served() as (_, client):
         near = await analysis(tainted, client, 3, hops=1)
