@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lbproto_compliance.analysis.identities import is_service
-from lbproto_compliance.analysis.report import Method
-from lbproto_compliance.analysis.volumes import Valuer
+from lbproto_compliance.analysis.report import Direction, Method
+from lbproto_compliance.analysis.volumes import Amounts, Valuer, others, totals
 from lbproto_compliance.analysis.weights import Weights
 from lbproto_compliance.chains import Chain
-from lbproto_compliance.graph import Graph
+from lbproto_compliance.graph import Edges, Graph
 from lbproto_compliance.sources import Attribution
 
-__all__ = ["Case"]
+__all__ = ["Case", "Side"]
+
+
+class Side(NamedTuple):
+    """All that the address received, or all that it paid.
+
+    Attributes:
+        direction: `incoming` or `outgoing`.
+        edges: payments.
+        totals: their sums.
+    """
+
+    direction: Direction
+    edges: Edges
+    totals: Amounts
+
+    @classmethod
+    def of(cls, direction: Direction, edges: Edges) -> Side:
+        """With the sums."""
+        return cls(direction, edges, totals(edges))
+
+    @property
+    def parties(self) -> NDArray[np.int32]:
+        """Who the address dealt with, by payment."""
+        return others(self.edges, self.direction)
 
 
 class Case(NamedTuple):
@@ -24,6 +51,8 @@ class Case(NamedTuple):
         chain: whose graph it is.
         seed: the address's node.
         hops: how many payments a way has at most.
+        incoming: what it received.
+        outgoing: what it paid.
         identities: who is who around it, and in its cluster.
         weights: say what is harmful.
         taint: how money is followed where it was mixed.
@@ -34,10 +63,17 @@ class Case(NamedTuple):
     chain: Chain
     seed: int
     hops: int
+    incoming: Side
+    outgoing: Side
     identities: Mapping[int, Attribution]
     weights: Weights
     taint: Method
     valuer: Valuer
+
+    def sides(self) -> Iterator[Side]:
+        """Both."""
+        yield self.incoming
+        yield self.outgoing
 
     def is_harmful(self, node: int) -> bool:
         """Whether dealing with it is a signal."""

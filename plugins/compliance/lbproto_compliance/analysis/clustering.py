@@ -126,8 +126,9 @@ def _speaks_for(cluster: Cluster, case: Case) -> Attribution | None:
 def _with_change(graph: Graph, cluster: Cluster) -> Iterator[ClusterReport]:
     """The cluster and where its change likely goes: told, and joined with nothing."""
     members = cluster.members[:_MOST_MEMBERS].tolist()
-    txs = np.unique(np.concatenate([graph.outgoing(node).txs for node in members]))
-    changes = np.setdiff1d(graph.changes[txs], np.append(cluster.members, -1))
+    txs = np.concatenate([graph.outgoing(node).txs for node in members])
+    changes = graph.changes[txs]
+    changes = np.setdiff1d(changes[changes >= 0], cluster.members)
     if len(changes):
         yield ClusterReport(
             cluster_id=f"{cluster.id}+change",

@@ -8,7 +8,7 @@ paid. What is recognised as such counts for nothing in any share.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple
@@ -16,15 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lbproto_compliance.analysis.case import Case
 from lbproto_compliance.analysis.report import Evidence
 from lbproto_compliance.analysis.score import Finding
-from lbproto_compliance.analysis.volumes import (
-    Received,
-    by_asset,
-    chosen,
-    largest_share,
-    totals,
-)
+from lbproto_compliance.analysis.volumes import Received, by_asset, chosen, largest_share
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.graph import Edges, Graph
 
@@ -48,11 +43,11 @@ class Dust(NamedTuple):
     """What is dust of all that an address received.
 
     Attributes:
-        received: transactions and assets.
+        received: how much, by transaction and asset.
         findings: one, if there is any.
     """
 
-    received: frozenset[Received]
+    received: Mapping[Received, int]
     findings: list[Finding]
 
 
@@ -79,16 +74,16 @@ def dust_limit(chain: Chain) -> int:
     return int(10 ** (chain.decimals - 4))
 
 
-def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
+def find_dust(case: Case) -> Dust:
     """Look at all that an address was paid.
 
     Dust is what a sender paid of the chain's own asset, if that is at most `dust_limit` in all, and
     the sender paid as little to at least `FEWEST_RECEIVERS` addresses. Of a token it is what the
     address has never paid out, if the sender gave exactly as much to at least `FEWEST_HOLDERS`.
     """
-    incoming = graph.incoming(seed)
+    graph, chain = case.graph, case.chain
     gifts: defaultdict[_Spray, list[_Gift]] = defaultdict(list)
-    for gift in _gifts(incoming, _limits(graph, seed, chain)):
+    for gift in _gifts(case.incoming.edges, _limits(case)):
         is_coin = graph.asset_names[gift.asset] == chain.asset
         least, most = (1, dust_limit(chain)) if is_coin else (gift.amount, gift.amount)
         gifts[_Spray(gift.sender, gift.asset, least, most)].append(gift)
@@ -105,17 +100,18 @@ def find_dust(graph: Graph, seed: int, chain: Chain) -> Dust:
                 dust[gift.tx, gift.asset] = int(gift.amount)
                 evidence.append(Evidence(graph.tx_hash(gift.tx), graph.address(gift.sender), about))
     if not dust:
-        return Dust(frozenset(), [])
-    share = largest_share(by_asset(dust), totals(incoming))
+        return Dust({}, [])
+    share = largest_share(by_asset(dust), case.incoming.totals)
     found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:_MOST_EVIDENCE])
-    return Dust(frozenset(dust), [found])
+    return Dust(dust, [found])
 
 
-def _limits(graph: Graph, seed: int, chain: Chain) -> NDArray[np.float64]:
+def _limits(case: Case) -> NDArray[np.float64]:
     """Of each asset, how much may be dust: of a token any amount, unless some was paid out."""
-    limits = [dust_limit(chain) if name == chain.asset else np.inf for name in graph.asset_names]
-    paid_out = np.unique(graph.outgoing(seed).assets)
-    return np.where(np.isin(np.arange(len(limits)), paid_out) & np.isinf(limits), 0, limits)
+    names, coin = case.graph.asset_names, case.chain.asset
+    limits = [dust_limit(case.chain) if name == coin else np.inf for name in names]
+    paid_out = np.bincount(case.outgoing.edges.assets, minlength=len(names)) > 0
+    return np.where(paid_out & np.isinf(limits), 0, limits)
 
 
 def _gifts(incoming: Edges, limits: NDArray[np.float64]) -> Iterator[_Gift]:
@@ -126,7 +122,7 @@ def _gifts(incoming: Edges, limits: NDArray[np.float64]) -> Iterator[_Gift]:
     order = np.lexsort((edges.assets, edges.txs))
     txs, assets, sources = edges.txs[order], edges.assets[order], edges.sources[order]
     begins = np.flatnonzero(np.r_[True, (txs[1:] != txs[:-1]) | (assets[1:] != assets[:-1])])
-    amounts = np.rint(np.add.reduceat(edges.amounts[order], begins))
+    amounts = np.add.reduceat(np.rint(edges.amounts[order]), begins)
     small = (amounts > 0) & (amounts <= limits[assets[begins]])
     begins = begins[small]
     columns = (txs[begins], assets[begins], amounts[small], sources[begins])

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lbproto import InvalidRequest, NotFound
-from lbproto_compliance.analysis.case import Case
+from lbproto_compliance.analysis.case import Case, Side
 from lbproto_compliance.analysis.clustering import alone, find_kin, find_self, report_clusters
 from lbproto_compliance.analysis.dusting import Dust, find_dust
 from lbproto_compliance.analysis.exposures import Exposure, find_exposure
@@ -21,7 +21,7 @@ from lbproto_compliance.analysis.patterns import find_coinjoin, find_hubs, find_
 from lbproto_compliance.analysis.peeling import find_peel_chain
 from lbproto_compliance.analysis.report import Analysis, ClusterReport, Direction, Method
 from lbproto_compliance.analysis.score import risk_level, score
-from lbproto_compliance.analysis.volumes import Valuer
+from lbproto_compliance.analysis.volumes import Valuer, distinct
 from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 from lbproto_compliance.chains import CHAINS
 from lbproto_compliance.graph import LIMITS, Graph, Limits, Walk, expand
@@ -105,14 +105,23 @@ def analyse(
     expansion = expand(graph, [seed], hops, limits=limits, step=_expanding(hops, step))
     step("cluster", 45)
     own = graph.cluster(seed)
-    around = np.unique(np.concatenate([own.members, *(walk.nodes for walk in expansion)]))
-    identities = identify(graph, around, attributions, weights)
-    valuer = Valuer(graph, CHAINS[chain], prices)
-    case = Case(graph, CHAINS[chain], seed, hops, identities, weights, taint, valuer)
+    around = np.concatenate([own.members, *(walk.nodes for walk in expansion)])
+    case = Case(
+        graph,
+        CHAINS[chain],
+        seed,
+        hops,
+        Side.of("incoming", graph.incoming(seed)),
+        Side.of("outgoing", graph.outgoing(seed)),
+        identify(graph, distinct(graph, around), attributions, weights),
+        weights,
+        taint,
+        Valuer(graph, CHAINS[chain], prices),
+    )
     findings += find_kin(case, own)
 
     step("score", 50)
-    dust = find_dust(graph, seed, case.chain)
+    dust = find_dust(case)
     findings += dust.findings
     exposures = [
         _expose(case, expansion.incoming, "incoming", dust, step, begin=55),
@@ -121,7 +130,7 @@ def analyse(
     for exposure in exposures:
         findings += exposure.findings
     for pattern in (
-        find_coinjoin(graph, seed),
+        find_coinjoin(case),
         find_hubs(case, limits.hub_degree),
         find_mixing(case),
         find_peel_chain(graph, seed),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from lbproto_compliance.analysis.case import Case
@@ -12,7 +12,7 @@ from lbproto_compliance.analysis.ledger import ledger
 from lbproto_compliance.analysis.report import Direction, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.taint import Arrival, Payment, trace
-from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share, totals
+from lbproto_compliance.analysis.volumes import Amounts, Received, by_asset, largest_share
 from lbproto_compliance.graph import Walk
 
 __all__ = ["MOST_WAYS", "Exposure", "find_exposure"]
@@ -40,8 +40,8 @@ def find_exposure(
     walk: Walk,
     direction: Direction,
     *,
-    dust: Collection[Received] = (),
-    step: Callable[[float], None] = lambda _: None,
+    dust: Mapping[Received, int],
+    step: Callable[[float], None],
 ) -> Exposure:
     """Follow the money of one direction.
 
@@ -49,7 +49,7 @@ def find_exposure(
         case: whose exposure it is, and to whom.
         walk: from the address, in that direction.
         direction: `incoming` or `outgoing`.
-        dust: what the address received unasked, which counts for nothing.
+        dust: what the address received unasked, and how much: it counts for nothing.
         step: called now and then with how much is done, 0 to 1; it may raise to end it.
     """
     graph, seed, identities = case.graph, case.seed, case.identities
@@ -82,7 +82,7 @@ def find_exposure(
     for arrival in arrivals:
         whom = arrival.origin if incoming else arrival.target
         groups[identities[whom].category, arrival.hops].add(whom, arrival)
-    wholes = totals(graph.incoming(seed), dust) if incoming else totals(graph.outgoing(seed))
+    wholes = _less(case.incoming.totals, dust) if incoming else case.outgoing.totals
     findings = [
         Finding(
             category,
@@ -98,6 +98,11 @@ def find_exposure(
     ]
     attributed = frozenset(whom for group in groups.values() for whom in group.ways)
     return Exposure(findings, attributed, routes.cut)
+
+
+def _less(amounts: Amounts, dust: Mapping[Received, int]) -> dict[int, int]:
+    of_dust = by_asset(dust)
+    return {asset: amount - of_dust.get(asset, 0) for asset, amount in amounts.items()}
 
 
 class _Group:

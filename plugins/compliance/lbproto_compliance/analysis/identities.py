@@ -26,14 +26,16 @@ def identify(
     graph: Graph, nodes: NDArray[np.int32], attributions: Attributions, weights: Weights
 ) -> dict[int, Attribution]:
     """What counts of those nodes that something is said of."""
-    if not attributions:
-        return {}
-    addresses = graph.arrays.addresses[nodes].tolist()
-    return {
-        node: worst(said, weights)
-        for node, address in zip(nodes.tolist(), addresses, strict=True)
-        if (said := attributions.get(address.decode("ascii")))
-    }
+    if len(attributions) < len(nodes):
+        among = np.zeros(graph.nodes, np.bool_)
+        among[nodes] = True
+        found = ((graph.node(address), said) for address, said in attributions.items())
+        known = {node: said for node, said in found if node is not None and among[node]}
+    else:
+        known = {
+            node: said for node in nodes.tolist() if (said := attributions.get(graph.address(node)))
+        }
+    return {node: worst(known[node], weights) for node in sorted(known)}
 
 
 def worst(said: Sequence[Attribution], weights: Weights) -> Attribution:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lbproto_compliance.analysis.case import Case
-from lbproto_compliance.analysis.report import Direction, Evidence
+from lbproto_compliance.analysis.case import Case, Side
+from lbproto_compliance.analysis.report import Evidence
 from lbproto_compliance.analysis.score import Finding
-from lbproto_compliance.analysis.volumes import chosen, largest_share, others, totals
+from lbproto_compliance.analysis.volumes import chosen, distinct, largest_share, totals
 from lbproto_compliance.analysis.witness import witness
-from lbproto_compliance.graph import Edges, Graph
+from lbproto_compliance.graph import Graph
 
 __all__ = ["FEWEST_CUSTOMERS", "MOST_EVIDENCE", "find_coinjoin", "find_hubs", "find_mixing"]
 
@@ -31,20 +29,18 @@ _MOST_CANDIDATES = 200  # of one address, that are looked at: those with the mos
 _MOST_DEGREE = 100_000  # transactions of one that is looked at
 
 _SURE = Fraction(1)
-_Int32s: TypeAlias = NDArray[np.int32]
 
 
-def find_coinjoin(graph: Graph, seed: int) -> Iterator[Finding]:
+def find_coinjoin(case: Case) -> Iterator[Finding]:
     """What the address put into CoinJoins, and what it took out of them."""
-    for direction, edges in _sides(graph, seed):
+    graph, address = case.graph, case.graph.address(case.seed)
+    for direction, edges, whole in case.sides():
         mixed = chosen(edges, graph.coinjoins[edges.txs])
-        share = largest_share(totals(mixed), totals(edges))
+        share = largest_share(totals(mixed), whole)
         if share:
-            txs = np.unique(mixed.txs)[:MOST_EVIDENCE].tolist()
-            address = graph.address(seed)
             evidence = [
                 Evidence(graph.tx_hash(tx), address, "CoinJoin: equal outputs of several owners")
-                for tx in txs
+                for tx in np.unique(mixed.txs)[:MOST_EVIDENCE].tolist()
             ]
             yield Finding("coinjoin", direction, 1, share, _SURE, evidence)
 
@@ -62,12 +58,12 @@ def find_hubs(case: Case, hub_degree: int) -> Iterator[Finding]:
     if graph.degree(seed) > hub_degree and seed not in case.identities:
         about = Evidence(witness(graph, seed), graph.address(seed), _has(graph, seed))
         yield Finding("possible_service", "self", 0, _SURE, _SURE, [about])
-    for direction, edges in _sides(graph, seed):
-        parties = np.unique(others(edges, direction))
+    for side in case.sides():
+        parties = distinct(graph, side.parties)
         hubs = parties[graph.arrays.degrees[parties] > hub_degree].tolist()
         unknown = [node for node in hubs if node != seed and node not in case.identities]
         about_each = {node: _has(graph, node) for node in unknown}
-        yield from _dealt_with(graph, "possible_service", direction, edges, about_each)
+        yield from _dealt_with(graph, side, "possible_service", about_each)
 
 
 def find_mixing(case: Case) -> Iterator[Finding]:
@@ -77,48 +73,41 @@ def find_mixing(case: Case) -> Iterator[Finding]:
     so that nobody can tell whose is whose (Tornado Cash: 0.1, 1, 10 and 100 ETH). On a chain of
     coins nobody needs to be paid for that: see `find_coinjoin`.
     """
-    graph, seed = case.graph, case.seed
     if case.chain.kind == "coins":
         return
     mixes: dict[int, bool] = {}
-    for direction, edges in _sides(graph, seed):
-        for node in _candidates(graph, np.unique(others(edges, direction))):
-            if node not in mixes and node != seed and node not in case.identities:
-                mixes[node] = _mixes(graph, node)
+    for side in case.sides():
+        for node in _candidates(case.graph, side):
+            if node not in mixes and node != case.seed and node not in case.identities:
+                mixes[node] = _mixes(case.graph, node)
         about = "takes equal amounts of many, and pays as much to others"
         mixers = {node: about for node, does in mixes.items() if does}
-        yield from _dealt_with(graph, "mixing", direction, edges, mixers)
-
-
-def _sides(graph: Graph, seed: int) -> Iterator[tuple[Direction, Edges]]:
-    yield "incoming", graph.incoming(seed)
-    yield "outgoing", graph.outgoing(seed)
+        yield from _dealt_with(case.graph, side, "mixing", mixers)
 
 
 def _has(graph: Graph, node: int) -> str:
     return f"has {graph.degree(node)} transactions"
 
 
-def _dealt_with(
-    graph: Graph, code: str, direction: Direction, edges: Edges, about: dict[int, str]
-) -> Iterator[Finding]:
-    """A finding on those of some nodes that the payments are from or to; the first of each."""
-    parties = others(edges, direction)
-    theirs = np.isin(parties, np.fromiter(about, np.int32, len(about)))
-    share = largest_share(totals(chosen(edges, theirs)), totals(edges))
-    if not share:
+def _dealt_with(graph: Graph, side: Side, code: str, about: dict[int, str]) -> Iterator[Finding]:
+    """A finding on those of some nodes that the address dealt with; the first payment of each."""
+    if not about:
         return
-    nodes, firsts = np.unique(parties[theirs], return_index=True)
-    txs = edges.txs[theirs][firsts]
-    evidence = [
-        Evidence(graph.tx_hash(tx), graph.address(node), about[node])
-        for node, tx in zip(nodes.tolist(), txs.tolist(), strict=True)
-    ]
-    yield Finding(code, direction, 1, share, _SURE, evidence[:MOST_EVIDENCE])
+    theirs = np.isin(side.parties, np.fromiter(about, np.int32, len(about)))
+    edges = chosen(side.edges, theirs)
+    share = largest_share(totals(edges), side.totals)
+    if share:
+        nodes, firsts = np.unique(side.parties[theirs], return_index=True)
+        evidence = [
+            Evidence(graph.tx_hash(tx), graph.address(node), about[node])
+            for node, tx in zip(nodes.tolist(), edges.txs[firsts].tolist(), strict=True)
+        ]
+        yield Finding(code, side.direction, 1, share, _SURE, evidence[:MOST_EVIDENCE])
 
 
-def _candidates(graph: Graph, nodes: _Int32s) -> list[int]:
+def _candidates(graph: Graph, side: Side) -> list[int]:
     """Those with enough transactions to have a mixer's customers, the largest first."""
+    nodes = distinct(graph, side.parties)
     degrees = graph.arrays.degrees[nodes]
     nodes = nodes[(degrees >= 2 * FEWEST_CUSTOMERS) & (degrees <= _MOST_DEGREE)]
     by_degree = np.argsort(-graph.arrays.degrees[nodes], kind="stable")
