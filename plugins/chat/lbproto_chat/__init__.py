@@ -1,0 +1,1 @@
+"""Chat for lbproto: streamed answers over the user's own data, with any model or none."""
