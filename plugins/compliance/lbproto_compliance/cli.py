@@ -46,7 +46,7 @@ def import_(
         typer.Argument(
             metavar="SOURCE...",
             help="Exports of bitcoin-etl or ethereum-etl (CSV, JSON lines, Parquet; also gzipped), "
-            "TagPacks (.yaml), the OFAC's list (.xml), the URL of an Ethereum node or, for Bitcoin, "
+            "TagPacks (.yaml), the OFAC's list (.xml), the URL of an Ethereum node, or for Bitcoin "
             "of an explorer with Esplora's HTTP.",
         ),
     ],

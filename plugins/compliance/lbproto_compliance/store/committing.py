@@ -79,7 +79,8 @@ class _Commit:
         )
         if not self._holds("fresh"):
             return
-        self._run(statements.GIVE_INDICES)
+        if self._is(statements.LACKS_INDICES):
+            self._run(statements.GIVE_INDICES)
         anew = len(stored) >= MOST_PARTS or self._is(statements.IS_SPLIT)
         if table == "coins":
             anew = anew or self._is(statements.IS_SPENT_LATE)

@@ -16,6 +16,7 @@ __all__ = [
     "IS_SPENT_LATE",
     "IS_SPLIT",
     "KEYS",
+    "LACKS_INDICES",
     "ORDERS",
     "REJECTED",
     "SETTLE_COINS",
@@ -35,9 +36,14 @@ ORDERS = {
     "attributions": "address, source, label, category",
 }
 
+FIRST_GIVEN = 1_000_000
+"""No block has so many transactions: places from here on are given, and are no told one's."""
+
+LACKS_INDICES = "SELECT EXISTS (FROM fresh WHERE tx_index < 0)"
+
 # Rows that do not tell their transaction's place in the block have the place of others of the same
-# transaction, else one behind all that are known, in the order of their arrival.
-GIVE_INDICES = """
+# transaction, else one behind all that are told, in the order of their arrival.
+GIVE_INDICES = f"""
     WITH told AS (
         SELECT height, tx_hash, tx_index FROM fresh WHERE tx_index >= 0
         UNION ALL
@@ -54,14 +60,14 @@ GIVE_INDICES = """
         FROM known
         UNION ALL
         SELECT untold.height, untold.tx_hash,
-            coalesce(last.tx_index, -1)
+            greatest(coalesce(last.tx_index, 0), {FIRST_GIVEN - 1})
             + row_number() OVER (PARTITION BY untold.height ORDER BY untold.arrival)
         FROM untold LEFT JOIN last USING (height)
     )
     UPDATE fresh SET tx_index = given.tx_index FROM given
     WHERE fresh.tx_index < 0
         AND fresh.height = given.height AND fresh.tx_hash = given.tx_hash
-"""
+"""  # noqa: S608 - a number of ours
 
 IS_SPLIT = """
     SELECT EXISTS (

@@ -111,7 +111,8 @@ def coins_of(chain: ChainStore) -> list[Any]:
     snapshot = chain.latest()
     parts = chain.layout.paths(snapshot.manifest.of("coins"))
     return duckdb.execute(
-        "FROM read_parquet(?) WHERE tx_index < 100 ORDER BY tx_index, side, position", [parts]
+        "FROM read_parquet(?) WHERE tx_index % 1_000_000 < 100 ORDER BY tx_index, side, position",
+        [parts],
     ).fetchall()
 
 
@@ -142,7 +143,7 @@ def test_transactions_that_do_not_tell_their_place(
     imports(chain, *file_sources("bitcoin", parts))
     found = dict.fromkeys((row[3], row[2]) for row in coins_of(chain))
     assert list(found) == [
-        (row["hash"], place) for place, row in enumerate([*rows[::2], *rows[1::2]])
+        (row["hash"], 1_000_000 + place) for place, row in enumerate([*rows[::2], *rows[1::2]])
     ]
 
 
@@ -246,7 +247,7 @@ def test_files_of_ethereum_etl_complete_each_other(
         (1, 5, 0, SECOND, ADA, COIN, "ETH", "5"),
         (1, 5, 1_000_003, SECOND, None, BOB, COIN, str(2**255)),
         (1, 5, 1_000_004, SECOND, ADA, BOB, COIN, str(2**255)),
-        (1, 6, 1, "reward:1:0", None, BOB, "ETH", "2000000000000000000"),
+        (1, 1_000_000, 1, "reward:1:0", None, BOB, "ETH", "2000000000000000000"),
     ]
     assert outcome.snapshot.page(BOB, 1)[0].timestamp == datetime(2020, 9, 13, 12, 26, 41)  # noqa: DTZ001 - UTC
 
