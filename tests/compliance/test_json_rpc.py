@@ -174,8 +174,9 @@ async def test_another_chain_is_refused(node: Anvil) -> None:
         await batches_of(JsonRpc("polygon", node.url))
     with pytest.raises(SourceError, match="bitcoin is none of"):
         JsonRpc("bitcoin", node.url)
-    with pytest.raises(SourceError, match="begins with http"):
-        await batches_of(JsonRpc("ethereum", "file:///etc/passwd"))
+    for url in ("file:///etc/passwd", "http://", "http://host:port/", "ftp://host"):
+        with pytest.raises(SourceError, match="not the address of a server"):
+            await batches_of(JsonRpc("ethereum", url))
 
 
 async def test_a_reorganisation_below_what_was_imported_is_told() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -288,12 +289,16 @@ async def test_a_node_that_knows_no_batches(faulty: Fixture) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 301])
-async def test_a_refusal_is_told_at_once_and_without_the_key(faulty: Fixture, status: int) -> None:
+async def test_a_refusal_is_told_at_once_and_without_the_key(
+    faulty: Fixture, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     faulty.node.before = [Said(status=status)]
     source = faulty.source(path="/v3/secret-key")
     with pytest.raises(SourceError, match=f"it answers {status}") as refused:
         await anext(source.batches(None))
-    assert "secret" not in str(refused.value) + source.name
+    assert "127.0.0.1" in str(refused.value)
+    assert "secret" not in str(refused.value) + source.name + caplog.text
     assert faulty.node.requests == 1
 
 

@@ -113,7 +113,7 @@ class _Reading:
         self._traces = traces
 
     def receipts(self, raws: Sequence[msgspec.Raw], block_hash: str) -> dict[str, _Receipt]:
-        """By transaction. One that cannot be read is missed where its transaction is."""
+        """By transaction. One that cannot be read is set aside, and so is its transaction then."""
         known: dict[str, _Receipt] = {}
         for place, raw in enumerate(raws):
             try:

@@ -28,14 +28,15 @@ class JsonRpc:
 
     Args:
         chain: `ethereum`, `polygon` or `bsc`; that the node is of it is checked.
-        url: of the node. It may hold a key: it is in no message, no name and no checkpoint.
+        url: of the node. It may hold a key: messages, logs and checkpoints have none of it.
         first: height of the first block; `None` for the chain's first, or where an earlier import
             left off.
         last: height of the last; `None` for the newest that is confirmed.
         confirmations: how many blocks must stand on a block before it is read.
         traced: whether to read what contracts moved within transactions. `None`: if the node
             traces (`trace_block`, `debug_traceBlockByHash`), and then in later imports, too.
-        blocks: how many make up a batch.
+        blocks: how many make up a batch. All that is said of them is held at once: on a busy chain
+            some 5 MB for each, traces included.
         calls: how many go into one request.
         concurrency: how many requests may be under way.
         patience: how much of the node's failing is put up with.
@@ -55,8 +56,8 @@ class JsonRpc:
         last: int | None = None,
         confirmations: int = 12,
         traced: bool | None = None,
-        blocks: int = 100,
-        calls: int = 10,
+        blocks: int = 20,
+        calls: int = 5,
         concurrency: int = 4,
         patience: Patience | None = None,
     ) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -21,6 +20,7 @@ from lbproto_compliance.sources.batches import SourceError
 __all__ = ["Patience", "Peer", "TooLarge"]
 
 logger = logging.getLogger(__name__)
+_httpx = logging.getLogger("httpx")
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Peer:
     """One server, within `async with`.
 
     Args:
-        url: where its paths begin. It may hold a key, so it is in no message, only its host.
+        url: where its paths begin. It may hold a key: messages and logs have its host only.
         patience: how much is put up with.
         concurrency: how many requests may be under way.
 
@@ -71,19 +71,23 @@ class Peer:
     """
 
     def __init__(self, url: str, patience: Patience, concurrency: int) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise SourceError(f"not the address of a server: {error}") from None
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise SourceError("not the address of a server: it begins with http:// or https://")
-        self.host = parts.hostname
-        self._url = url
+        self.host = parsed.host
+        self._url = str(parsed)
         self._patience = patience
         self._limiter = anyio.CapacityLimiter(concurrency)
         # To load certificates takes its time, and a node of one's own is asked over plain HTTP.
-        secure = parts.scheme == "https"
+        secure = parsed.scheme == "https"
         self._client = httpx.AsyncClient(timeout=patience.seconds, verify=secure)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
+        _httpx.addFilter(self._holds_no_key)
         return self
 
     async def __aexit__(
@@ -92,7 +96,12 @@ class Peer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        _httpx.removeFilter(self._holds_no_key)
         await self._client.__aexit__(kind, error, traceback)
+
+    def _holds_no_key(self, record: logging.LogRecord) -> bool:
+        """Whether what httpx wants to log may be: it tells of each request with its whole URL."""
+        return self._url not in record.getMessage()
 
     async def ask(
         self, decode: Callable[[bytes], T], *, path: str = "", body: bytes | None = None
