@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
 
 from lbproto.acknowledgements import Acknowledgements
 from lbproto.auth import Authorize
@@ -70,15 +72,15 @@ class Services:
     credits: Credits | None = None
 
 
-class Context:
+class Context(msgspec.Struct, eq=False):  # one is made for every request: twice as fast as a class
     """One request on its way through middleware to its handler.
 
     Attributes:
         session: who asks.
         inbound: the event as it came, not yet decoded.
         route: what answers it; None for an event nobody declared.
-        request: the payload; None until it is decoded, behind all middleware.
         refused: the event that carries a refusal from here on; None for the general ones.
+        request: the payload; None until it is decoded, behind all middleware.
         answered: whether an event has answered the request.
         delivered: whether that was anything else than a refusal.
         failed: whether the client was told that the request has failed.
@@ -88,40 +90,29 @@ class Context:
         hold: while a room is being joined, its events that are kept back.
     """
 
-    __slots__ = (
-        "_outcome",
-        "_services",
-        "_socket",
-        "answered",
-        "delivered",
-        "failed",
-        "hold",
-        "inbound",
-        "job",
-        "meter",
-        "refused",
-        "repeat",
-        "request",
-        "route",
-        "session",
-    )
+    _services: Services
+    _socket: Socket | None
+    session: Session
+    inbound: Inbound
+    route: Route | None
+    refused: type[ErrorEvent] | None = None
+    request: Event | None = None
+    answered: bool = False
+    delivered: bool = False
+    failed: bool = False
+    repeat: RepeatKey | None = None
+    meter: Meter | None = None
+    job: Work | None = None
+    hold: Hold | None = None
+    _outcome: Outcome | None = None
 
-    def __init__(
-        self, services: Services, session: Session, inbound: Inbound, route: Route | None
-    ) -> None:
-        self._services = services
-        self._socket = session.socket
-        self.session = session
-        self.inbound = inbound
-        self.route = route
-        self.refused: type[ErrorEvent] | None = route.refused if route is not None else None
-        self.request: Event | None = None
-        self.answered = self.delivered = self.failed = False
-        self.repeat: RepeatKey | None = None
-        self.meter: Meter | None = None
-        self.job: Work | None = None
-        self._outcome: Outcome | None = None
-        self.hold: Hold | None = None
+    @classmethod
+    def of(
+        cls, services: Services, session: Session, inbound: Inbound, route: Route | None
+    ) -> Self:
+        """A request as it comes."""
+        refused = None if route is None else route.refused
+        return cls(services, session.socket, session, inbound, route, refused)
 
     @property
     def user_id(self) -> str:

@@ -61,14 +61,15 @@ class Dispatcher:
     def context(self, session: Session, request: Event) -> Context:
         """A context for a request that the server makes in a session's name, unasked."""
         inbound = Inbound(request.event_name, ObjectArguments([]), None)
-        ctx = Context(self._services, session, inbound, self._registry.routes[request.event_name])
+        route = self._registry.routes[request.event_name]
+        ctx = Context.of(self._services, session, inbound, route)
         ctx.request = request
         return ctx
 
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""
         route = self._registry.routes.get(inbound.name)
-        ctx = Context(self._services, session, inbound, route)
+        ctx = Context.of(self._services, session, inbound, route)
         if route is None:
             return errors(ctx, self._endpoint)
         once = not route.repeatable and may_be_a_repeat(inbound)

@@ -286,7 +286,7 @@ async def test_what_is_published_while_the_first_message_is_sent_comes_behind_it
         client = await connected(server)
         inbound = Inbound("subscribe", JSONArguments([]), None)
         services = server.sessions._dispatcher._services
-        ctx = Context(services, client.socket.state, inbound, None)
+        ctx = Context.of(services, client.socket.state, inbound, None)
         async with server._membership.joining(ctx, "feed") as first:
             assert first == Snapshot(state=1)
             await settle()
