@@ -134,7 +134,7 @@ def _told() -> Iterator[None]:
             f"this source needs {missing.name}: pip install 'lbproto-compliance[import]'"
         ) from missing
     except _FAILURES as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error).partition("\n")[0]) from error
 
 
 class _Bars:

@@ -6,17 +6,16 @@ was: blocks, transactions and receipts that are imported together complete each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Lock
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from lbproto_compliance.chains import Chain
-from lbproto_compliance.sources.batches import Coin, Rejected, Row, SourceError, Transfer
-from lbproto_compliance.sources.files import Said
-from lbproto_compliance.sources.records import Fields, Record, RecordFile
+from lbproto_compliance.sources.batches import Coin, Row, SourceError, Transfer
+from lbproto_compliance.sources.records import Fields, RecordFile
 from lbproto_compliance.sources.values import (
     Malformed,
     amount,
@@ -125,7 +124,7 @@ class Facts:
                     self._each(file, self._receipt)
                 self._read = True
 
-    def _each(self, file: RecordFile, take: Any) -> None:
+    def _each(self, file: RecordFile, take: Callable[[Fields], None]) -> None:
         for record in file.records():
             try:
                 if record.fields is None:
@@ -248,18 +247,8 @@ class Traces:
         self._of: tuple[int, str] | None = None
         self._count = 0
 
-    def feed(self, record: Record) -> Iterable[Said]:
-        try:
-            if record.fields is None:
-                raise Malformed("it cannot be parted into the columns of the header")
-            return self._translate(record.fields)
-        except Malformed as reason:
-            return [Rejected.of(record.place, str(reason), record.text)]
-
-    def end(self) -> Iterable[Said]:
-        return ()
-
-    def _translate(self, record: Fields) -> list[Row]:
+    def translate(self, record: Fields) -> list[Row]:
+        """The row of the next trace, or none."""
         height = integer(record, "block_number")
         kind = text(record, "trace_type") or ""
         told = record.get("transaction_index") not in (None, "")

@@ -78,7 +78,7 @@ def _of_accounts(
 ) -> Source | None:
     columns = file.columns
     if columns >= etl.TRACES:
-        return FileSource(file, "transfers", partial(etl.Traces, chain, facts))
+        return FileSource(file, "transfers", lambda: EachRecord(etl.Traces(chain, facts).translate))
     if columns >= etl.TOKEN_TRANSFERS:
         translate = partial(etl.token_transfer, facts=facts)
         return FileSource(file, "transfers", partial(EachRecord, translate))

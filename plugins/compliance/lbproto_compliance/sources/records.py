@@ -16,7 +16,7 @@ import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
 
-__all__ = ["CutOff", "Fields", "Record", "RecordFile"]
+__all__ = ["MOST_LINE", "CutOff", "Fields", "Record", "RecordFile"]
 
 MOST_LINE = 64 << 20
 """Bytes of a line: a transaction that fills a block is far less."""

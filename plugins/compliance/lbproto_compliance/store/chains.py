@@ -100,7 +100,8 @@ class ChainStore:
         """
         with self._lock:
             found = self._opened.get(id_)
-            if found is None:
+            if found is None or not self.layout.has(id_):  # another process may have pruned it
+                self._opened.pop(id_, None)
                 found = self._opened[id_] = Snapshot(self.layout, id_)
             self._opened.move_to_end(id_)
             if len(self._opened) > _OPEN:

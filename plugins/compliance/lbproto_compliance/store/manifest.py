@@ -137,6 +137,10 @@ class Layout:
         found = [(path.stat().st_mtime_ns, path.stem) for path in self.snapshots.glob("*.json")]
         return [id_ for _, id_ in sorted(found)]
 
+    def has(self, id_: str) -> bool:
+        """Whether a snapshot whose id is well-formed is still kept."""
+        return (self.snapshots / f"{id_}.json").exists()
+
     def read(self, id_: str) -> Manifest:
         """The manifest of one snapshot.
 

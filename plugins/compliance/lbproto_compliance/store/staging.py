@@ -73,6 +73,7 @@ class Staging:
 
     def __init__(self, layout: Layout) -> None:
         layout.make()
+        self._layout = layout
         self._file = layout.importing / "rows.duckdb"
         try:
             self.connection = connect(layout.directory, self._file)
@@ -167,6 +168,8 @@ class Staging:
         # The journal first: without its database it is nothing, but a new one would replay it.
         self._file.with_name(f"{self._file.name}.wal").unlink(missing_ok=True)
         self._file.unlink(missing_ok=True)
+        for part in self._layout.importing.glob("*.parquet"):
+            part.unlink()
 
     def _origin(self, name: str, table: Table) -> int:
         """The number of a source."""

@@ -24,7 +24,7 @@ __all__ = [
     "TRANSFER_MOVEMENTS",
 ]
 
-MOST_COUNTERPARTIES = 20
+_MOST_COUNTERPARTIES = 20
 
 KEYS = {"transfers": ("tx_hash", "position"), "coins": ("tx_hash", "side", "position")}
 """What tells a row that is there already."""
@@ -36,7 +36,7 @@ ORDERS = {
     "attributions": "address, source, label, category",
 }
 
-FIRST_GIVEN = 1_000_000
+_FIRST_GIVEN = 1_000_000
 """No block has so many transactions: places from here on are given, and are no told one's."""
 
 LACKS_INDICES = "SELECT EXISTS (FROM fresh WHERE tx_index < 0)"
@@ -60,7 +60,7 @@ GIVE_INDICES = f"""
         FROM known
         UNION ALL
         SELECT untold.height, untold.tx_hash,
-            greatest(coalesce(last.tx_index, 0), {FIRST_GIVEN - 1})
+            greatest(coalesce(last.tx_index, 0), {_FIRST_GIVEN - 1})
             + row_number() OVER (PARTITION BY untold.height ORDER BY untold.arrival)
         FROM untold LEFT JOIN last USING (height)
     )
@@ -128,9 +128,9 @@ COIN_MOVEMENTS = f"""
     transactions AS (
         SELECT tx_hash,
             list(address ORDER BY paid DESC, address) FILTER (pays AND address IS NOT NULL)
-                [:{MOST_COUNTERPARTIES + 1}] AS payers,
+                [:{_MOST_COUNTERPARTIES + 1}] AS payers,
             list(address ORDER BY received DESC, address) FILTER (is_paid AND address IS NOT NULL)
-                [:{MOST_COUNTERPARTIES + 1}] AS payees,
+                [:{_MOST_COUNTERPARTIES + 1}] AS payees,
             count(*) FILTER (pays OR received > 0) AS parties
         FROM sums
         GROUP BY ALL
@@ -157,7 +157,7 @@ COIN_MOVEMENTS = f"""
             WHEN 'in' THEN list_filter(coalesce(payers, []), lambda other: other != address)
             WHEN 'out' THEN list_filter(coalesce(payees, []), lambda other: other != address)
             ELSE []
-        END[:{MOST_COUNTERPARTIES}] AS counterparties
+        END[:{_MOST_COUNTERPARTIES}] AS counterparties
     FROM moves
     ORDER BY {ORDERS["movements"]}
 """  # noqa: S608 - numbers and names of ours
@@ -181,7 +181,7 @@ TRANSFER_MOVEMENTS = f"""
             bool_or(side = 'in') AS is_paid,
             bool_or(side = 'out') AS pays,
             list_sort(list(DISTINCT other) FILTER (other IS NOT NULL AND other != address))
-                [:{MOST_COUNTERPARTIES}] AS others
+                [:{_MOST_COUNTERPARTIES}] AS others
         FROM legs
         WHERE address IS NOT NULL
         GROUP BY ALL

@@ -288,13 +288,16 @@ def test_old_snapshots_go_when_they_are_told_to(
     chain = store.chain("bitcoin")
     batches = [coins(n, 0, f"t{n}", [(None, None, None)], [("miner", n)]) for n in range(1, 4)]
     ids = [imports(chain, told("a", "coins", batches[: n + 1])).snapshot.id for n in range(3)]
-    chain.latest().graph()
+    assert list(chain.layout.importing.iterdir()) == []
+    reading = Store(store.directory).chain("bitcoin")  # as another process does
+    assert reading.snapshot(ids[0]).heights == (1, 1)
     pruned = chain.prune(1)
     assert pruned.snapshots == ids[:2]
     assert chain.snapshots() == ids[2:]
     assert len(chain.latest().page("miner", 9)) == 3
-    with pytest.raises(NotFound, match="begin again"):
-        chain.snapshot(ids[0])
+    for one in (chain, reading):
+        with pytest.raises(NotFound, match="begin again"):
+            one.snapshot(ids[0])
 
 
 def test_a_damaged_manifest_is_told(
