@@ -161,7 +161,7 @@ async def test_a_host_may_allow_fewer_hops(tainted: Ledger) -> None:
 
 
 async def test_it_is_paid_for_where_it_has_a_price(tainted: Ledger) -> None:
-    options = {"price": lambda request: 10 * request.hops, "credits": MemoryLedger()}
+    options: Any = {"price": lambda request: 10 * request.hops, "credits": MemoryLedger()}
     async with tainted.served(**options) as (server, client):
         (refused,) = await analysis(tainted, client, 2)
         assert isinstance(refused, CreditsInsufficient)
