@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lbproto_compliance.countries import COUNTRIES
 from lbproto_compliance.sources.batches import Attribution, Batch, Rejected, SourceError
+from lbproto_compliance.sources.country_names import CODES, country_code
 from lbproto_compliance.sources.ofac import Ofac
 from lbproto_compliance.sources.sdn import read_list
 
@@ -262,6 +264,16 @@ async def test_what_is_no_list_is_refused(tmp_path: Path, text: str, reason: str
         await batches_of(list_of(tmp_path, text, "bitcoin"))
 
 
+def test_countries_as_the_list_calls_them() -> None:
+    assert [country_code(name) for name in ("Iran", "KOREA, NORTH", "undetermined", "")] == [
+        "IR",
+        "KP",
+        None,
+        None,
+    ]
+    assert set(CODES.values()) <= COUNTRIES
+
+
 def test_a_long_list_is_not_held_in_memory() -> None:
     head, _, rest = PLAIN.partition("  <sdnEntry>")
     entry = "  <sdnEntry>" + rest.partition("</sdnEntry>")[0] + "</sdnEntry>\n"
@@ -274,4 +286,4 @@ def test_a_long_list_is_not_held_in_memory() -> None:
     finally:
         tracemalloc.stop()
     assert found == 2
-    assert peak < 500_000  # all elements at once are some 15 MB
+    assert peak < 500_000  # all elements at once are 5 MB

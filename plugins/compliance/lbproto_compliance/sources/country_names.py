@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["country_code"]
+__all__ = ["CODES", "country_code"]
 
 _NAMES = """
 AD Andorra|AE United Arab Emirates|AF Afghanistan|AG Antigua and Barbuda|AI Anguilla|AL Albania
@@ -41,14 +41,15 @@ VG Virgin Islands, British|VI Virgin Islands, U.S.|VN Vietnam|VU Vanuatu|WS Samo
 ZA South Africa|ZM Zambia|ZW Zimbabwe
 """
 
-_CODES = {
+CODES = {
     entry[3:].casefold(): entry[:2]
     for line in _NAMES.split("\n")
     if line
     for entry in line.split("|")
 }
+"""Codes by names, in lower case."""
 
 
 def country_code(name: str) -> str | None:
     """ISO 3166 alpha-2, or `None` for what is no country, such as `undetermined`."""
-    return _CODES.get(name.casefold())
+    return CODES.get(name.casefold())
