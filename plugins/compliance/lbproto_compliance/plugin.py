@@ -93,9 +93,8 @@ def compliance(
     async def analyse(job: Job[AddressAnalysis]) -> AddressAnalysisCompleted:
         if job.request.hops > max_hops:
             raise LimitExceeded(f"at most {max_hops} hops are followed here - at `$.hops`")
-        snapshot = await desk.holding(
-            job.request
-        )  # whatever is refused is refused before it starts
+        snapshot = await desk.holding(job.request)
+        # Whatever is refused was refused by now, before it has started.
         job.start(AddressAnalysisStarted(job_id=job.id, snapshot_id=snapshot.id))
         await job.send(await desk.analyse(job, snapshot))
         return AddressAnalysisCompleted(job_id=job.id, duration_ms=job.duration_ms)
