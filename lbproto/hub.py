@@ -8,7 +8,7 @@ kept in the log for those who have lost their connection.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 import msgspec
@@ -24,7 +24,7 @@ from lbproto.log import Entry, Log
 from lbproto.outbox import Outcome
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
-from lbproto.rooms import Member, Rooms
+from lbproto.rooms import Member, Room, Rooms
 from lbproto.wire.formats import RequestId, WireFormat, msgpack_encoder
 from lbproto.wire.port import Socket
 
@@ -198,23 +198,18 @@ class Hub:
         room = self._rooms.get(name)
         if room is None:
             return _NOBODY
-        room.step_in()
-        if except_:
-            room.step_out(except_)
+        alone = _set_apart(room, except_)
         entries = self._log.entries(events, except_)
         made: dict[WireFormat, list[Frame]] = {}
         outcomes: dict[int, int] = {}
-        matched = 0
+        matched = len(alone)
         for format_, group in room.groups.items():
             if group.lines:
                 matched += len(group.lines)
                 made[format_] = self._encode_all(entries, format_)
                 for frame in made[format_]:
                     group.push(frame)
-        for member in list(room.alone):
-            if except_ and member.sid in except_:
-                continue
-            matched += 1
+        for member in alone:
             format_ = member.format
             frames = made.get(format_)
             if frames is None:
@@ -224,6 +219,8 @@ class Hub:
                 if outcome:
                     outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if matched and (self._resumable or room.held):
+            if outcomes:  # some have not got it, and may have it sent again
+                _keep(made, entries)
             self._log.append(entries, room.lane, self._clock.monotonic())
         return _receipt(matched, outcomes) if outcomes else Receipt(matched, matched, 0, 0)
 
@@ -235,7 +232,7 @@ class Hub:
         return found
 
     def _encode_all(self, entries: Sequence[Entry], format_: WireFormat) -> list[Frame]:
-        """What is sent now. Nobody may miss it, so that the log counts it and does not keep it."""
+        """What is sent now; the log counts it, and keeps it where somebody has not got it."""
         frames: list[Frame] = []
         for entry in entries:
             frame = self._encode(entry, format_)
@@ -319,6 +316,21 @@ class Hub:
 
 _QUEUED = Receipt(1, 1, 0, 0)
 _NOBODY = Receipt(0, 0, 0, 0)
+
+
+def _set_apart(room: Room, except_: Collection[str]) -> list[Member]:
+    """Those in a room who are sent to by themselves; the others are in its groups."""
+    room.step_in()
+    if not except_:
+        return list(room.alone)
+    room.step_out(except_)
+    return [member for member in room.alone if member.sid not in except_]
+
+
+def _keep(made: Mapping[WireFormat, Sequence[Frame]], entries: Sequence[Entry]) -> None:
+    """Keep in each entry how it was encoded."""
+    for at, entry in enumerate(entries):
+        entry.frames = {format_: frames[at] for format_, frames in made.items()}
 
 
 def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:

@@ -42,7 +42,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         event: what was sent.
         except_: ids of the sessions in the room that it was not meant for.
         answers: the request it answers.
-        frames: encodings to send it by again; made when somebody has missed it.
+        frames: encodings to send it by again, where somebody has missed it.
         size: bytes that it counts for: what it was sent by, and what goes with that.
         time: monotonic time at which it was sent, in seconds.
     """

@@ -14,6 +14,7 @@ movement has been told of what is committed.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
@@ -89,18 +90,18 @@ class Meter(msgspec.Struct, eq=False, gc=False):
         self._hold = hold
         self._within = paid if hold is None else paid + hold.amount
 
-    async def close(self, delivered: bool) -> None:
-        """Settle; nothing where nothing was delivered. A cancellation waits for it."""
+    def close(self, delivered: bool) -> Coroutine[Any, Any, None] | None:
+        """Charge no more. What is returned settles, or releases where nothing was delivered."""
         self._closed = True
         hold, self._hold = self._hold, None
         if hold is None:
-            return
+            return None
         cost = 0
         if delivered:
             cost = self._price if self._charged is None else self._charged
         paid = self._within - hold.amount
         # Where the price has risen since the first try, what that set aside is all that it costs.
-        await self._holds.settle(hold, max(0, min(cost - paid, hold.amount)))
+        return self._holds.settle(hold, max(0, min(cost - paid, hold.amount)))
 
 
 class Charging:
@@ -143,9 +144,11 @@ class Charging:
         except GeneratorExit:  # nothing can be waited for: it expires
             raise
         except BaseException:
-            await meter.close(ctx.delivered)
+            if (rest := meter.close(ctx.delivered)) is not None:
+                await rest
             raise
-        await meter.close(ctx.delivered or not ctx.failed)
+        if (rest := meter.close(ctx.delivered or not ctx.failed)) is not None:
+            await rest
 
 
 async def _price_of(price: Any, request: Event) -> int:
