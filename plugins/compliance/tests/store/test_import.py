@@ -204,6 +204,29 @@ def test_one_that_dies_at_its_end_makes_the_same_snapshot(
     assert chain.snapshots() == [outcome.snapshot.id]
 
 
+_ON_A_SMALL_DISK = """
+import resource, signal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+"""
+
+
+def test_a_full_disk_is_told_and_costs_nothing(
+    store: Store, imports: Imports, block: ChainStore, block_file: Path, moment: Moment
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_A_SMALL_DISK + _IMPORT, store.directory, block_file, "9999"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert store.chains() == []
+    outcome = imports(store.chain("bitcoin"), *file_sources("bitcoin", [block_file], moment))
+    assert outcome.snapshot.id == block.latest().id
+
+
 def test_two_at_a_time_are_refused(
     store: Store, imports: Imports, told: Any, block_file: Path, batches: list[list[Any]]
 ) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +100,27 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert done.err.startswith("lbproto: ")
     assert told in done.err
     assert done.err.count("\n") == 1
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path, block_file: Path) -> None:
+    screen, terminal = pty.openpty()
+    command = ("import", block_file, "--chain", "bitcoin", "--into", tmp_path, *AT)
+    with subprocess.Popen(
+        [sys.executable, "-m", "lbproto.cli", "compliance", *map(str, command)],
+        stderr=terminal,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+    ):
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while piece := os.read(screen, 65536):
+                shown += piece
+    os.close(screen)
+    assert b"bitcoin_block.parquet" in shown
+    assert b"100%" in shown
+    assert b"9,317 rows" in shown
+    assert b"the graph" in shown
 
 
 def test_an_empty_directory_is_told(run: Run, tmp_path: Path) -> None:

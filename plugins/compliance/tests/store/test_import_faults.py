@@ -43,40 +43,43 @@ def line(digit: int, side: str = "out", value: object = 5, address: str = SHOP) 
     return f"{hash_(digit)},{digit},{side},0,{address},{value},,\n"
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        (line(2, value=""), "value_sat is missing"),
-        (line(2, value="-5"), "value_sat is no whole number of base units: '-5'"),
-        (line(2, value="0.5"), "value_sat is no whole number of base units: '0.5'"),
-        (line(2, value="five"), "value_sat is no number: 'five'"),
-        (line(2, value="nan"), "value_sat is beyond 78 digits"),
-        (line(2, value="9" * 500), "value_sat is beyond 78 digits"),
-        (line(2, value=21 * 10**14 + 1), "value_sat is more than 2100000000000000"),
-        (line(2, side="up"), "side is neither in nor out: 'up'"),
-        (line(2, address="0OIl"), "'0OIl' is no address"),
-        (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
-        (line(2)[:-3] + "\n", "it cannot be parted into the columns of the header"),
-        ('"' + line(2), "it cannot be parted into the columns of the header"),
-        ("\0\n", "it cannot be parted into the columns of the header"),
-    ],
-)
-def test_a_malformed_row_is_set_aside_with_its_reason(
-    tmp_path: Path, store: Store, imports: Imports, moment: Moment, bad: str, reason: str
+MALFORMED = [
+    (line(2, value=""), "value_sat is missing"),
+    (line(2, value="-5"), "value_sat is no whole number of base units: '-5'"),
+    (line(2, value="0.5"), "value_sat is no whole number of base units: '0.5'"),
+    (line(2, value="five"), "value_sat is no number: 'five'"),
+    (line(2, value="nan"), "value_sat is beyond 78 digits"),
+    (line(2, value="9" * 500), "value_sat is beyond 78 digits"),
+    (line(2, value=21 * 10**14 + 1), "value_sat is more than 2100000000000000"),
+    (line(2, side="up"), "side is neither in nor out: 'up'"),
+    (line(2, address="0OIl"), "'0OIl' is no address"),
+    (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
+    (line(2)[:-3] + "\n", "it cannot be parted into the columns of the header"),
+    ('"' + line(2), "it cannot be parted into the columns of the header"),
+    ("\0\n", "it cannot be parted into the columns of the header"),
+]
+
+
+def test_malformed_rows_are_set_aside_with_their_reasons(
+    tmp_path: Path, store: Store, imports: Imports, moment: Moment
 ) -> None:
     path = tmp_path / "block.csv"
-    path.write_text(HEADER + line(1) + bad + line(3))
+    path.write_text(HEADER + line(1) + "".join(bad + line(3) for bad, _ in MALFORMED))
     chain = store.chain("bitcoin")
     outcome = imports(chain, *file_sources("bitcoin", [path], moment))
-    assert (outcome.added, outcome.read[0].rejected) == (2, 1)
-    (rejected,) = outcome.read[0].rejects
-    assert (rejected.place, rejected.reason) == ("line 3", reason)
+    assert outcome.added == 2
+    expected = [(f"line {3 + 2 * n}", reason) for n, (_, reason) in enumerate(MALFORMED)]
+    assert outcome.read[0].rejected == len(expected)
+    assert [(one.place, one.reason) for one in outcome.read[0].rejects] == expected[:5]
     manifest = outcome.snapshot.manifest
-    assert (manifest.rows("rejected"), manifest.imported[0].rejected) == (1, 1)
+    assert manifest.rows("rejected") == manifest.imported[0].rejected == len(expected)
     kept = duckdb.execute(
         "FROM read_parquet(?)", [chain.layout.paths(manifest.of("rejected"))]
     ).fetchall()
-    assert kept == [(outcome.read[0].name, "line 3", reason, bad[:1000].rstrip("\n"))]
+    assert kept == [
+        (outcome.read[0].name, place, reason, bad[:1000].rstrip("\n"))
+        for (place, reason), (bad, _) in zip(expected, MALFORMED, strict=True)
+    ]
 
 
 def test_a_transaction_is_set_aside_as_a_whole(
