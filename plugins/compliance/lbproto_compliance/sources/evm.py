@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from lbproto_compliance.sources.batches import Rejected, Transfer
+from lbproto_compliance.sources.blockchain_etl import FIRST_LOG, FIRST_TRACE
 from lbproto_compliance.sources.heights import Moved
 from lbproto_compliance.sources.hexes import address_of, hash_of, number_of, topic_address
 from lbproto_compliance.sources.traces import Trace
@@ -22,12 +23,11 @@ _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 _ERC20_TOPICS = 3
 _ERC721_TOPICS = 4
 
+# Positions have 32 bits in the store.
+_HIGHEST_LOG = (1 << 31) - 1 - FIRST_LOG
+
 _NOBODY = "0x" + "0" * 40
 _LAST_SECOND = 253_402_300_799  # of the year 9999
-
-# Positions in a transaction, the same from all sources: its own value has 0.
-_INTERNALS = 1
-_TOKENS = 1_000_000
 
 # Position, sender, receiver, asset, value.
 _Movement: TypeAlias = tuple[int, str | None, str | None, str, int]
@@ -73,10 +73,9 @@ def read_block(
 ) -> tuple[list[Transfer], list[Rejected]]:
     """The block's movements, and what could not be read.
 
-    Of each transaction its own value, what contracts moved within it, and tokens (ERC-20). Their
-    positions are 0, one more than the step's, and 1,000,000 more than the log's in its block. Fees,
-    rewards and withdrawals of stakes are no movements here, and neither is what moves nothing:
-    amounts of 0, transactions that failed.
+    Of each transaction its own value, what contracts moved within it, and tokens (ERC-20), at the
+    same positions as in exports of ethereum-etl's. Fees, rewards and withdrawals of stakes are no
+    movements here, and neither is what moves nothing: amounts of 0, transactions that failed.
 
     Args:
         block: with whole transactions.
@@ -185,9 +184,8 @@ class _Reading:
             raise ValueError("it pays nobody and makes no contract")
         sender = address_of(transaction.from_)
         yield 0, sender, address_of(receiver), self._asset, number_of(transaction.value)
-        for internal in trace.internals if trace else ():
-            step, payer, paid, value = internal
-            yield _INTERNALS + step, payer, paid, self._asset, value
+        for position, internal in enumerate(trace.internals if trace else (), FIRST_TRACE):
+            yield position, internal.sender, internal.receiver, self._asset, internal.value
 
     def _reject(self, what: str, error: ValueError, raw: msgspec.Raw) -> None:
         text = bytes(raw).decode(errors="replace")
@@ -202,7 +200,10 @@ def _tokens(raw: msgspec.Raw) -> Iterator[_Movement]:
     if len(log.topics) != _ERC20_TOPICS:
         raise ValueError("a transfer of tokens that is neither ERC-20's nor ERC-721's")
     sender, receiver = (topic_address(topic) for topic in log.topics[1:])
-    position = _TOKENS + number_of(log.log_index)
+    index = number_of(log.log_index)
+    if index > _HIGHEST_LOG:
+        raise ValueError(f"a log that no block has so many of: {index}")
+    position = FIRST_LOG + index
     asset, value = address_of(log.address), number_of(log.data)
     yield position, _somebody(sender), _somebody(receiver), asset, value
 

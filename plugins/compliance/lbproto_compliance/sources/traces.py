@@ -16,14 +16,11 @@ class Internal(NamedTuple):
     """An amount of the chain's own asset that a contract moved, or that made one.
 
     Attributes:
-        step: its place among all steps within the transaction, from 0, depth first. Steps that
-            move nothing have one, too.
         sender: who paid.
         receiver: who was paid.
-        value: in base units.
+        value: in base units; above 0, but for a contract that was made.
     """
 
-    step: int
     sender: str
     receiver: str
     value: int
@@ -86,7 +83,8 @@ class _Traced(msgspec.Struct, rename="camel"):
 
 
 # Of Geth's types of calls; the others run code in the name of the caller, or change nothing.
-_MOVING = frozenset({"CALL", "CREATE", "CREATE2", "SELFDESTRUCT"})
+_PAYING = frozenset({"CALL", "SELFDESTRUCT"})
+_MAKING = frozenset({"CREATE", "CREATE2"})
 
 _flats = msgspec.json.Decoder(list[_Flat])
 _traced = msgspec.json.Decoder(list[_Traced])
@@ -119,7 +117,7 @@ def flat_traces(body: bytes) -> tuple[set[str], dict[str, Trace]]:
 
 def _flat_internals(steps: Sequence[_Flat]) -> Iterator[Internal]:
     undone: list[int] | None = None
-    for number, step in enumerate(steps):
+    for step in steps:
         # What was done within a call that failed is undone with it, and has no error of its own.
         if undone is not None and step.trace_address[: len(undone)] == undone:
             continue
@@ -128,12 +126,12 @@ def _flat_internals(steps: Sequence[_Flat]) -> Iterator[Internal]:
         if undone is not None:
             continue
         if step.type == "suicide":
-            yield _internal(number, action.address, action.refund_address, action.balance)
+            yield from _paid(action.address, action.refund_address, action.balance)
         elif step.type == "create":
             created = step.result.address if step.result else None
-            yield _internal(number, action.from_, created, action.value)
+            yield _internal(action.from_, created, action.value)
         elif step.type == "call" and action.call_type == "call":  # other calls move nothing
-            yield _internal(number, action.from_, action.to, action.value)
+            yield from _paid(action.from_, action.to, action.value)
 
 
 def call_traces(body: bytes, tx_hashes: Sequence[str]) -> dict[str, Trace]:
@@ -159,18 +157,26 @@ def call_traces(body: bytes, tx_hashes: Sequence[str]) -> dict[str, Trace]:
 
 def _nested(root: _Call) -> Iterator[Internal]:
     """Depth first and without recursion: calls may be nested a thousand deep."""
-    waiting = [(call, False) for call in reversed(root.calls)]
-    number = 0
+    waiting = root.calls[::-1]
     while waiting:
-        call, undone = waiting.pop()
-        undone = undone or call.error is not None
-        if not undone and call.type in _MOVING:
-            yield _internal(number, call.from_, call.to, call.value)
-        number += 1
-        waiting += [(inner, undone) for inner in reversed(call.calls)]
+        call = waiting.pop()
+        if call.error is not None:  # all within it is undone, too
+            continue
+        if call.type in _MAKING:
+            yield _internal(call.from_, call.to, call.value)
+        elif call.type in _PAYING:
+            yield from _paid(call.from_, call.to, call.value)
+        waiting += reversed(call.calls)
 
 
-def _internal(number: int, sender: str | None, receiver: str | None, value: str | None) -> Internal:
+def _paid(sender: str | None, receiver: str | None, value: str | None) -> Iterator[Internal]:
+    """A payment, if it is one."""
+    internal = _internal(sender, receiver, value)
+    if internal.value:
+        yield internal
+
+
+def _internal(sender: str | None, receiver: str | None, value: str | None) -> Internal:
     if sender is None or receiver is None:
         raise ValueError("a step that names nobody who pays, or nobody who is paid")
-    return Internal(number, address_of(sender), address_of(receiver), number_of(value or "0x0"))
+    return Internal(address_of(sender), address_of(receiver), number_of(value or "0x0"))
