@@ -172,7 +172,8 @@ class Worker:
             self.stop()
         with TemporaryDirectory(prefix="lbproto-query-") as folder:
             try:
-                await self.host.start(theirs, self.catalogue, Path(folder))
+                with anyio.CancelScope(shield=True):  # uvloop forgets a process that half started
+                    await self.host.start(theirs, self.catalogue, Path(folder))
                 line = await UNIXSocketStream.from_socket(ours)
                 async with line, anyio.create_task_group() as tasks:
                     tasks.start_soon(self._write, line)
