@@ -111,6 +111,9 @@ _GRAVITY = (
 class TagPack:
     """The attributions of one chain in a TagPack. Tags of other chains are passed over.
 
+    Their source is the file's name, the pack's title and its creator: a newer file of that name
+    takes the place of an older one.
+
     Args:
         chain: whose.
         path: of the file.
@@ -138,18 +141,22 @@ class TagPack:
         return in_batches(entries, checkpoint)
 
     def _entries(self, pack: _Tag) -> Iterator[Entry]:
+        if "header" in pack:
+            raise ValueError("its header is in another file; put that into this one")
         title, creator = (shown(key, _text(pack, key) or "") for key in ("title", "creator"))
+        # A newer list takes the place of what is of the same source, and titles are not unique.
+        source = f"{self._path.name}: {title} ({creator})"
         common = {key: value for key, value in pack.items() if key not in _OF_HEADER}
         tags = pack.get("tags")
         if not isinstance(tags, list):
-            raise ValueError("it has no list of tags" + _INCLUDED * ("header" in pack))
+            raise ValueError("it has no list of tags")
         for number, own in enumerate(tags, start=1):
             try:
                 if not isinstance(own, dict):
                     raise ValueError("it has no fields")
                 tag = common | own
                 if self._is_ours(tag):
-                    yield _attribution(self._chain, tag, f"{title} ({creator})")
+                    yield _attribution(self._chain, tag, source)
             except (ValueError, MalformedAddress) as error:
                 yield Rejected.of(f"tag {number}", str(error), json.dumps(own))
 
@@ -158,9 +165,6 @@ class TagPack:
         if network is None:
             raise ValueError("it names no network and no currency")
         return network.upper() in _NETWORKS[self._chain]
-
-
-_INCLUDED = ": its header is in another file; put that into this one"
 
 
 def _load(data: bytes) -> _Tag:
@@ -187,7 +191,7 @@ def _load(data: bytes) -> _Tag:
 
 def _attribution(chain: str, tag: _Tag, source: str) -> Attribution:
     """A row of a tag with its header's fields, or `ValueError`."""
-    address = _text(tag, "address")
+    address, actor = _text(tag, "address"), _text(tag, "actor")
     if address is None:
         raise ValueError("it is about no address")
     return Attribution(
@@ -199,7 +203,7 @@ def _attribution(chain: str, tag: _Tag, source: str) -> Attribution:
         listed_on=_day(tag),
         confidence=_confidence(tag),
         country=None,
-        entity=_text(tag, "actor"),
+        entity=None if actor is None else shown("actor", actor),
     )
 
 
