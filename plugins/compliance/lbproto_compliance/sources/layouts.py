@@ -50,13 +50,11 @@ def file_sources(chain: str, paths: Sequence[Path], moment: Moment | None = None
 
 
 def _source(file: RecordFile, chain: Chain, facts: etl.Facts, moment: Moment | None) -> Source:
-    found = (
-        _of_coins(file, moment)
-        if chain.kind == "coins"
-        else _of_accounts(file, chain, facts, moment)
-        if chain.name in _EVM
-        else None
-    )
+    found: Source | None = None
+    if chain.kind == "coins":
+        found = _of_coins(file, moment)
+    elif chain.name in _EVM:
+        found = _of_accounts(file, chain, facts, moment)
     if found is None:
         columns = ", ".join(sorted(file.columns))
         raise SourceError(

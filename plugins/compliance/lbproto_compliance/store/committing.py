@@ -81,11 +81,13 @@ class _Commit:
             return
         if self._is(statements.LACKS_INDICES):
             self._run(statements.GIVE_INDICES)
-        anew = len(stored) >= MOST_PARTS or self._is(statements.IS_SPLIT)
-        if table == "coins":
-            anew = anew or self._is(statements.IS_SPENT_LATE)
-        self._run(statements.ALL if anew else statements.FRESH)
         coins = table == "coins"
+        anew = (
+            len(stored) >= MOST_PARTS
+            or self._is(statements.IS_SPLIT)
+            or (coins and self._is(statements.IS_SPENT_LATE))
+        )
+        self._run(statements.ALL if anew else statements.FRESH)
         self._run(statements.SETTLE_COINS if coins else statements.SETTLE_TRANSFERS)
         self._write(table, f"FROM settled ORDER BY {statements.ORDERS[table]}", anew=anew)
         if coins:

@@ -1,13 +1,15 @@
 """What an import has read so far, in a file of DuckDB's.
 
 Each batch is one transaction, and so is the checkpoint behind it: after a crash the rows are there
-exactly up to the checkpoint. DuckDB's lock on the file keeps a second import of the same chain out.
+exactly up to the checkpoint. DuckDB's lock on the file keeps an import in another process out.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import NamedTuple
 
 import duckdb
@@ -40,6 +42,11 @@ _SCHEMA = (
     )
     """,
 )
+
+
+# What is open in this process: DuckDB would share the file between two.
+_opened: set[str] = set()
+_lock = Lock()
 
 
 class Staged(NamedTuple):
@@ -75,14 +82,19 @@ class Staging:
         layout.make()
         self._layout = layout
         self._file = layout.importing / "rows.duckdb"
+        self._key = os.path.realpath(self._file)
+        with _lock:
+            if self._key in _opened:
+                raise _busy(layout)
+            _opened.add(self._key)
+        self._holds = True
         try:
             self.connection = connect(layout.directory, self._file)
-        except duckdb.IOException as error:
-            if "Conflicting lock" not in str(error):
-                raise
-            raise UsageError(
-                f"another import into {layout.directory} is under way: wait for its end"
-            ) from error
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, duckdb.IOException) and "Conflicting lock" in str(error):
+                raise _busy(layout) from error
+            raise
         for statement in _SCHEMA:
             self.connection.execute(statement)
 
@@ -161,6 +173,7 @@ class Staging:
     def close(self) -> None:
         """Leave it; what is staged stays for an import that goes on."""
         self.connection.close()
+        self._let_go()
 
     def discard(self) -> None:
         """Close it and forget what is staged."""
@@ -170,6 +183,13 @@ class Staging:
         self._file.unlink(missing_ok=True)
         for part in self._layout.importing.glob("*.parquet"):
             part.unlink()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._holds:  # once: somebody else may have it by now
+            self._holds = False
+            with _lock:
+                _opened.discard(self._key)
 
     def _origin(self, name: str, table: Table) -> int:
         """The number of a source."""
@@ -208,3 +228,7 @@ class Staging:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+
+def _busy(layout: Layout) -> UsageError:
+    return UsageError(f"another import into {layout.directory} is under way: wait for its end")

@@ -227,6 +227,18 @@ def test_a_full_disk_is_told_and_costs_nothing(
     assert outcome.snapshot.id == block.latest().id
 
 
+def test_two_at_a_time_in_one_process_are_refused(
+    store: Store, imports: Imports, told: Any, batches: list[list[Any]]
+) -> None:
+    chain = store.chain("bitcoin")
+    staging = chain.stage()
+    for again in (chain.stage, lambda: chain.prune(1)):
+        with pytest.raises(UsageError, match="is under way"):
+            again()
+    staging.close()
+    assert imports(chain, told("a", "coins", batches)).added == 8
+
+
 def test_two_at_a_time_are_refused(
     store: Store, imports: Imports, told: Any, block_file: Path, batches: list[list[Any]]
 ) -> None:
