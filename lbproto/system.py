@@ -96,7 +96,7 @@ def system(
 
     @plugin.on(Cancel, repeatable=True, counted="session")
     async def cancel(ctx: Context, request: Cancel) -> None:
-        jobs.find(ctx.user_id, request.id).cancel()
+        jobs.cancel(ctx.user_id, request.id)
 
     @plugin.on(Attach, repeatable=True)
     async def attach(ctx: Context, request: Attach) -> Attached | None:

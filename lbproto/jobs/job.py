@@ -10,7 +10,10 @@ from lbproto.events import Event
 if TYPE_CHECKING:
     from lbproto.jobs.work import Work
 
-__all__ = ["Job"]
+__all__ = ["AHEAD", "Job"]
+
+AHEAD = 256 * 1024
+"""Bytes that a client may have to read still, before a job waits for it, by default."""
 
 R = TypeVar("R", bound=Event)
 
@@ -66,13 +69,17 @@ class Job(Generic[R]):
         """
         self._work.progress(event)
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Event, *, ahead: int = AHEAD) -> None:
         """Send a part of the result; waits while the client is too far behind with reading.
+
+        Args:
+            ahead: bytes that may wait for it to read them. Little lets output that would be sent in
+                many small parts be collected meanwhile, and sent in a larger one.
 
         Raises:
             UsageError: this is not the event declared for it.
         """
-        await self._work.send(event)
+        await self._work.send(event, ahead)
 
     async def charge(self, amount: int) -> None:
         """Charge for a part of the work: see `Context.charge`.

@@ -9,9 +9,10 @@ Theory of operation. What happens to a job and what is told of it is a table:
                           given              given              last, given        last, given
     ENDED      nothing    nothing            nothing            nothing            nothing
 
-`given` is the event that comes with what happens, `start` and `last` are made here. So a job that
-is refused before it has begun tells of its failure only; one that has begun ends once, whoever is
-first with an end: its handler, a cancellation, a deadline; and nothing is told after that.
+`given` is the event that comes with what happens; `start` and `last` are made: `last` is what
+closes the output, and the event before the end, where there are such. So a job that is refused
+before it has begun tells of its failure only; one that has begun ends once, whoever is first with
+an end: its handler, a cancellation, a deadline; and nothing is told after that.
 
 Progress is told at most five times a second, and never goes back.
 """
@@ -76,18 +77,26 @@ class Lifecycle:
 
     Args:
         stages: its events.
-        make: makes one of those that lbproto makes.
+        make: makes its start.
+        make_last: makes what is told just before the end, of how many outputs were told.
 
     Attributes:
         state: how far it is.
     """
 
-    __slots__ = ("_make", "_pct", "_stages", "_told_at", "state")
+    __slots__ = ("_make", "_make_last", "_outputs", "_pct", "_stages", "_told_at", "state")
 
-    def __init__(self, stages: Stages, make: Callable[[type[Event]], Event]) -> None:
+    def __init__(
+        self,
+        stages: Stages,
+        make: Callable[[type[Event]], Event],
+        make_last: Callable[[int], list[Event]],
+    ) -> None:
         self.state = State.ACCEPTED
         self._stages = stages
         self._make = make
+        self._make_last = make_last
+        self._outputs = 0
         self._told_at = -inf  # when progress was told last
         self._pct: Any = 0
 
@@ -126,7 +135,9 @@ class Lifecycle:
 
     def output(self, event: Event) -> list[Event]:
         """A part of its result is there."""
-        return self._step(_Input.OUTPUT, event, self._stages.output)
+        told = self._step(_Input.OUTPUT, event, self._stages.output)
+        self._outputs += bool(told)
+        return told
 
     def succeed(self, event: Event | None) -> list[Event]:
         """It is done."""
@@ -147,16 +158,14 @@ class Lifecycle:
         return self._told(steps, event)
 
     def _told(self, steps: tuple[_Step, ...], given: Event | None) -> list[Event]:
-        told = []
+        told: list[Event] = []
         for step in steps:
-            if step is _Step.GIVEN:
-                event = given
-            else:
-                stages = self._stages
-                stage = stages.start if step is _Step.START else stages.before_terminal
-                event = None if stage is None else self._make(stage)
-            if event is not None:
-                told.append(event)
+            if step is _Step.LAST:
+                told += self._make_last(self._outputs)
+            elif step is _Step.GIVEN:
+                told += [] if given is None else [given]
+            elif self._stages.start is not None:
+                told.append(self._make(self._stages.start))
         return told
 
     def _check(self, event: Event | None, stage: type[Event] | None) -> None:

@@ -22,6 +22,8 @@ from lbproto.timers import Timers
 
 __all__ = ["Jobs", "perform"]
 
+_NONE = "No job of yours with this id is running"
+
 StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
@@ -88,8 +90,21 @@ class Jobs:
         """
         work = self._by_user.get(user_id, {}).get(id_)
         if work is None or work.ended:
-            raise NotFound("No job of yours with this id is running")
+            raise NotFound(_NONE)
         return work
+
+    def cancel(self, user_id: str, name: str) -> None:
+        """Cancel a user's job of this id, or those of the group of this name.
+
+        Raises:
+            NotFound: none that has not ended is called so.
+        """
+        own = list(self._by_user.get(user_id, {}).values())
+        found = [work for work in own if not work.ended and work.is_named(name)]
+        if not found:
+            raise NotFound(_NONE)
+        for work in found:
+            work.cancel()
 
     def end_for(self, session: Session) -> None:
         """End the jobs that a session is told of: its connection is about to be closed for good."""

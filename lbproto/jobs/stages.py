@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,19 +24,28 @@ class Stages:
             it is made for the handler; otherwise the handler gives it to `Job.start`.
         progress: how far the job is; one that has a field `pct` never tells less than before.
         output: a part of the result.
-        before_terminal: told just before the end, whichever it is, if the job has been started.
-            Made like `start`, for which it has to be possible.
+        closing: makes a last `output`, which says that there is no more, told just before the end,
+            whichever it is, if the job has been started. It is called with the request, the job's
+            id, and how many outputs were told: None for a job that was lost with its node. It must
+            not raise.
+        before_terminal: told after that. Made like `start`, for which it has to be possible.
         success: ends a job that has succeeded: what its handler returns.
         id: the field of these events that names the job.
+        group: a field of the request; `cancel` takes its value, too, for all jobs that have it.
+        waits: whether the handler waits before the job begins, for others to end: it tells the
+            start itself, also where lbproto could make it.
     """
 
     failure: type[ErrorEvent]
     start: type[Event] | None = None
     progress: type[Event] | None = None
     output: type[Event] | None = None
+    closing: Callable[[Any, str, int | None], Event] | None = None
     before_terminal: type[Event] | None = None
     success: type[Event] | None = None
     id: str = "job_id"
+    group: str | None = None
+    waits: bool = False
 
     @property
     def events(self) -> list[type[Event]]:
@@ -47,17 +57,23 @@ class Stages:
         """See to it that what lbproto has to make can be made.
 
         Raises:
-            UsageError: it cannot, for want of a field.
+            UsageError: it cannot, for want of a field or of an output.
         """
+        if self.closing is not None and self.output is None:
+            raise UsageError(
+                "what closes the output of a job is an output: say which event that is"
+            )
+        if self.group is not None and self.group not in request.__struct_fields__:
+            raise UsageError(f"{request.__qualname__} has no field {self.group!r} to group jobs by")
         known = {self.id, *request.__struct_fields__}
         if self.before_terminal is not None:
             _check(self.before_terminal, known, request)
         _check(self.failure, {*known, *ErrorEvent.__struct_fields__, "event"}, request)
 
     def makes_start(self, request: type[Event]) -> bool:
-        """Whether the start needs nothing that lbproto does not know."""
+        """Whether the start is told at once: it needs nothing that lbproto does not know."""
         known = {self.id, *request.__struct_fields__}
-        return self.start is not None and not _missing(self.start, known)
+        return not self.waits and self.start is not None and not _missing(self.start, known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ nobody is left who waits for it, it is cancelled.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 
 from lbproto.clock import Clock
 from lbproto.context import Context
-from lbproto.errors import Cancelled, InsufficientCredits, RequestError
+from lbproto.errors import Cancelled, InsufficientCredits, InvalidRequest, RequestError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.journal import Journal
 from lbproto.jobs.lifecycle import Lifecycle, State
@@ -23,7 +25,6 @@ from lbproto.session import Session
 
 __all__ = ["Work"]
 
-_UNREAD = 256 * 1024  # bytes that a client may have to read still, before the job waits for it
 _MISSED = 1024 * 1024  # bytes that a session that is away may miss, before the job waits for it
 _KEPT = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
 
@@ -62,7 +63,7 @@ class Work:
         self._clock = clock
         self._records = records
         self._began = clock.monotonic()
-        self._lifecycle = Lifecycle(self.policy.stages, self._make)
+        self._lifecycle = Lifecycle(self.policy.stages, self._make, self._make_last)
         self._journal = Journal(_KEPT)
         self._watchers: dict[Session, _Watcher] = {}
         self._changed = anyio.Event()
@@ -74,6 +75,17 @@ class Work:
         """Milliseconds since it was accepted."""
         return round((self._clock.monotonic() - self._began) * 1000)
 
+    def is_named(self, name: str) -> bool:
+        """Whether it is the job of this id, or one of the group of this name."""
+        group = self.policy.stages.group
+        if name == self.id or group is None:
+            return name == self.id
+        if self.ctx.request is None:  # its task has not come that far
+            assert self.ctx.route is not None  # noqa: S101 - as above
+            with suppress(InvalidRequest):
+                self.ctx.request = self.ctx.inbound.arguments.first(self.ctx.route.request)
+        return getattr(self.ctx.request, group, None) == name
+
     @property
     def ended(self) -> bool:
         """Whether its end has been told."""
@@ -84,9 +96,7 @@ class Work:
     async def record(self) -> None:
         """Have its loss told, should its node die; its request is decoded."""
         if self._records is not None and not self.ended:
-            last = self.policy.stages.before_terminal
-            failure = error_event(self.ctx, restarted())
-            ends = [failure] if last is None else [self._make(last), failure]
+            ends = [*self._make_last(None), error_event(self.ctx, restarted())]
             await self._records.add(self.ctx.user_id, self.id, self.ctx.inbound.name, ends)
 
     def begin(self) -> None:
@@ -101,14 +111,14 @@ class Work:
         """See `Job.progress`."""
         self._tell(self._lifecycle.progress(event, self._clock.monotonic()))
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Event, ahead: int) -> None:
         """See `Job.send`."""
         events = self._lifecycle.output(event)
         if events:
             self.ctx.delivered = True
             self._tell(events)
         await anyio.lowlevel.checkpoint()
-        await self._wait_for_watchers()
+        await self._wait_for_watchers(ahead)
 
     def succeed(self, event: Event | None) -> None:
         """Its handler has returned."""
@@ -203,15 +213,25 @@ class Work:
                     watcher.missed += size
                 _tell(watcher.ctx, event)
 
-    async def _wait_for_watchers(self) -> None:
+    async def _wait_for_watchers(self, ahead: int) -> None:
         """Wait until all of them have read enough."""
         for session, watcher in list(self._watchers.items()):
             while watcher.missed > _MISSED and not (session.closed or self.ended):
                 self._changed = anyio.Event()
                 await self._changed.wait()
             socket = session.socket
-            if socket is not None and socket.statistics().queued_bytes > _UNREAD:
+            if socket is not None and socket.statistics().queued_bytes > ahead:
                 await socket.wait_drained()
+
+    def _make_last(self, outputs: int | None) -> list[Event]:
+        """What is told just before the end of it, once it has begun."""
+        stages = self.policy.stages
+        told = []
+        if stages.closing is not None:
+            told.append(stages.closing(self.ctx.request, self.id, outputs))
+        if stages.before_terminal is not None:
+            told.append(self._make(stages.before_terminal))
+        return told
 
     def _make(self, stage: type[Event]) -> Event:
         known = request_fields(self.ctx)

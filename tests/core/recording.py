@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from lbproto import Overloaded, Server
 from lbproto.backends.base import Storage
 from lbproto.backends.memory import MemoryStorage
 from lbproto.testing import VirtualClock
-from tests.core.working import Site
 
 __all__ = ["Line", "Nodes"]
+
+
+class Running(Protocol):
+    """What has jobs, and a server for them."""
+
+    def running(self, **options: Any) -> AbstractAsyncContextManager[Server]: ...
 
 
 class Line(Storage):
@@ -78,7 +83,7 @@ class Nodes:
 
     @asynccontextmanager
     async def running(
-        self, site: Site, *, dies: bool = False, **options: Any
+        self, site: Running, *, dies: bool = False, **options: Any
     ) -> AsyncIterator[tuple[Server, Line]]:
         """A node, and its line to the storage.
 

@@ -19,12 +19,9 @@ FOUND, DONE = DigResponse(job_id="j", found="a"), Completed(job_id="j", duration
 FAILED = DigError(job_id="j", code=ErrorCode.CANCELLED, message="no more")
 
 
-def made(stage: type[Event]) -> Event:
-    return STARTED if stage is DigStarted else CLOSING
-
-
 def lifecycle(stages: Stages = DIG) -> Lifecycle:
-    return Lifecycle(stages, made)
+    last: list[Event] = [] if stages.before_terminal is None else [CLOSING]
+    return Lifecycle(stages, lambda _stage: STARTED, lambda _outputs: last)
 
 
 def at(pct: float) -> DigProgress:
