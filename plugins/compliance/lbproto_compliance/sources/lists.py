@@ -14,7 +14,7 @@ __all__ = ["TEXT_LENGTH", "Entry", "digest_of", "in_batches", "shown"]
 TEXT_LENGTH = 500
 """How many characters there may be in a label, a category, or another text of a row."""
 
-_BATCH = 5_000
+_BATCH = 1_000
 
 Entry: TypeAlias = Attribution | Rejected
 
