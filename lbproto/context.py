@@ -162,7 +162,8 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             UsageError: no plugin declared the event.
         """
         hub, session, request = self._services.hub, self.session, self.inbound.id
-        if self.answered or request is None or self._waiting is None:
+        socket = self._socket  # as `_waiting` has it, which would be felt in every request
+        if self.answered or request is None or socket is None or socket is not session.socket:
             receipt = hub.send(session, event, request)
         else:
             receipt = hub.answer(session, event, request)

@@ -219,7 +219,8 @@ class Log:
 
     def _shorten(self, lane: Lane) -> None:
         while lane.exceeds:
-            self._drop_of(lane)
+            self._kept -= 1
+            self._size -= lane.drop().size
             lane.early += 1
         if len(self._order) > 2 * self._kept + _SPARE:  # one lane has dropped more than it keeps
             self._order = deque(lane for lane in self._order if not _was_early(lane))
@@ -230,20 +231,19 @@ class Log:
         if self._kept > most or self._size > most_bytes:
             most, most_bytes = most - most // _SLACK, most_bytes - most_bytes // _SLACK
         oldest = now - self._window
+        kept, size = self._kept, self._size
         while order:
             lane = order[0]
             if lane.early:
                 lane.early -= 1
-            elif self._kept > most or self._size > most_bytes or lane.oldest.time < oldest:
-                self._drop_of(lane)
+            elif kept > most or size > most_bytes or lane.oldest.time < oldest:
+                kept -= 1
+                size -= lane.drop().size
             else:
                 break
             order.popleft()
+        self._kept, self._size = kept, size
         self._trims_at = now + self._window * _TRIM_SHARE
-
-    def _drop_of(self, lane: Lane) -> None:
-        self._kept -= 1
-        self._size -= lane.drop().size
 
 
 def _was_early(lane: Lane) -> bool:
