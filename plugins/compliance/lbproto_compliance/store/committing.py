@@ -61,6 +61,7 @@ class _Commit:
             self._point(self._base.of("attributions"), "attributions")
             self._write("attributions", statements.ATTRIBUTIONS, anew=True)
         self._write("rejected", statements.REJECTED, anew=False)
+        self._run(statements.FORGET)  # the graph is built next, and needs the memory
         return Manifest(self._base.chain, self._parts, tuple(self._imported()))
 
     def _payments(self, table: Table) -> None:

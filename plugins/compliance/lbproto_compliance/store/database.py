@@ -8,7 +8,8 @@ import duckdb
 
 __all__ = ["connect"]
 
-_MEMORY = "1GiB"
+# What takes more goes to the disk, beside the data.
+_MEMORY = "512MiB"
 
 
 def connect(directory: Path, file: Path | None = None) -> duckdb.DuckDBPyConnection:

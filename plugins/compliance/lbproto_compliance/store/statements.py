@@ -11,6 +11,7 @@ __all__ = [
     "ALL",
     "ATTRIBUTIONS",
     "COIN_MOVEMENTS",
+    "FORGET",
     "FRESH",
     "GIVE_INDICES",
     "IS_SPENT_LATE",
@@ -92,6 +93,12 @@ IS_SPENT_LATE = """
 FRESH = "CREATE OR REPLACE TEMP VIEW chosen AS SELECT * EXCLUDE (arrival) FROM fresh"
 ALL = f"{FRESH} UNION ALL FROM read_parquet(getvariable('stored'))"
 """What is written: what comes, or that and what is there."""
+
+FORGET = """
+    DROP VIEW IF EXISTS chosen;
+    DROP TABLE IF EXISTS fresh;
+    DROP TABLE IF EXISTS settled
+"""
 
 SETTLE_TRANSFERS = "CREATE OR REPLACE TEMP TABLE settled AS FROM chosen"
 
