@@ -35,7 +35,7 @@ class DuckDBEngine:
         isolated: in processes under the system's limits; else in threads of this process, for SQL
             that is trusted: memory and time are bounded by DuckDB alone.
         memory: bytes that DuckDB may use in one worker, for all of its queries; the process may
-            have half a GiB of addresses more.
+            have a GiB of addresses more, and two while it opens its files.
         threads: that DuckDB may use in one worker.
         queries: of one application that run at once; more are refused with `Overloaded`.
         workers: at once; more are refused with `Overloaded`, unless one is idle.

@@ -19,7 +19,7 @@ from lbproto_query_worker.server import serve
 
 # Beyond what DuckDB may use: rows on their way out, threads' stacks, and the allocator's arenas,
 # which are addresses more than memory.
-_SPARE_MEMORY = 512 * 1024 * 1024
+_SPARE_MEMORY = 1024 * 1024 * 1024
 
 
 def main() -> None:

@@ -28,10 +28,11 @@ from lbproto_query_worker.frames import (
     Open,
     Pull,
     Ready,
+    Refused,
     framed,
 )
 from lbproto_query_worker.queries import CANCELLED, TIMED_OUT, Query
-from lbproto_query_worker.refusals import STOPPED
+from lbproto_query_worker.refusals import OUT_OF_MEMORY, STOPPED
 
 __all__ = ["serve"]
 
@@ -103,7 +104,8 @@ class _Server:
                 return  # nobody is left to kill this process
             for query, thread in self._queries.values():
                 query.end(STOPPED)
-                thread.join(_TICK)
+                if thread.is_alive():
+                    thread.join(_TICK)
         self._database.close()
 
     def _take(self, message: FromEngine) -> None:
@@ -113,7 +115,7 @@ class _Server:
             thread = Thread(target=self._run, args=(query,), name=name, daemon=True)
             self._queries[message.id] = query, thread
             self._allow_cpu(message.seconds)
-            thread.start()
+            self._start(query, thread)
             return
         found = self._queries.get(message.id)
         if found is None:
@@ -122,6 +124,16 @@ class _Server:
             found[0].pulled()
         elif isinstance(message, Cancel):
             found[0].end(CANCELLED)
+
+    def _start(self, query: Query, thread: Thread) -> None:
+        """Begin a query, or try later: a neighbour may have all memory, and be refused soon."""
+        try:
+            thread.start()
+        except RuntimeError:  # no room for its stack
+            reason = OUT_OF_MEMORY if query.is_late(monotonic()) else query.reason
+            if reason is not None:
+                del self._queries[query.request.id]
+                self._send(Refused(query.request.id, reason.code, reason.message))
 
     def _run(self, query: Query) -> None:
         if self._threads:
@@ -134,7 +146,9 @@ class _Server:
         if tell:
             self._told = now
         for id_, (query, thread) in list(self._queries.items()):
-            if not thread.is_alive():
+            if thread.ident is None:
+                self._start(query, thread)
+            elif not thread.is_alive():
                 del self._queries[id_]
                 self._broken = self._broken or query.broke
             elif query.reason is not None:
