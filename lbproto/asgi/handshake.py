@@ -61,13 +61,13 @@ def read_handshake(data: bytes) -> Handshake | None:
     counted = sum(name in told for name, _ in headers)
     if len(told) != counted or len(headers) > _MAX_HEADERS or not told.keys() >= _NEEDED:
         return None
-    key, protocols = told[b"sec-websocket-key"], told.get(_PROTOCOL, b"")
+    key, protocols = told[b"sec-websocket-key"], told.get(_PROTOCOL)
     ordinary = (
         b"upgrade" in [option.strip() for option in told[b"connection"].lower().split(b",")]
         and told[b"upgrade"].lower() == b"websocket"
         and told[b"sec-websocket-version"] == b"13"
         and _key.fullmatch(key)
-        and (not protocols or _tokens.fullmatch(protocols))
+        and (protocols is None or _tokens.fullmatch(protocols))
     )
     if not ordinary:
         return None
