@@ -26,6 +26,7 @@ _key = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _tokens = re.compile(rb"%b(?:[\t ]*,[\t ]*%b)*" % (_TOKEN, _TOKEN))
 _PROTOCOL = b"sec-websocket-protocol"
 _NEEDED = {b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version"}
+_ONCE = {*_NEEDED, _PROTOCOL, b"origin"}  # a header that is there twice is refused
 
 
 class Handshake(NamedTuple):
@@ -57,7 +58,7 @@ def read_handshake(data: bytes) -> Handshake | None:
     if _only_headers.fullmatch(data, *block) is None:
         return None
     headers = [(name.lower(), value.rstrip()) for name, value in _headers.findall(data, *block)]
-    told = {name: value for name, value in headers if name in _NEEDED or name == _PROTOCOL}
+    told = {name: value for name, value in headers if name in _ONCE}
     counted = sum(name in told for name, _ in headers)
     if len(told) != counted or len(headers) > _MAX_HEADERS or not told.keys() >= _NEEDED:
         return None

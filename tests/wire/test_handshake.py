@@ -38,6 +38,7 @@ def request(target: str, changed: list[tuple[str, str, str]], ending: bytes = b"
 
 @given(targets, changes)
 @example("/", [("sec-websocket-protocol", "", "set")])  # it names none, and may not
+@example("/", [("origin", "a", "set"), ("origin", "b", "add")])
 def test_what_is_read_is_what_the_complete_parser_accepts(
     target: str, changed: list[tuple[str, str, str]]
 ) -> None:
