@@ -29,7 +29,12 @@ StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 async def perform(work: Work, route: Route) -> None:
     """Have a job's handler run; its request is decoded."""
+    earlier = work.earlier_in_group()
     await work.record()
+    for each in earlier:
+        await each.over.wait()
+    if work.ended:  # it was cancelled before it began
+        return
     if work.policy.makes_start:
         work.begin()
     work.succeed(await route.handler(Job(work)))
@@ -78,7 +83,7 @@ class Jobs:
         own = self._by_user.setdefault(ctx.user_id, {})
         if self.stops_within is not None or len(own) >= self._max_per_user:
             serve = self._refuse
-        work = Work(new_id(), ctx, self._clock, self._records)
+        work = Work(new_id(), ctx, self._clock, self._records, list(own.values()))
         own[work.id] = work
         self._start_soon(partial(self._run, work, serve))
 

@@ -32,8 +32,9 @@ class Stages:
         success: ends a job that has succeeded: what its handler returns.
         id: the field of these events that names the job.
         group: a field of the request; `cancel` takes its value, too, for all jobs that have it.
-        waits: whether the handler waits before the job begins, for others to end: it tells the
-            start itself, also where lbproto could make it.
+        waiting: how many jobs of a group may wait. They begin one at a time, in the order in which
+            they were accepted; those that would be too many are refused with `OVERLOADED`. None
+            lets all run at once.
     """
 
     failure: type[ErrorEvent]
@@ -45,7 +46,7 @@ class Stages:
     success: type[Event] | None = None
     id: str = "job_id"
     group: str | None = None
-    waits: bool = False
+    waiting: int | None = None
 
     @property
     def events(self) -> list[type[Event]]:
@@ -65,15 +66,17 @@ class Stages:
             )
         if self.group is not None and self.group not in request.__struct_fields__:
             raise UsageError(f"{request.__qualname__} has no field {self.group!r} to group jobs by")
+        if self.waiting is not None and self.group is None:
+            raise UsageError("jobs wait for others of their group: say which field that is")
         known = {self.id, *request.__struct_fields__}
         if self.before_terminal is not None:
             _check(self.before_terminal, known, request)
         _check(self.failure, {*known, *ErrorEvent.__struct_fields__, "event"}, request)
 
     def makes_start(self, request: type[Event]) -> bool:
-        """Whether the start is told at once: it needs nothing that lbproto does not know."""
+        """Whether the start needs nothing that lbproto does not know."""
         known = {self.id, *request.__struct_fields__}
-        return not self.waits and self.start is not None and not _missing(self.start, known)
+        return self.start is not None and not _missing(self.start, known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import anyio
 
 from lbproto.clock import Clock
 from lbproto.context import Context
-from lbproto.errors import Cancelled, InsufficientCredits, InvalidRequest, RequestError
+from lbproto.errors import Cancelled, InsufficientCredits, InvalidRequest, Overloaded, RequestError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.journal import Journal
 from lbproto.jobs.lifecycle import Lifecycle, State
@@ -47,19 +47,30 @@ class Work:
         ctx: of the request, which is one for a job; it is served as this one from here on.
         clock: measures how long it takes.
         records: where it is recorded; None for nowhere.
+        earlier: jobs of the same user that were accepted before it.
 
     Attributes:
         policy: how it is served.
         scope: what its handler runs in.
+        over: set when its task is over.
     """
 
-    def __init__(self, id_: str, ctx: Context, clock: Clock, records: Records | None) -> None:
+    def __init__(
+        self,
+        id_: str,
+        ctx: Context,
+        clock: Clock,
+        records: Records | None,
+        earlier: list[Work],
+    ) -> None:
         assert ctx.route is not None  # noqa: S101 - it is one for a job
         assert ctx.route.job is not None  # noqa: S101 - likewise
         self.id = id_
         self.ctx = ctx
         self.policy = ctx.route.job
         self.scope = anyio.CancelScope()
+        self.over = anyio.Event()
+        self._earlier = earlier
         self._clock = clock
         self._records = records
         self._began = clock.monotonic()
@@ -91,7 +102,26 @@ class Work:
         """Whether its end has been told."""
         return self._lifecycle.state is State.ENDED
 
-    # From its handler
+    # Its turn, and from its handler
+
+    def earlier_in_group(self) -> list[Work]:
+        """Those that it has to wait for; its request is decoded. To be called once.
+
+        Raises:
+            Overloaded: too many wait already.
+        """
+        earlier, self._earlier = self._earlier, []  # else each would keep the one before
+        stages = self.policy.stages
+        if stages.group is None or stages.waiting is None:
+            return []
+        name = getattr(self.ctx.request, stages.group)
+        earlier = [work for work in earlier if work.is_named(name)]
+        if sum(not work.ended for work in earlier) > stages.waiting:
+            raise Overloaded(
+                f"{stages.waiting} others wait already: let one of them end, or cancel it",
+                retry_after=1,
+            )
+        return earlier
 
     async def record(self) -> None:
         """Have its loss told, should its node die; its request is decoded."""
@@ -162,6 +192,7 @@ class Work:
         self._lifecycle.fail(None)
         for session in list(self._watchers):
             self._remove(session)
+        self.over.set()
 
     def _end_told(self) -> None:
         if self._records is not None:

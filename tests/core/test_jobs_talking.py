@@ -57,32 +57,33 @@ TALK = Stages(
     failure=TalkError,
     id="talk_id",
     group="topic",
-    waits=True,
+    waiting=3,
 )
 
 
 class Hall:
-    """Where talks wait until they may begin, and go on until they are told to end.
+    """Where talks go on until they are told to end.
 
     Attributes:
-        open: lets them begin.
-        over: lets them end.
+        over: by topic, lets the one that runs end.
+        begun: the topics of those that have begun, in order.
     """
 
     def __init__(self) -> None:
-        self.open = anyio.Event()
-        self.over = anyio.Event()
+        self.over: dict[str, anyio.Event] = {}
+        self.begun: list[str] = []
 
     def plugin(self) -> Plugin:
         plugin = Plugin("hall")
 
         @plugin.job(Talk, stages=TALK)
         async def talk(job: Job[Talk]) -> TalkDone:
-            await self.open.wait()
-            job.start(TalkStarted(topic=job.request.topic))
+            over = anyio.Event()
+            self.over[job.request.topic] = over
+            self.begun.append(job.request.topic)
             for number in range(job.request.words):
                 await job.send(TalkWord(talk_id=job.id, number=number, is_last=False))
-            await self.over.wait()
+            await over.wait()
             return TalkDone(talk_id=job.id)
 
         return plugin
@@ -103,15 +104,13 @@ def shown(sent: list[Sent]) -> list[Any]:
 ALL = ["talk_started", ("talk_word", 0), ("talk_word", 1), ("talk_word", 2), "talk_stopped"]
 
 
-async def test_it_begins_when_it_says_so_and_its_last_output_is_made() -> None:
+async def test_its_last_output_is_made() -> None:
     hall = Hall()
     async with hall.running() as server:
         client = await connected(server)
         await client.send("talk", {"topic": "bees"})
         await settle()
-        assert client.take() == []
-        hall.open.set()
-        hall.over.set()
+        hall.over["bees"].set()
         await settle()
         sent = client.take()
     assert shown(sent) == [*ALL, "talk_done"]
@@ -125,7 +124,6 @@ async def test_it_begins_when_it_says_so_and_its_last_output_is_made() -> None:
 @pytest.mark.parametrize("words", [0, 2])
 async def test_a_failure_closes_the_output_too(words: int) -> None:
     hall = Hall()
-    hall.open.set()
     async with hall.running() as server:
         client = await connected(server)
         await client.send("talk", {"topic": "bees", "words": words})
@@ -137,48 +135,83 @@ async def test_a_failure_closes_the_output_too(words: int) -> None:
     assert sent[0] == "talk_started"
 
 
-async def test_one_that_waits_is_cancelled_by_its_failure_alone() -> None:
+async def test_a_group_goes_one_at_a_time_in_order() -> None:
     hall = Hall()
     async with hall.running() as server:
         client = await connected(server)
+        for words in (1, 2, 3, 4):
+            await client.send("talk", {"topic": "bees", "words": words})
+        await client.send("talk", {"topic": "owls"})
+        await settle()
+        assert sorted(hall.begun) == ["bees", "owls"]
+        client.take()
+        for expected in (2, 3, 4):
+            hall.over["bees"].set()
+            await settle()
+            (_, _, done, start, *told) = client.take()
+            assert (done.name, start.name, len(told)) == ("talk_done", "talk_started", expected)
+
+
+async def test_more_may_not_wait_than_are_let() -> None:
+    hall = Hall()
+    async with hall.running() as server:
+        client = await connected(server)
+        for _ in range(6):
+            await client.send("talk", {"topic": "bees"})
+        await settle()
+        refused = [each for each in client.take() if each.name == "talk_error"]
+        assert [each.data["code"] for each in refused] == ["OVERLOADED", "OVERLOADED"]
+        assert server.statistics().jobs == 4
+        hall.over["bees"].set()
+        await settle()
         await client.send("talk", {"topic": "bees"})
         await settle()
-        await client.send("cancel", {"id": "bees"})
-        await settle()
-        (error,) = client.take()
-        assert (error.name, error.data["topic"], error.data["code"]) == (
-            "talk_error",
-            "bees",
-            "CANCELLED",
-        )
-        await settle()
-        assert server.statistics().jobs == 0
+        assert server.statistics().jobs == 4
 
 
 async def test_a_group_is_cancelled_whole_and_nothing_else() -> None:
+    """Also before the tasks of its jobs have begun."""
     hall = Hall()
     async with hall.running() as server:
         ada, bob = await connected(server), await connected(server, "bob")
-        for topic in ("bees", "bees", "owls"):
-            await ada.send("talk", {"topic": topic})
+        await ada.send("talk", {"topic": "owls"})
+        await ada.send("talk", {"topic": 5})
         await bob.send("talk", {"topic": "bees"})
+        for _ in range(2):
+            await ada.send("talk", {"topic": "bees"})
         await ada.send("cancel", {"id": "bees"})
         await settle()
-        assert [(each.name, each.data["topic"]) for each in ada.take()] == [
-            ("talk_error", "bees"),
-            ("talk_error", "bees"),
+        assert [each.data["topic"] for each in ada.take() if each.name == "talk_error"] == [
+            "bees",
+            "bees",
         ]
+        assert sorted(hall.begun) == ["bees", "owls"]
         assert server.statistics().jobs == 2
-        assert bob.take() == []
         await ada.send("cancel", {"id": "bees"}, ack=1)
         await settle()
         assert ada.take()[-1].data["error"]["code"] == "NOT_FOUND"
 
 
+async def test_one_that_waits_is_cancelled_by_its_failure_alone() -> None:
+    hall = Hall()
+    async with hall.running() as server:
+        client = await connected(server)
+        for _ in range(3):
+            await client.send("talk", {"topic": "bees"}, ack=1)
+        await settle()
+        client.take()
+        waiting = list(server._jobs._by_user["ada"])[1]
+        await client.send("cancel", {"id": waiting})
+        await settle()
+        assert [each.data["code"] for each in client.take() if each.name != "ack"] == ["CANCELLED"]
+        hall.over["bees"].set()
+        await settle()
+        assert "talk_started" in [each.name for each in client.take()]
+
+
 async def test_a_lost_one_is_closed_without_a_number() -> None:
     nodes = Nodes()
     hall = Hall()
-    hall.open.set()
     async with nodes.running(hall, dies=True) as (server, _):
         client = await connected(server)
         await client.send("talk", {"topic": "bees"})
@@ -215,7 +248,9 @@ async def test_output_waits_for_less_to_read_where_it_is_told_to() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"group": "nothing"}, {"output": None}], ids=["group", "closing"]
+    "wrong",
+    [{"group": "nothing"}, {"output": None}, {"group": None}],
+    ids=["group", "closing", "waiting"],
 )
 def test_stages_that_cannot_be(wrong: dict[str, Any]) -> None:
     fields = {name: getattr(TALK, name) for name in TALK.__dataclass_fields__}
