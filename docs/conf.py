@@ -4,6 +4,13 @@ import sys
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+import lbproto.context
+from lbproto.holds import RepeatKey
+from lbproto.jobs.work import Work
+from lbproto.middleware.credits import Meter
+from lbproto.registry import Route
+from lbproto.session import Session
+
 project = "lbproto"
 author = "The lbproto authors"
 copyright = "2026, The lbproto authors"
@@ -15,6 +22,10 @@ extensions = ["event_reference", "myst_parser", "sphinx.ext.autodoc", "sphinx.ex
 exclude_patterns = ["_build"]
 default_role = "code"
 myst_heading_anchors = 3
+
+# The types of its fields are looked up in a struct's module, which has some for type checkers only.
+for needed in (Meter, RepeatKey, Route, Session, Work):
+    setattr(lbproto.context, needed.__name__, needed)
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
