@@ -24,8 +24,9 @@ default_role = "code"
 myst_heading_anchors = 3
 
 # The types of its fields are looked up in a struct's module, which has some for type checkers only.
-for needed in (Meter, RepeatKey, Route, Session, Work):
-    setattr(lbproto.context, needed.__name__, needed)
+vars(lbproto.context).update(
+    Meter=Meter, RepeatKey=RepeatKey, Route=Route, Session=Session, Work=Work
+)
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
