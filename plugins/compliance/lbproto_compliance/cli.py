@@ -29,7 +29,9 @@ from lbproto_compliance.store import ChainStore, Store
 __all__ = ["commands"]
 
 commands = typer.Typer(
-    no_args_is_help=True, help="Import chain data to analyse, and look at what there is."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Import chain data to analyse, and look at what there is.",
 )
 
 _Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Where chain data are kept.")]

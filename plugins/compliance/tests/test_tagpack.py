@@ -102,6 +102,11 @@ def test_a_tag_has_its_headers_fields_and_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_a_tag_may_have_a_country(tmp_path: Path) -> None:
+    [row], _ = read(tmp_path, tagged(country="NG"))
+    assert row.country == "NG"
+
+
 def test_a_chain_gets_its_own_tags(tmp_path: Path) -> None:
     [row], _ = read(tmp_path, PACK, "ethereum")
     assert row.address == VITALIK.lower()
@@ -142,6 +147,7 @@ def test_categories(tmp_path: Path, fields: dict[str, str | list[str]], category
         ({"source": ""}, "it has no source"),
         ({"currency": ""}, "it names no network and no currency"),
         ({"lastmod": "yesterday"}, "it was changed at no time: 'yesterday'"),
+        ({"country": "Nigeria"}, "it has a country that is none of ISO 3166: 'Nigeria'"),
         ({"confidence": "certain"}, "it has a confidence that is none: 'certain'"),
         ({"concepts": "exchange"}, "its concepts are no list"),
     ],

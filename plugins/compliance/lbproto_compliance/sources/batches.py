@@ -140,12 +140,15 @@ class Batch(msgspec.Struct, frozen=True):
         rejected: what was set aside on the way.
         checkpoint: given back to the source, it goes on behind this batch.
         done: how much of the source has been read, 0 to 1, never decreasing.
+        lists: of attributions, the lists (their `source`) that this is a part of: it takes the
+            place of all that the store holds of these, also where it has no row of the chain.
     """
 
     rows: list[Row]
     rejected: list[Rejected]
     checkpoint: str
     done: float
+    lists: tuple[str, ...] = ()
 
 
 class SourceError(Exception):

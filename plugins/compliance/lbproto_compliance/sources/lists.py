@@ -34,14 +34,22 @@ def digest_of(path: Path, max_bytes: int) -> str:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def in_batches(entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Batch]:
+def in_batches(list_: str, entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Batch]:
     """A list in batches. A checkpoint is how many of its entries have been given.
+
+    Args:
+        list_: its name, the `source` of its rows.
+        entries: all that it says of one chain. Where that is nothing there is one batch, which
+            says so: who was on an earlier one is on it no longer.
+        checkpoint: behind which to go on.
 
     Raises:
         SourceError: it is no checkpoint of a list.
     """
     if checkpoint is not None and not (checkpoint.isascii() and checkpoint.isdecimal()):
         raise SourceError("the checkpoint is none of a list")
+    if checkpoint is None and not entries:
+        yield Batch([], [], "0", 1, (list_,))
     for start in range(int(checkpoint or 0), len(entries), _BATCH):
         part = entries[start : start + _BATCH]
         given = start + len(part)
@@ -50,6 +58,7 @@ def in_batches(entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Bat
             [entry for entry in part if isinstance(entry, Rejected)],
             str(given),
             given / len(entries),
+            (list_,),
         )
 
 

@@ -1,7 +1,8 @@
-"""Sanctioned addresses from the list of the United States' Office of Foreign Assets Control.
+"""Sanctioned addresses from the lists of the United States' Office of Foreign Assets Control.
 
 The SDN list in XML, in both of its forms: `SDN.XML`, and `SDN_ADVANCED.XML`, which alone tells
-since when somebody is on it. Both are at sanctionslist.ofac.treas.gov.
+since when somebody is on it; and the consolidated list of others, in the same two forms. All are at
+sanctionslist.ofac.treas.gov.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ __all__ = ["Ofac"]
 # The advanced form has about 130 MB in 2026.
 _MAX_BYTES = 1024 * 1024 * 1024
 
+# The shorter form does not say which of the two lists it is, but for the name of the file
+# (CONSOLIDATED.XML, CONS_ADVANCED.XML).
 _SOURCE = "OFAC SDN"
+_CONSOLIDATED = "OFAC consolidated list"
 _URL = "https://sanctionssearch.ofac.treas.gov/Details.aspx?id="
 
 # What the list calls a chain's own currency. Tokens are on several chains, which it does not tell.
@@ -45,7 +49,10 @@ _CURRENCIES = {
 
 
 class Ofac:
-    """Those on the SDN list that can be addresses of one chain; others are passed over.
+    """Those on a list that can be addresses of one chain; others are passed over.
+
+    A file whose name begins with `cons` is the consolidated list, any other the SDN list. A newer
+    list takes the place of an older one, and neither that of the other.
 
     Whatever currency an address is listed for: the same key, or script, is behind the same address
     on every chain that writes addresses alike.
@@ -66,6 +73,7 @@ class Ofac:
     def __init__(self, chain: str, path: Path) -> None:
         self._chain = chain
         self._path = path
+        self._list = _CONSOLIDATED if path.name.lower().startswith("cons") else _SOURCE
         self.name = f"ofac:{path.name}:{digest_of(path, _MAX_BYTES)}"
 
     def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
@@ -84,7 +92,7 @@ class Ofac:
             raise SourceError(f"{self._path} declares entities, which the list does not") from None
         except (OSError, ValueError) as error:
             raise SourceError(f"{self._path}: {error}") from None
-        return in_batches(entries, checkpoint)
+        return in_batches(self._list, entries, checkpoint)
 
     def _entries(self, listed: Listed) -> Iterator[Entry]:
         seen = set()
@@ -111,7 +119,7 @@ class Ofac:
             address=parse(self._chain, text),
             label=shown("name", listed.name + programmes),
             category="sanctioned",
-            source=_SOURCE,
+            source=self._list,
             source_url=_URL + listed.uid,
             listed_on=listed.listed_on,
             confidence=1.0,

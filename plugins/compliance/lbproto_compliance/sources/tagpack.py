@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from lbproto_compliance.addresses import MalformedAddress, parse
+from lbproto_compliance.countries import COUNTRIES
 from lbproto_compliance.sources.batches import (
     Attribution,
     Batch,
@@ -111,6 +112,8 @@ _GRAVITY = (
 class TagPack:
     """The attributions of one chain in a TagPack. Tags of other chains are passed over.
 
+    A field that GraphSense's have not is read as well: `country`, by the two letters of ISO 3166.
+
     Their source is the file's name, the pack's title and its creator: a newer file of that name
     takes the place of an older one.
 
@@ -135,17 +138,20 @@ class TagPack:
     def _read(self, checkpoint: str | None) -> Iterator[Batch]:
         try:
             pack = _load(self._path.read_bytes())
-            entries = list(self._entries(pack))
+            source = self._source(pack)
+            entries = list(self._entries(pack, source))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise SourceError(f"{self._path} is no TagPack: {error}") from None
-        return in_batches(entries, checkpoint)
+        return in_batches(source, entries, checkpoint)
 
-    def _entries(self, pack: _Tag) -> Iterator[Entry]:
+    def _source(self, pack: _Tag) -> str:
         if "header" in pack:
             raise ValueError("its header is in another file; put that into this one")
         title, creator = (shown(key, _text(pack, key) or "") for key in ("title", "creator"))
         # A newer list takes the place of what is of the same source, and titles are not unique.
-        source = f"{self._path.name}: {title} ({creator})"
+        return f"{self._path.name}: {title} ({creator})"
+
+    def _entries(self, pack: _Tag, source: str) -> Iterator[Entry]:
         common = {key: value for key, value in pack.items() if key not in _OF_HEADER}
         tags = pack.get("tags")
         if not isinstance(tags, list):
@@ -202,7 +208,7 @@ def _attribution(chain: str, tag: _Tag, source: str) -> Attribution:
         source_url=shown("source", _text(tag, "source") or ""),
         listed_on=_day(tag),
         confidence=_confidence(tag),
-        country=None,
+        country=_country(tag),
         entity=None if actor is None else shown("actor", actor),
     )
 
@@ -227,6 +233,13 @@ def _confidence(tag: _Tag) -> float:
     if level not in _CONFIDENCES:
         raise ValueError(f"it has a confidence that is none: {level[:40]!r}")
     return _CONFIDENCES[level] / 100
+
+
+def _country(tag: _Tag) -> str | None:
+    country = _text(tag, "country")
+    if country is not None and country not in COUNTRIES:
+        raise ValueError(f"it has a country that is none of ISO 3166: {country[:40]!r}")
+    return country
 
 
 def _day(tag: _Tag) -> date | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,9 @@ __all__ = ["ChainStore", "Pruned", "Store"]
 
 # Opened at once: the newest, and those that readers with a cursor are still going through.
 _OPEN = 8
+
+# Seconds since a file was written to, after which nobody is still writing it.
+_ABANDONED = 3_600
 
 
 class Pruned(NamedTuple):
@@ -137,9 +141,10 @@ class ChainStore:
         return snapshot
 
     def prune(self, keep: int) -> Pruned:
-        """Remove all snapshots but the newest, and the files that only those had.
+        """Remove all snapshots but the newest, files that only those had, and what is half made.
 
-        A cursor into one that is gone is refused; who reads a page of it just now may fail.
+        Half made is what a process was writing that was killed, such as a graph, more than an hour
+        ago. A cursor into one that is gone is refused; who reads a page of it just now may fail.
 
         Args:
             keep: how many to keep, at least 1.
@@ -163,6 +168,11 @@ class ChainStore:
         for id_ in gone:
             (self.layout.snapshots / f"{id_}.json").unlink()
             shutil.rmtree(self.layout.graphs / id_, ignore_errors=True)
+        for path in self.layout.half_made(time.time() - _ABANDONED):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         named = {
             part.name
             for id_ in self.layout.ids()

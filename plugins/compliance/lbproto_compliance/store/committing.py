@@ -57,7 +57,7 @@ class _Commit:
     def run(self) -> Manifest:
         table: Table = "coins" if self._chain.kind == "coins" else "transfers"
         self._payments(table)
-        if self._holds("staged_attributions"):
+        if self._holds("staged_attributions") or self._holds("staged_lists"):
             self._point(self._base.of("attributions"), "attributions")
             self._write("attributions", statements.ATTRIBUTIONS, anew=True)
         self._write("rejected", statements.REJECTED, anew=False)
@@ -135,8 +135,14 @@ class _Commit:
         self._parts[table] = kept
 
     def _imported(self) -> Iterable[Imported]:
-        found = {imported.name: imported for imported in self._base.imported}
-        for staged in self._staging.sources():
+        sources = self._staging.sources()
+        replaced = {name for staged in sources for name in staged.lists}
+        found = {
+            imported.name: imported
+            for imported in self._base.imported
+            if replaced.isdisjoint(imported.lists)
+        }
+        for staged in sources:
             before = found.get(staged.name)
             if before is None:
                 found[staged.name] = Imported(*staged)

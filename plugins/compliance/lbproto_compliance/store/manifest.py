@@ -51,7 +51,7 @@ class Part(msgspec.Struct, frozen=True):
     last: int | None
 
 
-class Imported(msgspec.Struct, frozen=True):
+class Imported(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was read of one source so far.
 
     Args:
@@ -60,6 +60,8 @@ class Imported(msgspec.Struct, frozen=True):
         checkpoint: behind which it goes on when it is imported again.
         rows: read of it, those that were there already among them.
         rejected: rows set aside.
+        lists: of attributions that it is. A newer source of one of them takes its place here, too:
+            so it is read anew if it is imported again.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Imported(msgspec.Struct, frozen=True):
     checkpoint: str
     rows: int
     rejected: int
+    lists: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -197,6 +200,15 @@ class Layout:
         file.replace(self.parts / name)
         _sync(self.parts)
         return name
+
+    def half_made(self, before: float) -> list[Path]:
+        """What was to be renamed when it is whole, and was last written to before a time (Unix)."""
+        return [
+            path
+            for directory in (self.directory, self.snapshots, self.graphs)
+            for path in directory.glob(".*")
+            if path.stat().st_mtime < before
+        ]
 
     def paths(self, parts: tuple[Part, ...]) -> list[str]:
         """Where parts are."""

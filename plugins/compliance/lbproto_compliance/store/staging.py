@@ -41,6 +41,7 @@ _SCHEMA = (
         read BIGINT, rejected BIGINT
     )
     """,
+    "CREATE TABLE IF NOT EXISTS staged_lists (origin INTEGER, list VARCHAR)",
 )
 
 
@@ -58,6 +59,7 @@ class Staged(NamedTuple):
         checkpoint: behind the last batch.
         rows: staged of it.
         rejected: rows set aside.
+        lists: of attributions that it takes the place of.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Staged(NamedTuple):
     checkpoint: str
     rows: int
     rejected: int
+    lists: tuple[str, ...]
 
 
 class Staging:
@@ -101,9 +104,18 @@ class Staging:
     def sources(self) -> list[Staged]:
         """What has been read, in the order of its beginning."""
         rows = self.connection.execute(
-            "SELECT name, kind, checkpoint, read, rejected FROM staged_sources ORDER BY origin"
+            """
+            SELECT name, kind, checkpoint, read, rejected, ARRAY(
+                SELECT DISTINCT list FROM staged_lists lists
+                WHERE lists.origin = sources.origin ORDER BY list
+            )
+            FROM staged_sources sources ORDER BY origin
+            """
         ).fetchall()
-        return [Staged(*row) for row in rows]
+        return [
+            Staged(name, table, checkpoint, read, rejected, tuple(lists))
+            for name, table, checkpoint, read, rejected, lists in rows
+        ]
 
     def expect(self, names: Collection[str]) -> None:
         """Refuse to mix sources with those of an interrupted import.
@@ -139,6 +151,10 @@ class Staging:
                 self.connection.unregister("batch")
             if batch.rejected:
                 self._set_aside(origin, name, batch.rejected)
+            for name_of_list in batch.lists:
+                self.connection.execute(
+                    "INSERT INTO staged_lists VALUES (?, ?)", [origin, name_of_list]
+                )
             self.connection.execute(
                 """
                 UPDATE staged_sources
@@ -150,7 +166,7 @@ class Staging:
     def drop(self, name: str) -> None:
         """Forget all that was read of a source."""
         with self._transaction():
-            for table in (*COLUMNS, "rejected", "sources"):
+            for table in (*COLUMNS, "rejected", "lists", "sources"):
                 self.connection.execute(
                     f"""
                     DELETE FROM staged_{table}

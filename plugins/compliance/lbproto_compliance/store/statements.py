@@ -226,7 +226,9 @@ ATTRIBUTIONS = f"""
     UNION ALL
     FROM (
         FROM read_parquet(getvariable('stored')) stored
-        ANTI JOIN (SELECT DISTINCT source FROM fresh) AS replaced USING (source)
+        ANTI JOIN (
+            SELECT source FROM fresh UNION SELECT list FROM staged_lists
+        ) AS replaced USING (source)
     )
     ORDER BY {ORDERS["attributions"]}
 """  # noqa: S608 - names of ours

@@ -123,6 +123,13 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path, block_file: Path) -> No
     assert b"the graph" in shown
 
 
+def test_help_is_of_the_commands_alone(run: Run) -> None:
+    done = run("--help")
+    assert done.code == 0
+    assert "import" in done.out
+    assert "completion" not in done.out
+
+
 def test_an_empty_directory_is_told(run: Run, tmp_path: Path) -> None:
     done = run("show", tmp_path)
     assert (done.code, done.err) == (2, f"lbproto: nothing has been imported into {tmp_path}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -298,6 +299,26 @@ def test_old_snapshots_go_when_they_are_told_to(
     for one in (chain, reading):
         with pytest.raises(NotFound, match="begin again"):
             one.snapshot(ids[0])
+
+
+def test_what_a_killed_process_has_half_made_goes_with_old_snapshots(
+    store: Store, imports: Imports, told: Any, coins: Coins
+) -> None:
+    chain = store.chain("bitcoin")
+    imports(chain, told("a", "coins", [coins(1, 0, "t", [(None, None, None)], [("miner", 1)])]))
+    layout = chain.layout
+    killed = layout.graphs / f".{chain.latest().id}-0123456789abcdef"
+    building = layout.graphs / f".{chain.latest().id}-fedcba9876543210"
+    manifest = layout.snapshots / ".snapshot.json.4711"
+    for directory in (killed, building):
+        directory.mkdir()
+        (directory / "txs.npy").write_bytes(b"half")
+    manifest.write_bytes(b"{")
+    for path in (killed, manifest):
+        os.utime(path, (0, 0))
+    chain.prune(1)
+    assert [path.exists() for path in (killed, manifest, building)] == [False, False, True]
+    assert chain.latest().graph().nodes == 1
 
 
 def test_a_damaged_manifest_is_told(
