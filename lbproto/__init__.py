@@ -59,6 +59,7 @@ from lbproto.session import Session
 from lbproto.spans import Duration, Span, span_bounds
 from lbproto.statistics import (
     OutboxStatistics,
+    PubSubStatistics,
     RoomStatistics,
     ServerStatistics,
     SessionStatistics,
@@ -108,6 +109,7 @@ __all__ = [
     "OverflowPolicy",
     "Overloaded",
     "Plugin",
+    "PubSubStatistics",
     "RateLimited",
     "Receipt",
     "Recovery",

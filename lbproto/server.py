@@ -313,6 +313,11 @@ class Server:
 
     # How it is
 
+    @property
+    def ready(self) -> bool:
+        """Whether it takes connections, and hears the other nodes: not while it is drained."""
+        return self.runtime.accepting and self._pubsub.ready
+
     def statistics(self) -> ServerStatistics:
         """The server in numbers. Goes over every open connection: once a second is fine."""
         runtime = self.runtime
@@ -329,6 +334,7 @@ class Server:
             kept_events=len(self._log),
             kept_bytes=self._log.size,
             timers=len(runtime.timers),
+            pubsub=self._pubsub.statistics(),
         )
 
     def room_statistics(self, room: str) -> RoomStatistics:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "OutboxStatistics",
+    "PubSubStatistics",
     "RoomStatistics",
     "ServerStatistics",
     "SessionStatistics",
@@ -46,6 +47,36 @@ class OutboxStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class PubSubStatistics:
+    """One node's way to the others.
+
+    Attributes:
+        channels: channels it has subscribed to.
+        queued_messages: messages that the broker has not taken yet.
+        queued_bytes: bytes of these.
+        published: messages that the broker has taken.
+        parcels: what they have travelled in: those of one moment to one channel travel together.
+        received: messages of other nodes.
+        refused: messages refused because too many were queued.
+        dropped: messages given up: the node has ended before the broker took them, or was too far
+            behind to take them from the broker.
+        missed: messages of other nodes that did not come, as their numbers tell.
+        lost_connections: how often the broker was lost.
+    """
+
+    channels: int = 0
+    queued_messages: int = 0
+    queued_bytes: int = 0
+    published: int = 0
+    parcels: int = 0
+    received: int = 0
+    refused: int = 0
+    dropped: int = 0
+    missed: int = 0
+    lost_connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatistics:
     """A server, on this node.
 
@@ -62,6 +93,7 @@ class ServerStatistics:
         kept_events: events in the log, for those who resume.
         kept_bytes: bytes that these take.
         timers: deadlines that are kept.
+        pubsub: the way to the other nodes.
     """
 
     connections: int
@@ -76,6 +108,7 @@ class ServerStatistics:
     kept_events: int
     kept_bytes: int
     timers: int
+    pubsub: PubSubStatistics
 
 
 @dataclass(frozen=True, slots=True)

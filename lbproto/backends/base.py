@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from lbproto.statistics import PubSubStatistics
+
 __all__ = ["MAX_CHILDREN", "LimitStore", "PubSub", "Storage", "divided"]
 
 
@@ -89,11 +91,21 @@ class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
     Delivery is at most once and in order per publisher and channel.
     """
 
+    @property
+    def ready(self) -> bool:
+        """Whether it hears the other nodes, as far as it can tell."""
+        return True
+
+    def statistics(self) -> PubSubStatistics:
+        """How it is, in numbers."""
+        return PubSubStatistics()
+
     def publish_nowait(self, channel: str, payload: bytes) -> None:
         """Hand over one message for the other nodes; queues and returns.
 
         Raises:
             lbproto.errors.Overloaded: the bounded publish buffer is full; nothing was sent.
+            lbproto.errors.LimitExceeded: the message is larger than can be sent.
         """
         ...
 
@@ -105,7 +117,11 @@ class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
         return True
 
     async def subscribe(self, channel: str) -> None:
-        """Receive the channel from now on; returns once that holds."""
+        """Receive the channel from now on; returns once that holds.
+
+        While nothing is received at all, since a broker is away, it returns at once: the channel
+        is received as soon as the others are.
+        """
         ...
 
     async def unsubscribe(self, channel: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -11,8 +12,8 @@ from lbproto import Overloaded
 from lbproto.backends.base import PubSub
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
 from lbproto.testing import VirtualClock
+from lbproto.testing.pubsub import Inbox, MakePubSub, PubSubSuite
 from lbproto.testing.storage import MakeStorage, StorageSuite
-from tests.core.backend_suites import Inbox, MakeNodes, PubSubSuite
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +26,8 @@ class TestMemoryStorage(StorageSuite):
 
 class TestMemoryPubSub(PubSubSuite):
     @pytest.fixture
-    def make_nodes(self) -> MakeNodes:
-        return memory_nodes
+    def make_pubsub(self) -> MakePubSub:
+        return partial(MemoryPubSub, MemoryBroker())
 
 
 @asynccontextmanager

@@ -1,0 +1,380 @@
+"""Pub/sub by way of a broker, whichever: what is the same for all of them.
+
+Theory of operation. A `Link` is a connection to a broker; it lasts until it fails, in any way, and
+then another is made, ever less often. Over each in turn go
+
+    changes     what is subscribed to: at first everything, then what has changed
+    parcels     what is published, all of one turn of the event loop; the next once the broker has
+                taken them. Those under way when a link fails are sent again by the next one, and
+                whoever has got them tells by their numbers
+    echoes      the node publishes to itself through the broker, and is deaf until it hears that: a
+                connection that seems to be open may lead nowhere. Who stays deaf has lost the link
+
+Behind a link that was lost, publishing waits for a moment: where the broker was away, the others
+have to subscribe again first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from random import uniform
+from secrets import token_hex
+from types import TracebackType
+from typing import ClassVar, Self
+
+import msgspec
+
+from lbproto.backends.base import PubSub
+from lbproto.backends.bridge import Bridged
+from lbproto.backends.crossing import Crossing, entrance
+from lbproto.backends.link import Link, end, until_first
+from lbproto.backends.parcels import Packed, Packer, Parcel, Progress
+from lbproto.errors import LimitExceeded, Overloaded, UsageError
+from lbproto.statistics import PubSubStatistics
+from lbproto.tasks import is_asyncio
+
+__all__ = ["BrokeredPubSub"]
+
+_logger = logging.getLogger(__name__)
+
+
+class BrokeredPubSub(Bridged, PubSub):
+    """What a pub/sub over a broker does; a subclass says how the broker is reached.
+
+    Attributes:
+        failures: what a link may raise, besides `OSError` and `UsageError`.
+
+    Args:
+        max_payload: of how many bytes a message may be.
+        max_messages: how many messages wait for the broker at most.
+        max_bytes: how many bytes.
+        timeout: for how long the broker may take for anything, in seconds.
+        heartbeat: how often the node sends to itself, in seconds.
+    """
+
+    failures: ClassVar[tuple[type[Exception], ...]] = ()
+
+    def __init__(
+        self,
+        *,
+        max_payload: int,
+        max_messages: int,
+        max_bytes: int,
+        timeout: float,
+        heartbeat: float,
+    ) -> None:
+        super().__init__()
+        self._max_payload = max_payload
+        self._timeout = timeout
+        self._heartbeat = heartbeat
+        self._outbox: Crossing[tuple[str, bytes]] = Crossing(max_messages, max_bytes)
+        self._inbox: Crossing[tuple[str, bytes]] = Crossing(_MAX_BEHIND, _MAX_BEHIND_BYTES)
+        self._bridged = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._node = token_hex(8)
+        self._packer = Packer(self._node, self._max_payload)
+        self._channels: dict[str, Progress] = {}
+        self._unsent: list[Packed] = []
+        self._taken = asyncio.Event()  # by the broker, lately
+        self._task: asyncio.Task[None] | None = None
+        self._ready = False
+        self._lost_connections = 0
+        self._published = self._parcels = self._received = self._dropped = self._missed = 0
+        self._refused = 0
+        self._told = 0  # of those missed
+        self._leave_link()
+
+    def _leave_link(self) -> None:
+        """What is true of one link only."""
+        self._ready = False
+        self._linked = False
+        self._changes: deque[tuple[str, bool]] = deque()
+        self._changed = asyncio.Event()
+        self._asked: dict[str, _Asked] = {}
+        self._awaited: set[str] = set()  # echoes
+        self._heard = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._hearing = asyncio.Event()
+        self._taken.set()
+
+    @abstractmethod
+    async def _connect(self) -> Link:
+        """Make a link.
+
+        Raises:
+            UsageError: the broker does not let this node in.
+        """
+
+    # For the node, in its own event loop
+
+    async def __aenter__(self) -> Self:
+        self._inbox.open(entrance(apart=not is_asyncio()))
+        self._bridged = not is_asyncio()
+        return await super().__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._inbox.close()
+        await super().__aexit__(kind, error, trace)
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    def statistics(self) -> PubSubStatistics:
+        return PubSubStatistics(
+            channels=len(self._channels),
+            queued_messages=self._outbox.count,
+            queued_bytes=self._outbox.size,
+            published=self._published,
+            parcels=self._parcels,
+            received=self._received,
+            refused=self._refused,
+            dropped=self._dropped,
+            missed=self._missed,
+            lost_connections=self._lost_connections,
+        )
+
+    def publish_nowait(self, channel: str, payload: bytes) -> None:
+        size = len(payload)
+        if size > self._max_payload:
+            raise LimitExceeded(
+                f"An event of {size} bytes is larger than the {self._max_payload} that nodes "
+                "send each other"
+            )
+        if not self._outbox.put((channel, payload), size):
+            if not self._outbox.is_open:
+                raise UsageError("Enter the pub/sub (`async with`) before it is used")
+            self._refused += 1
+            raise Overloaded("Too much waits for the broker to the other nodes", retry_after=1)
+
+    async def subscribe(self, channel: str) -> None:
+        await self._call(self._subscribe, channel)
+
+    async def unsubscribe(self, channel: str) -> None:
+        await self._call(self._unsubscribe, channel)
+
+    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+        while True:
+            messages = await self._inbox.take(_MAX_BEHIND_BYTES)
+            for message in messages:
+                self._inbox.release(1, len(message[1]))
+                yield message
+
+    # Under asyncio
+
+    async def _open(self) -> None:
+        self._begin()
+        self._outbox.open(entrance(apart=self._bridged))
+        tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._supervise(tried))
+        await tried
+
+    async def _close(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                while self._ready and self._outbox.count:
+                    self._taken.clear()
+                    await self._taken.wait()
+        task, self._task = self._task, None
+        if task is not None:
+            await end([task])
+        self._outbox.close()
+        if left := self._outbox.count:
+            self._dropped += left
+            self._outbox.release(left, self._outbox.size)
+            _logger.warning("%d messages to the other nodes were not sent in the end", left)
+
+    async def _supervise(self, tried: asyncio.Future[None]) -> None:
+        """Make one link after the other.
+
+        Args:
+            tried: resolved once this node hears itself, or cannot for now.
+        """
+        delay = _FIRST_DELAY
+        while True:
+            link = None
+            try:
+                async with asyncio.timeout(self._timeout):
+                    link = await self._connect()
+                await self._serve(link, tried)
+            except Exception as error:
+                if isinstance(error, UsageError) and not tried.done():
+                    tried.set_exception(error)
+                    return
+                if not isinstance(error, (OSError, UsageError, *self.failures)):
+                    _logger.exception("the connection to the other nodes failed")
+                if self._hearing.is_set() or not tried.done():
+                    self._lost_connections += 1
+                    delay = _FIRST_DELAY
+                    _logger.warning("The other nodes are out of reach: %s", _reason(error))
+            finally:
+                if link is not None:
+                    await link.close()
+                for asked in self._asked.values():
+                    asked.holds.set()
+                self._leave_link()
+            if not tried.done():
+                tried.set_result(None)
+            await asyncio.sleep(uniform(delay / 2, delay))  # noqa: S311 - no secret
+            delay = min(2 * delay, _LAST_DELAY)
+
+    async def _serve(self, link: Link, tried: asyncio.Future[None]) -> None:
+        self._linked = True
+        for channel in self._channels:
+            self._change(_ROOM + channel, added=True)
+        await until_first(
+            link.receive(self._deliver, self._confirm),
+            self._send_changes(link),
+            self._hear(link, tried),
+            self._publish(link),
+        )
+
+    async def _subscribe(self, channel: str) -> None:
+        name = _ROOM + channel
+        if channel not in self._channels:
+            self._channels[channel] = Progress()
+            self._change(name, added=True)
+        if name in self._asked:
+            await self._asked[name].holds.wait()
+
+    async def _unsubscribe(self, channel: str) -> None:
+        if self._channels.pop(channel, None) is not None:
+            self._change(_ROOM + channel, added=False)
+
+    def _change(self, name: str, *, added: bool) -> None:
+        if self._linked:
+            self._changes.append((name, added))
+            self._changed.set()
+            if added:
+                self._asked.setdefault(name, _Asked()).times += 1
+
+    async def _send_changes(self, link: Link) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._changes:
+                added: dict[str, None] = {}
+                removed: dict[str, None] = {}
+                while self._changes and len(added) + len(removed) < _MAX_CHANGES:
+                    name, is_added = self._changes[0]
+                    if name in (removed if is_added else added):
+                        break  # what comes later may not overtake it
+                    (added if is_added else removed)[name] = None
+                    self._changes.popleft()
+                await link.change(added, removed)
+
+    def _confirm(self, name: str) -> None:
+        """A name is subscribed to: it holds if nobody has asked for it again since."""
+        asked = self._asked.get(name)
+        if asked is not None:
+            asked.times -= 1
+            if not asked.times:
+                del self._asked[name]
+                asked.holds.set()
+
+    async def _hear(self, link: Link, tried: asyncio.Future[None]) -> None:
+        """Send to itself, again and again, for as long as that comes back in time."""
+        names = link.echoes(f"node:{self._node}")
+        for name in names:
+            self._change(name, added=True)
+        for asked in list(self._asked.values()):
+            async with asyncio.timeout(self._timeout):  # each, however many they are
+                await asked.holds.wait()
+        while True:
+            self._awaited, self._heard = set(names), asyncio.Event()
+            async with asyncio.timeout(self._timeout):
+                async with self._sending:
+                    await link.publish([(name, b"") for name in names])
+                await self._heard.wait()
+            if not self._ready:
+                self._ready = True
+                self._hearing.set()
+                if tried.done():
+                    _logger.warning("The other nodes are within reach again")
+                else:
+                    tried.set_result(None)
+            if self._missed > self._told:
+                count, self._told = self._missed - self._told, self._missed
+                _logger.warning("%d messages of other nodes did not come", count)
+            await asyncio.sleep(self._heartbeat)
+
+    async def _publish(self, link: Link) -> None:
+        if self._lost_connections:
+            await self._hearing.wait()
+            await asyncio.sleep(_HOLD)
+        while True:
+            if not self._unsent:
+                self._unsent = self._packer.pack(await self._outbox.take(_MAX_ROUND))
+            async with self._sending:
+                await link.publish([(_ROOM + each.channel, each.data) for each in self._unsent])
+            count = sum(each.messages for each in self._unsent)
+            self._published += count
+            self._parcels += len(self._unsent)
+            self._outbox.release(count, sum(each.size for each in self._unsent))
+            self._unsent = []
+            self._taken.set()
+
+    def _deliver(self, name: str, data: bytes) -> None:
+        if not name.startswith(_ROOM):
+            self._awaited.discard(name)
+            if not self._awaited:
+                self._heard.set()
+            return
+        channel = name[len(_ROOM) :]
+        progress = self._channels.get(channel)
+        if progress is None or name in self._asked or data.startswith(self._packer.mark):
+            return  # before it is confirmed, what comes was published before
+        try:
+            parcel = _decode(data)
+        except msgspec.DecodeError as error:
+            _logger.error("what was published to %r is no message of a node: %s", name, error)
+            return
+        missed = progress.advance(parcel)
+        if missed is None:
+            return
+        self._missed += missed
+        for payload in parcel.payloads:
+            if self._inbox.put((channel, payload), len(payload)):
+                self._received += 1
+            else:
+                self._dropped += 1
+
+
+class _Asked:
+    """A name that was asked for, and is not confirmed yet as often."""
+
+    __slots__ = ("holds", "times")
+
+    def __init__(self) -> None:
+        self.holds = asyncio.Event()
+        self.times = 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "the broker takes too long"
+    return str(error) or type(error).__name__
+
+
+_decode = msgspec.msgpack.Decoder(Parcel).decode
+
+_ROOM = "room:"
+_MAX_ROUND = 1_000_000  # bytes that are published before the broker is waited for, about
+_MAX_CHANGES = 1_000  # subscriptions, likewise
+_MAX_BEHIND = 65_536  # messages, and bytes, that a node may be behind what it has received
+_MAX_BEHIND_BYTES = 64 * 1024 * 1024
+_FIRST_DELAY = 0.05  # seconds until the next link is tried, at most; then twice as long
+_LAST_DELAY = 1.0
+_HOLD = 1.5  # seconds: longer than the others wait at most before they try again

@@ -1,0 +1,66 @@
+"""A connection to a broker of whatever kind, as pub/sub sees it; and tasks that end together."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from typing import Any
+
+__all__ = ["Confirm", "Deliver", "Link", "end", "until_first"]
+
+Deliver = Callable[[str, bytes], None]
+"""Takes what has come: by which name, and what."""
+
+Confirm = Callable[[str], None]
+"""Takes the name of what is subscribed to from now on."""
+
+
+class Link(ABC):
+    """A connection to a broker, under asyncio. Whatever a method raises is the end of it.
+
+    The names that it publishes and subscribes to are a channel's behind "room:", or `echoes`.
+    """
+
+    @abstractmethod
+    def echoes(self, node: str) -> Sequence[str]:
+        """The names by which a node reaches itself, through every part of the broker."""
+
+    @abstractmethod
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send messages, by name; returns once the broker has taken them. One call at a time."""
+
+    @abstractmethod
+    async def change(self, added: Collection[str], removed: Collection[str]) -> None:
+        """Ask for names, and for others no longer; one call at a time, in order."""
+
+    @abstractmethod
+    async def receive(self, deliver: Deliver, confirm: Confirm) -> None:
+        """Call with what comes, and with each name that was asked for; until cancelled."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give it up; raises nothing."""
+
+
+async def until_first(*works: Coroutine[Any, Any, None]) -> None:
+    """Run them all until the first one ends; raises what that one does."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(tasks)
+    for task in done:
+        task.result()
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks, until all have ended."""
+    running = set(tasks)
+    while running:  # one that is just connecting does not always notice that it is cancelled
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=0.1)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # of the others it is not told
