@@ -21,6 +21,7 @@ from lbproto.auth import (
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.credits import Credits
+from lbproto.emitter import Emitter
 from lbproto.encoded import Encoded
 from lbproto.errors import (
     Cancelled,
@@ -88,6 +89,7 @@ __all__ = [
     "CreditsGranted",
     "CreditsInsufficient",
     "Duration",
+    "Emitter",
     "Encoded",
     "Endpoint",
     "ErrorCode",

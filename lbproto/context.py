@@ -56,6 +56,7 @@ class Target:
         Raises:
             UsageError: no plugin declared the event.
             Overloaded: the buffer to the other nodes is full; nobody got it.
+            LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
         return self._hub.publish(self._room, event, self._except)
 

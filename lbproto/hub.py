@@ -12,20 +12,20 @@ from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 import msgspec
-from msgspec import Raw
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
 from lbproto.encoded import decode_hook
-from lbproto.errors import Overloaded
+from lbproto.errors import LimitExceeded, Overloaded
 from lbproto.events import Event
+from lbproto.forward import forward, forwarded
 from lbproto.frame import Frame
 from lbproto.log import Entry, Log
 from lbproto.outbox import Outcome
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Room, Rooms
-from lbproto.wire.formats import RequestId, WireFormat, msgpack_encoder
+from lbproto.wire.formats import RequestId, WireFormat
 from lbproto.wire.port import Socket
 
 __all__ = ["Hub", "Receipt"]
@@ -51,14 +51,6 @@ class Receipt(msgspec.Struct, frozen=True):
     dropped: int
     conflated: int
     away: int = 0
-
-
-class _Remote(msgspec.Struct, array_like=True):
-    """A broadcast on its way to another node."""
-
-    event: str
-    except_: tuple[str, ...]
-    payload: Raw
 
 
 class Hub:
@@ -167,10 +159,11 @@ class Hub:
         Raises:
             UsageError: nobody declared the event.
             Overloaded: the buffer to the other nodes is full; nobody got it.
+            LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
         self._emission(event)
         if self._pubsub.is_awaited(room):
-            self._forward(room, event, except_)
+            self._pubsub.publish_nowait(room, forward(event, except_))
         return self._deliver(room, (event,), except_)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
@@ -183,15 +176,10 @@ class Hub:
         if self._pubsub.is_awaited(room):
             for event in events:
                 try:
-                    self._forward(room, event, except_)
-                except Overloaded as error:
+                    self._pubsub.publish_nowait(room, forward(event, except_))
+                except (Overloaded, LimitExceeded) as error:
                     logger.warning("%s: only this node was told of %r", error, event.event_name)
         self._deliver(room, events, except_)
-
-    def _forward(self, room: str, event: Event, except_: Collection[str]) -> None:
-        payload = Raw(msgpack_encoder.encode(event))
-        remote = _Remote(event.event_name, tuple(except_), payload)
-        self._pubsub.publish_nowait(room, msgspec.msgpack.encode(remote))
 
     def _deliver(self, name: str, events: Sequence[Event], except_: Collection[str]) -> Receipt:
         """Send events to those who are in a room here; what became of all of them."""
@@ -281,7 +269,7 @@ class Hub:
                     logger.exception("a message from another node was not delivered")
 
     def _receive(self, room: str, payload: bytes) -> None:
-        remote = msgspec.msgpack.decode(payload, type=_Remote)
+        remote = forwarded(payload)
         emission = self._registry.emissions.get(remote.event)
         if emission is None:
             logger.error("another node sent %r, which no plugin here declares", remote.event)

@@ -1,0 +1,45 @@
+"""An event on its way to the other nodes, as it travels by pub/sub."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+from msgspec import Raw
+
+from lbproto.events import Event
+from lbproto.wire.formats import msgpack_encoder
+
+__all__ = ["Forwarded", "forward", "forwarded"]
+
+
+class Forwarded(msgspec.Struct, array_like=True):
+    """A broadcast to a room, from another node.
+
+    Attributes:
+        event: its name.
+        except_: ids of sessions that do not get it.
+        payload: the event, in MessagePack.
+    """
+
+    event: str
+    except_: tuple[str, ...]
+    payload: Raw
+
+
+def forward(event: Event, except_: Collection[str]) -> bytes:
+    """A message to the other nodes.
+
+    Args:
+        except_: ids of sessions that do not get it.
+    """
+    payload = Raw(msgpack_encoder.encode(event))
+    return msgspec.msgpack.encode(Forwarded(event.event_name, tuple(except_), payload))
+
+
+forwarded = msgspec.msgpack.Decoder(Forwarded).decode
+"""What a message says.
+
+Raises:
+    msgspec.DecodeError: it is none.
+"""
