@@ -258,7 +258,7 @@ def build_ours(directory: Path) -> dict[str, float]:
 
 def leave(graph: Graph) -> float:
     """How long walks as large as may be go on once they are to end, at most; in seconds."""
-    busiest = np.argsort(graph.arrays.degrees)[-50:].astype(np.int32)
+    busiest = np.argsort(graph.degrees)[-50:].astype(np.int32)
     return max(_left(graph, busiest) for _ in range(_TRIES))
 
 

@@ -20,7 +20,7 @@ from lbproto_compliance.chains import CHAINS
 from lbproto_compliance.countries import COUNTRIES
 from lbproto_compliance.events import CorridorFlow, CorridorTotals
 from lbproto_compliance.graph import Edges
-from lbproto_compliance.prices import Prices
+from lbproto_compliance.prices import Prices, worth
 from lbproto_compliance.sources import Attribution
 from lbproto_compliance.store import Snapshot
 
@@ -130,13 +130,12 @@ def flows_of(
         for pair, total in ((corridor, outbound), (back, inbound)):
             groups = walk.between(*pair)
             total.add(groups)
+            if len(flows) + len(groups) > MAX_FLOWS:
+                raise LimitExceeded(
+                    f"the window has more than {MAX_FLOWS:,} flows: narrow it - at `$.window`"
+                )
             flows += [_flow(group, pair, walk.chain.name) for group in groups]
             unattributed.add(walk.unattributed(pair.origin))
-    if len(flows) > MAX_FLOWS:
-        raise LimitExceeded(
-            f"the window has {len(flows):,} flows, at most {MAX_FLOWS:,} are allowed: "
-            "narrow it - at `$.window`"
-        )
     flows.sort(key=lambda flow: (flow.bucket_start, flow.chain, flow.asset, flow.from_))
     out, in_ = outbound.usd, inbound.usd
     totals = CorridorTotals(
@@ -181,7 +180,7 @@ class _Walk:
         targets = np.sort(self._of.get(destination, _NONE))
         return self._groups(
             [
-                _chosen(edges, _among(edges.targets, targets))
+                edges.chosen(_among(edges.targets, targets))
                 for edges in self._edges(origin, self._graph.outgoing)
             ]
         )
@@ -189,11 +188,11 @@ class _Walk:
     def unattributed(self, country: str) -> list[_Group]:
         """What the addresses of a country paid, or got from, addresses that have none."""
         paid = [
-            _chosen(edges, ~_among(edges.targets, self._attributed))
+            edges.chosen(~_among(edges.targets, self._attributed))
             for edges in self._edges(country, self._graph.outgoing)
         ]
         got = [
-            _chosen(edges, ~_among(edges.sources, self._attributed))
+            edges.chosen(~_among(edges.sources, self._attributed))
             for edges in self._edges(country, self._graph.incoming)
         ]
         return self._groups(paid + got)
@@ -204,8 +203,8 @@ class _Walk:
         for node in self._of.get(country, _NONE):
             self._check()
             edges = of(int(node))
-            times = self._graph.arrays.tx_times[edges.txs]
-            found.append(_chosen(edges, (times >= self._begin) & (times < self._end)))
+            times = self._graph.tx_times[edges.txs]
+            found.append(edges.chosen((times >= self._begin) & (times < self._end)))
         return found
 
     def _groups(self, parts: list[Edges]) -> list[_Group]:
@@ -215,7 +214,7 @@ class _Walk:
         txs = np.concatenate([part.txs for part in parts])
         amounts = np.concatenate([part.amounts for part in parts])
         assets = np.concatenate([part.assets for part in parts])
-        days = self._graph.arrays.tx_times[txs] // _DAY
+        days = self._graph.tx_times[txs] // _DAY
         keys, group_of = np.unique(np.stack([days, assets]), axis=1, return_inverse=True)
         group_of = group_of.reshape(-1)
         sums = np.bincount(group_of, amounts)
@@ -226,15 +225,10 @@ class _Walk:
             keys.T.tolist(), sums.tolist(), payments.tolist(), transactions.tolist(), strict=True
         ):
             name = self._graph.asset_names[asset]
-            usd = self._usd(name, amount, day)
+            at = datetime.fromtimestamp(day * _DAY, UTC)
+            usd = worth(self._prices, self.chain, name, Decimal(amount), at)
             groups.append(_Group(name, day, amount, usd, count, distinct))
         return groups
-
-    def _usd(self, asset: str, amount: float, day: int) -> float | None:
-        if asset != self.chain.asset:
-            return None
-        whole = Decimal(amount).scaleb(-self.chain.decimals)
-        return self._prices.usd(asset, whole, datetime.fromtimestamp(day * _DAY, UTC))
 
 
 def _flow(group: _Group, pair: Corridor, chain: str) -> CorridorFlow:
@@ -260,13 +254,3 @@ def _among(nodes: _Nodes, wanted: _Nodes) -> NDArray[np.bool_]:
     places = np.minimum(np.searchsorted(wanted, nodes), len(wanted) - 1)
     found: NDArray[np.bool_] = wanted[places] == nodes
     return found
-
-
-def _chosen(edges: Edges, mask: NDArray[np.bool_]) -> Edges:
-    return Edges(
-        edges.sources[mask],
-        edges.targets[mask],
-        edges.txs[mask],
-        edges.amounts[mask],
-        edges.assets[mask],
-    )

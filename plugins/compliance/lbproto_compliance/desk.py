@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, from_thread, to_thread
 from lbproto import Job, span_bounds
 from lbproto_compliance.addresses import parse
 from lbproto_compliance.analysis.engine import analyse
-from lbproto_compliance.analysis.report import Analysis, Method
+from lbproto_compliance.analysis.report import Analysis, Method, Stage
 from lbproto_compliance.analysis.weights import Weights
 from lbproto_compliance.corridors import flows_of, parse_corridor
 from lbproto_compliance.cursors import Cursors, key_of_store
@@ -22,7 +22,6 @@ from lbproto_compliance.events import (
     AddressTransactionsResponse,
     CrossBorderFlows,
     CrossBorderFlowsResponse,
-    Stage,
 )
 from lbproto_compliance.graph import Limits
 from lbproto_compliance.pages import not_held, page

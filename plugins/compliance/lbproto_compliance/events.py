@@ -9,7 +9,14 @@ from msgspec import Meta
 
 from lbproto import Duration, ErrorEvent, Event, Model, NotFound, Span
 from lbproto_compliance.addresses import MalformedAddress, parse
-from lbproto_compliance.analysis.report import ClusterReport, Level, Method, Signal
+from lbproto_compliance.analysis.report import (
+    MOST_HOPS,
+    ClusterReport,
+    Level,
+    Method,
+    Signal,
+    Stage,
+)
 
 __all__ = [
     "AddressAnalysis",
@@ -24,17 +31,11 @@ __all__ = [
     "CorridorTotals",
     "CrossBorderFlows",
     "CrossBorderFlowsResponse",
-    "Stage",
     "Transaction",
 ]
 
-MAX_HOPS = 5
-"""The most payments in a row that an analysis follows."""
-
 MAX_TRANSACTIONS = 500
 """The most transactions that one answer lists."""
-
-Stage = Literal["resolve", "expand", "cluster", "score"]
 
 # Short enough to be echoed in a refusal.
 _Chain = Annotated[str, Meta(min_length=1, max_length=40)]
@@ -62,7 +63,7 @@ class AddressAnalysis(_OfAddress):
     `hops` is how many payments in a row are followed, from the address and to it.
     """
 
-    hops: Annotated[int, Meta(ge=1, le=MAX_HOPS)] = 2
+    hops: Annotated[int, Meta(ge=1, le=MOST_HOPS)] = 2
 
 
 class AddressAnalysisStarted(Event):

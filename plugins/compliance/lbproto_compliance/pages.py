@@ -16,7 +16,7 @@ from lbproto_compliance.events import (
     AddressTransactionsResponse,
     Transaction,
 )
-from lbproto_compliance.prices import Prices
+from lbproto_compliance.prices import Prices, worth
 from lbproto_compliance.store import ChainStore, Key, Movement, Snapshot, Store
 
 __all__ = ["not_held", "page"]
@@ -83,9 +83,8 @@ def _gone() -> NotFound:
 def _transaction(movement: Movement, chain: Chain, prices: Prices) -> Transaction:
     timestamp = movement.timestamp.replace(tzinfo=UTC)
     usd = None
-    if movement.value is not None and movement.asset == chain.asset:
-        whole = Decimal(movement.value).scaleb(-chain.decimals)
-        usd = prices.usd(chain.asset, whole, timestamp)
+    if movement.value is not None:
+        usd = worth(prices, chain, movement.asset, Decimal(movement.value), timestamp)
     return Transaction(
         tx_hash=movement.tx_hash,
         height=movement.height,

@@ -9,7 +9,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["NoPrices", "Prices", "StaticPrices"]
+from lbproto_compliance.chains import Chain
+
+__all__ = ["NoPrices", "Prices", "StaticPrices", "worth"]
 
 
 class Prices(Protocol):
@@ -62,6 +64,16 @@ class NoPrices:
 
     def usd(self, asset: str, amount: Decimal, at: datetime) -> float | None:  # noqa: ARG002 - the port's
         return None
+
+
+def worth(prices: Prices, chain: Chain, asset: str, amount: Decimal, at: datetime) -> float | None:
+    """What an amount in base units was worth; None where it is not known.
+
+    Tokens have no value here: how many base units make a whole one is not in the data.
+    """
+    if asset != chain.asset:
+        return None
+    return prices.usd(asset, amount.scaleb(-chain.decimals), at)
 
 
 def _read(rows: Iterable[dict[str, str]], path: Path) -> dict[str, dict[date, Decimal]]:

@@ -83,7 +83,7 @@ def test_every_payment_is_found_from_both_ends(payments: list[Payment]) -> None:
         assert [row[2] for row in into] == sorted(row[2] for row in into)
         taking_part = {tx for source, target, tx in payments if node in (source, target)}
         assert graph.degree(node) == len(taking_part)
-        assert graph.arrays.first_txs[node] == min(taking_part, default=-1)
+        assert graph.first_tx(node) == min(taking_part, default=None)
 
 
 def test_addresses_and_transactions_have_names(graph: Graph) -> None:

@@ -13,9 +13,10 @@
     score        weighs what was found                     weights    the table
 """
 
-from lbproto_compliance.analysis.engine import MOST_HOPS, Stage, Step, analyse
+from lbproto_compliance.analysis.engine import Step, analyse
 from lbproto_compliance.analysis.identities import Attributions
 from lbproto_compliance.analysis.report import (
+    MOST_HOPS,
     Analysis,
     ClusterReport,
     Direction,
@@ -24,6 +25,7 @@ from lbproto_compliance.analysis.report import (
     Method,
     Severity,
     Signal,
+    Stage,
 )
 from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lbproto_compliance.analysis.case import Case
 from lbproto_compliance.analysis.report import Evidence
 from lbproto_compliance.analysis.score import Finding
-from lbproto_compliance.analysis.volumes import Received, by_asset, chosen, largest_share
+from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.graph import Edges, Graph
 
@@ -116,7 +116,7 @@ def _limits(case: Case) -> NDArray[np.float64]:
 
 def _gifts(incoming: Edges, limits: NDArray[np.float64]) -> Iterator[_Gift]:
     """What each transaction brings of each asset, if it is within the limits, in their order."""
-    edges = chosen(incoming, incoming.sources != incoming.targets)
+    edges = incoming.chosen(incoming.sources != incoming.targets)
     if not len(edges.txs):
         return
     order = np.lexsort((edges.assets, edges.txs))

@@ -7,7 +7,7 @@ snapshot, the same weights and the same prices give the same analysis.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,20 +19,22 @@ from lbproto_compliance.analysis.exposures import Exposure, find_exposure
 from lbproto_compliance.analysis.identities import Attributions, identify
 from lbproto_compliance.analysis.patterns import find_coinjoin, find_hubs, find_mixing
 from lbproto_compliance.analysis.peeling import find_peel_chain
-from lbproto_compliance.analysis.report import Analysis, ClusterReport, Direction, Method
+from lbproto_compliance.analysis.report import (
+    MOST_HOPS,
+    Analysis,
+    ClusterReport,
+    Direction,
+    Method,
+    Stage,
+)
 from lbproto_compliance.analysis.score import risk_level, score
 from lbproto_compliance.analysis.volumes import Valuer, distinct
 from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 from lbproto_compliance.chains import CHAINS
 from lbproto_compliance.graph import LIMITS, Graph, Limits, Walk, expand
-from lbproto_compliance.prices import Prices
+from lbproto_compliance.prices import NoPrices, Prices
 
-__all__ = ["MOST_HOPS", "Stage", "Step", "analyse"]
-
-MOST_HOPS = 5
-"""Payments between an address and what is said of it, at most."""
-
-Stage: TypeAlias = Literal["resolve", "expand", "cluster", "score"]
+__all__ = ["Step", "analyse"]
 
 Step: TypeAlias = Callable[[Stage, float], None]
 """Told what is being done, and how much of all is, 0 to 100, never less than before.
@@ -50,7 +52,7 @@ def analyse(
     chain: str,
     snapshot_id: str,
     taint: Method = "haircut",
-    prices: Prices | None = None,
+    prices: Prices = NoPrices(),  # noqa: B008 - it has no state
     weights: Weights = DEFAULT_WEIGHTS,
     limits: Limits = LIMITS,
     step: Step = lambda *_: None,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lbproto_compliance.analysis.report import Direction
 from lbproto_compliance.analysis.taint import Payment
-from lbproto_compliance.analysis.volumes import chosen, others
+from lbproto_compliance.analysis.volumes import others
 from lbproto_compliance.graph import Edges, Graph, Walk
 
 __all__ = ["MOST_PAYMENTS", "Ledger", "ledger"]
@@ -90,7 +90,7 @@ def ledger(
     reached = nodes[ends & (distance <= hops)]
     direct = graph.incoming(seed) if direction == "incoming" else graph.outgoing(seed)
     columns = [
-        (chosen(direct, np.isin(others(direct, direction), reached)), 0),
+        (direct.chosen(np.isin(others(direct, direction), reached)), 0),
         *_once(graph, nodes[kept], places, listed),
     ]
     return Ledger(
@@ -144,7 +144,7 @@ def _once(
     ours = np.zeros(graph.nodes, np.bool_)
     ours[nodes] = True
     for place, (came, went) in zip(places.tolist(), listed, strict=True):
-        yield chosen(came, ~ours[came.sources]), 2 * place
+        yield came.chosen(~ours[came.sources]), 2 * place
         yield went, 2 * place + 1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lbproto_compliance.analysis.case import Case, Side
 from lbproto_compliance.analysis.report import Evidence
 from lbproto_compliance.analysis.score import Finding
-from lbproto_compliance.analysis.volumes import chosen, distinct, largest_share, totals
+from lbproto_compliance.analysis.volumes import distinct, largest_share, totals
 from lbproto_compliance.analysis.witness import witness
 from lbproto_compliance.graph import Graph
 
@@ -35,7 +35,7 @@ def find_coinjoin(case: Case) -> Iterator[Finding]:
     """What the address put into CoinJoins, and what it took out of them."""
     graph, address = case.graph, case.graph.address(case.seed)
     for direction, edges, whole in case.sides():
-        mixed = chosen(edges, graph.coinjoins[edges.txs])
+        mixed = edges.chosen(graph.coinjoins[edges.txs])
         share = largest_share(totals(mixed), whole)
         if share:
             evidence = [
@@ -60,7 +60,7 @@ def find_hubs(case: Case, hub_degree: int) -> Iterator[Finding]:
         yield Finding("possible_service", "self", 0, _SURE, _SURE, [about])
     for side in case.sides():
         parties = distinct(graph, side.parties)
-        hubs = parties[graph.arrays.degrees[parties] > hub_degree].tolist()
+        hubs = parties[graph.degrees[parties] > hub_degree].tolist()
         unknown = [node for node in hubs if node != seed and node not in case.identities]
         about_each = {node: _has(graph, node) for node in unknown}
         yield from _dealt_with(graph, side, "possible_service", about_each)
@@ -94,7 +94,7 @@ def _dealt_with(graph: Graph, side: Side, code: str, about: dict[int, str]) -> I
     if not about:
         return
     theirs = np.isin(side.parties, np.fromiter(about, np.int32, len(about)))
-    edges = chosen(side.edges, theirs)
+    edges = side.edges.chosen(theirs)
     share = largest_share(totals(edges), side.totals)
     if share:
         nodes, firsts = np.unique(side.parties[theirs], return_index=True)
@@ -108,9 +108,9 @@ def _dealt_with(graph: Graph, side: Side, code: str, about: dict[int, str]) -> I
 def _candidates(graph: Graph, side: Side) -> list[int]:
     """Those with enough transactions to have a mixer's customers, the largest first."""
     nodes = distinct(graph, side.parties)
-    degrees = graph.arrays.degrees[nodes]
+    degrees = graph.degrees[nodes]
     nodes = nodes[(degrees >= 2 * FEWEST_CUSTOMERS) & (degrees <= _MOST_DEGREE)]
-    by_degree = np.argsort(-graph.arrays.degrees[nodes], kind="stable")
+    by_degree = np.argsort(-graph.degrees[nodes], kind="stable")
     candidates: list[int] = nodes[by_degree][:_MOST_CANDIDATES].tolist()
     return candidates
 

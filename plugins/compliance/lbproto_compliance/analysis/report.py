@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from lbproto import Model
 
 __all__ = [
+    "MOST_HOPS",
     "Analysis",
     "ClusterReport",
     "Direction",
@@ -15,12 +16,17 @@ __all__ = [
     "Method",
     "Severity",
     "Signal",
+    "Stage",
 ]
+
+MOST_HOPS = 5
+"""Payments between an address and what is said of it, at most."""
 
 Direction: TypeAlias = Literal["self", "incoming", "outgoing"]
 Level: TypeAlias = Literal["unknown", "low", "medium", "high", "critical"]
 Method: TypeAlias = Literal["haircut", "poison", "fifo"]
 Severity: TypeAlias = Literal["info", "low", "medium", "high", "critical"]
+Stage: TypeAlias = Literal["resolve", "expand", "cluster", "score"]
 
 
 class Evidence(Model):

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from lbproto_compliance.analysis.report import Direction
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.graph import Edges, Graph
-from lbproto_compliance.prices import Prices
+from lbproto_compliance.prices import Prices, worth
 
 __all__ = [
     "Amounts",
     "Received",
     "Valuer",
     "by_asset",
-    "chosen",
     "distinct",
     "largest_share",
     "others",
@@ -41,37 +40,19 @@ class Valuer(NamedTuple):
 
     graph: Graph
     chain: Chain
-    prices: Prices | None
+    prices: Prices
 
     def usd(self, paid: Mapping[Received, int]) -> float | None:
-        """What amounts were worth when they were paid; None unless that is known of all.
-
-        Tokens have no value here: how many base units make a whole one is not in the data.
-        """
-        if self.prices is None:
-            return None
+        """What amounts were worth when they were paid; None unless that is known of all."""
         total = 0.0
         for (tx, asset), amount in paid.items():
-            name = self.graph.asset_names[asset]
-            if name != self.chain.asset:
-                return None
             at = datetime.fromtimestamp(self.graph.tx_time(tx), UTC)
-            value = self.prices.usd(name, Decimal(amount).scaleb(-self.chain.decimals), at)
+            name = self.graph.asset_names[asset]
+            value = worth(self.prices, self.chain, name, Decimal(amount), at)
             if value is None:
                 return None
             total += value
         return round(total, 2)
-
-
-def chosen(edges: Edges, mask: NDArray[np.bool_]) -> Edges:
-    """Some of them."""
-    return Edges(
-        edges.sources[mask],
-        edges.targets[mask],
-        edges.txs[mask],
-        edges.amounts[mask],
-        edges.assets[mask],
-    )
 
 
 def others(edges: Edges, direction: Direction) -> NDArray[np.int32]:

@@ -15,5 +15,5 @@ def witness(graph: Graph, node: int) -> str | None:
     """The hash of one that the node signed with others, else of its first; None without any."""
     paid = np.unique(graph.outgoing(node).txs[:_MOST_TXS]).tolist()
     joins = (tx for tx in paid if len(graph.inputs(tx)) > 1 and not graph.coinjoins[tx])
-    tx = next(joins, int(graph.arrays.first_txs[node]))
-    return None if tx < 0 else graph.tx_hash(tx)
+    tx = next(joins, graph.first_tx(node))
+    return None if tx is None else graph.tx_hash(tx)

@@ -10,8 +10,9 @@ nothing here knows of attributions or of scores::
     node = graph.node("1Boat...")             # or None
     graph.address(node), graph.nodes, graph.asset_names
     graph.outgoing(node), graph.incoming(node)  # -> Edges, by time
-    graph.degree(node)                        # transactions that it takes part in
-    graph.tx_hash(tx), graph.tx_time(tx)      # Unix seconds
+    graph.degree(node), graph.degrees         # transactions that it takes part in; (nodes,)
+    graph.first_tx(node)                      # the earliest of them, or None
+    graph.tx_hash(tx), graph.tx_time(tx), graph.tx_times  # Unix seconds; (transactions,)
     graph.inputs(tx)                          # addresses; empty on chains of accounts
     graph.outputs(tx)                         # -> Outputs: nodes, amounts
     graph.coinjoins                           # (transactions,) bool
@@ -32,7 +33,8 @@ nothing here knows of attributions or of scores::
     depositors(graph, node, exchanges)        # -> Cluster of those who share deposit addresses
 
 `Edges` is columns of one length: `sources, targets, txs, amounts, assets` (positions in
-`graph.asset_names`). `txs` are in the chain's order: the smaller is the earlier.
+`graph.asset_names`); `edges.chosen(mask)` is some of them. `txs` are in the chain's order: the
+smaller is the earlier.
 """
 
 from lbproto_compliance.graph.building import build

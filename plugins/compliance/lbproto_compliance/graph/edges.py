@@ -29,6 +29,10 @@ class Edges(NamedTuple):
     amounts: Floats
     assets: NDArray[np.int16]
 
+    def chosen(self, mask: NDArray[np.bool_]) -> Edges:
+        """Some of them: (e,) which."""
+        return Edges._make(column[mask] for column in self)
+
 
 class Outputs(NamedTuple):
     """What one transaction pays to addresses, in its order.

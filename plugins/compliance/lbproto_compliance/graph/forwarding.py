@@ -145,7 +145,7 @@ def _forwarded(
     graph: Graph, into: Edges, out: Edges, rules: Forwarding
 ) -> Iterable[tuple[int, int]]:
     """Positions of what was received and of what forwarded it: each once, the latest first."""
-    times = graph.arrays.tx_times
+    times = graph.tx_times
     received_at, sent_at = times[into.txs], times[out.txs]
     free = np.ones(len(into.txs), np.bool_)
     for sent in range(len(out.txs)):

@@ -62,6 +62,16 @@ class Graph:
         return len(self.arrays.targets)
 
     @property
+    def degrees(self) -> Int32s:
+        """(nodes,) how many transactions each takes part in."""
+        return self.arrays.degrees
+
+    @property
+    def tx_times(self) -> Int64s:
+        """(transactions,) when each was, Unix time in seconds."""
+        return self.arrays.tx_times
+
+    @property
     def coinjoins(self) -> NDArray[np.bool_]:
         """(transactions,) whether it mixes the coins of several owners."""
         return self.arrays.coinjoins
@@ -123,6 +133,11 @@ class Graph:
         return Edges(
             sources, targets, arrays.txs[edges], arrays.amounts[edges], arrays.assets[edges]
         )
+
+    def first_tx(self, node: int) -> int | None:
+        """The earliest transaction that a node takes part in; None where it is in none."""
+        first = int(self.arrays.first_txs[node])
+        return None if first < 0 else first
 
     def tx_hash(self, tx: int) -> str:
         """The hash of a transaction."""
