@@ -22,8 +22,6 @@ from lbproto.wire.port import Inbound
 
 __all__ = ["Dispatcher"]
 
-_SHOWN_NAME = 128
-
 
 class Dispatcher:
     """Serves the requests of every session of one server.
@@ -84,7 +82,7 @@ async def _handle(ctx: Context) -> None:
     """The innermost endpoint: only here is the payload decoded."""
     route = ctx.route
     if route is None:
-        raise InvalidRequest(f"There is no event {ctx.inbound.name[:_SHOWN_NAME]!r}")
+        raise InvalidRequest(f"There is no event {ctx.inbound.shown_name!r}")
     if ctx.request is None:
         ctx.request = ctx.inbound.arguments.first(route.request)
     if ctx.job is not None:

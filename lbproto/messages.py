@@ -1,6 +1,7 @@
-"""The events of the System domain, the three that carry errors, and the four about credits.
+"""The events that every server has: of the System domain, of errors, and about credits.
 
-Published, except `error`, `server_draining` and those about jobs.
+Extensions of the published reference are `authenticate`, `session_expiring`, `recovered`,
+`session_lost`, `events_dropped`, `server_draining`, `error`, and `cancel`, `attach` and `attached`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ __all__ = [
     "Pong",
     "RateLimitError",
     "Recovered",
-    "RoomName",
     "ServerDraining",
     "SessionExpiring",
     "SessionLost",
@@ -40,8 +40,8 @@ __all__ = [
     "ValidationError",
 ]
 
-JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-RoomName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+_JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+_RoomName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class Connected(Event):
@@ -98,19 +98,19 @@ class Pong(Event):
 class Subscribe(Event):
     """Let this session into a room."""
 
-    room: RoomName
+    room: _RoomName
 
 
 class Unsubscribe(Event):
     """Take this session out of a room."""
 
-    room: RoomName
+    room: _RoomName
 
 
 class Cancel(Event):
     """End a job of one's own; its failure event, with the code `CANCELLED`, follows at once."""
 
-    id: JobId
+    id: _JobId
 
 
 class Attach(Event):
@@ -120,7 +120,7 @@ class Attach(Event):
     as they are kept. Answered by `attached`; by its failure, where it was lost with its node.
     """
 
-    id: JobId
+    id: _JobId
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 

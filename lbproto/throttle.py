@@ -40,7 +40,6 @@ __all__ = ["MALFORMED", "Limits", "Throttle"]
 
 logger = logging.getLogger(__name__)
 
-_SHOWN_NAME = 128
 _TOLD_EVERY = SECOND
 
 MALFORMED = Inbound("", ObjectArguments([]), None)
@@ -249,7 +248,7 @@ class Throttle:
         if quota.told.get(known, now) <= now:
             quota.told[known] = now + _TOLD_EVERY
             event = RateLimitError if isinstance(error, RateLimited) else Error
-            shown = event.of(error, event=inbound.name[:_SHOWN_NAME])
+            shown = event.of(error, event=inbound.shown_name)
             self._hub.send(session, shown, inbound.id)
             waiting = waiting and not session.format.answers_acknowledge
         if waiting and inbound.id is not None and session.socket is not None:

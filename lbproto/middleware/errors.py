@@ -37,7 +37,7 @@ async def errors(ctx: Context, call_next: Endpoint) -> None:
         ctx.refuse(error_event(ctx, error))
     except Exception:
         incident = token_hex(8)
-        logger.exception("incident %s in %r", incident, ctx.inbound.name[:128])
+        logger.exception("incident %s in %r", incident, ctx.inbound.shown_name)
         ctx.refuse(error_event(ctx, Internal(f"Something failed on our side; incident {incident}")))
 
 
@@ -48,7 +48,7 @@ def error_event(ctx: Context, error: RequestError) -> ErrorEvent:
 
 def _insufficient(ctx: Context, error: InsufficientCredits) -> CreditsInsufficient:
     return CreditsInsufficient(
-        required=error.required, available=error.available, action=ctx.inbound.name[:128]
+        required=error.required, available=error.available, action=ctx.inbound.shown_name
     )
 
 
@@ -68,7 +68,7 @@ def request_fields(ctx: Context) -> dict[str, object]:
     fields: dict[str, object] = {}
     if request is not None:
         fields = {name: getattr(request, name) for name in request.__struct_fields__}
-    fields["event"] = ctx.inbound.name[:128]
+    fields["event"] = ctx.inbound.shown_name
     if ctx.job is not None:
         fields[ctx.job.policy.stages.id] = ctx.job.id
     return fields

@@ -22,6 +22,7 @@ __all__ = ["Arguments", "Inbound", "JSONArguments", "MsgpackArguments", "ObjectA
 T = TypeVar("T")
 
 _MAX_MESSAGE = 500
+_MAX_NAME = 128  # characters
 
 _UNFIT = (msgspec.DecodeError, UnicodeError, RecursionError)
 
@@ -144,6 +145,11 @@ class Inbound(msgspec.Struct, eq=False):
     name: str
     arguments: Arguments
     id: RequestId | None
+
+    @property
+    def shown_name(self) -> str:
+        """The name as clients and the log are told it: as much of it as an event's name has."""
+        return self.name[:_MAX_NAME]
 
 
 _json_decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
