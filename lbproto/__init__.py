@@ -15,6 +15,7 @@ from lbproto.auth import (
     Authorize,
     Clerk,
     Identity,
+    KeySource,
     StaticTokens,
     granted_applications,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "Internal",
     "InvalidRequest",
     "Job",
+    "KeySource",
     "LedgerStore",
     "LimitExceeded",
     "Limits",

@@ -10,7 +10,7 @@ from lbproto.auth.base import (
 )
 from lbproto.auth.clerk import Clerk
 from lbproto.auth.jwks import JWKS
-from lbproto.auth.jwt import JWT, PEM
+from lbproto.auth.jwt import JWT, PEM, KeySource
 from lbproto.auth.static import StaticTokens
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Authorize",
     "Clerk",
     "Identity",
+    "KeySource",
     "StaticTokens",
     "granted_applications",
     "strip_bearer",
