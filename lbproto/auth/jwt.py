@@ -72,7 +72,7 @@ class JWT:
     identity's user is `sub`, its claims are the token's.
 
     Args:
-        keys: what it is verified by: `PEM(...)` or `JWKS(url)`.
+        keys: what it is verified by: `PEM(...)`, `JWKS(url)`, or a source of your own.
         issuer: who may have issued it, one or several.
         audience: whom it is to be for, one or several; None: a token that names an audience is
             refused, since it is meant for somebody else.

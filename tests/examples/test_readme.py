@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,15 @@ def test_its_links_lead_somewhere() -> None:
     targets = [part.partition(")")[0] for part in README.split("](")[1:]]
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_it_names_every_plugin_and_every_extra() -> None:
+    plugins = [
+        f"`lbproto-{folder.parent.name}`" for folder in ROOT.glob("plugins/*/pyproject.toml")
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [f"`{name}`" for name in project["optional-dependencies"]]
+    assert [name for name in (*plugins, *extras) if name not in README] == []
 
 
 def test_examples_stay_short() -> None:
