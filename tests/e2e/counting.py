@@ -19,7 +19,7 @@ __all__ = ["ROOMS", "SPARED", "USERS", "app", "is_spared", "still"]
 USERS = {f"token-{number}": f"user-{number}" for number in range(40)}
 ROOMS = ("count:0", "count:1", "count:2")
 SPARED = "spared:all"
-_TICK = 0.015  # seconds
+_TICK = 0.04  # seconds
 
 
 class CountFrom(Event):
