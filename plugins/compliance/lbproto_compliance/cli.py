@@ -65,8 +65,12 @@ def import_(
         ),
     ] = None,
     label: Annotated[
-        str, typer.Option(help="Names amounts of such files that no transaction is told of.")
-    ] = "recorded",
+        str | None,
+        typer.Option(
+            help="Names the amounts of one such file, where it tells of no transactions; by "
+            "default its digest does."
+        ),
+    ] = None,
     first: Annotated[
         int | None, typer.Option("--from", min=0, help="The first block to ask a URL for.")
     ] = None,

@@ -39,6 +39,8 @@ def file_sources(chain: str, paths: Sequence[Path], moment: Moment | None = None
         SourceError: a file is missing, has no layout that is known, or not of this chain's kind.
     """
     files = [RecordFile(path) for path in paths]
+    if moment and moment.label and sum(file.columns == LEDGER for file in files) > 1:
+        raise SourceError("a label names the rows of one file: leave it out, or import each alone")
     blocks = [file for file in files if _is_of_blocks(file)]
     receipts = [file for file in files if _is_of_receipts(file)]
     facts = etl.Facts(blocks, receipts)
@@ -84,7 +86,9 @@ def _of_accounts(
         translate = partial(etl.transaction, chain=chain, facts=facts)
         return FileSource(file, "transfers", partial(EachRecord, translate))
     if columns == LEDGER:
-        return FileSource(file, "transfers", partial(Ledger, _told(file, moment), chain))
+        return FileSource(
+            file, "transfers", partial(Ledger, _told(file, moment), chain, file.digest)
+        )
     return None
 
 

@@ -42,12 +42,13 @@ class Moment(msgspec.Struct, frozen=True):
     Args:
         height: of its block.
         time: of its block, UTC.
-        label: names movements that belong to no transaction: `<label>:<number of the row>`.
+        label: names movements that belong to no transaction, `<label>:<number of the row>`, and so
+            is another for each file; None for the beginning of the file's digest.
     """
 
     height: int
     time: datetime
-    label: str
+    label: str | None = None
 
 
 class BlockOfCoins:
@@ -126,11 +127,13 @@ class Ledger:
     Args:
         moment: of the block.
         chain: whose own asset it was.
+        digest: of the file.
     """
 
-    def __init__(self, moment: Moment, chain: Chain) -> None:
+    def __init__(self, moment: Moment, chain: Chain, digest: str) -> None:
         self._moment = moment
         self._chain = chain
+        self._label = moment.label or digest[:12]
         self._number = -1
 
     def feed(self, record: Record) -> Iterable[Said]:
@@ -155,7 +158,7 @@ class Ledger:
             self._moment.time,
             self._number,
             0,
-            f"{self._moment.label}:{self._number}",
+            f"{self._label}:{self._number}",
             sender,
             receiver,
             self._chain.asset,

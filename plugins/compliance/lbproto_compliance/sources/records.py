@@ -194,7 +194,7 @@ class RecordFile:
     def _cut_off(self, sign: str) -> CutOff:
         return CutOff(
             f"{self.path} is cut off: {sign}. Nothing of it is kept, since its last block may not "
-            "be whole: get all of it, and import again"
+            "be whole: get all of it, or end its last line if that is all, and import again"
         )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
+from lbproto_compliance.addresses import MalformedAddress, parse
 from lbproto_compliance.sources.records import Fields
 
 __all__ = [
@@ -25,8 +27,10 @@ _DIGITS = 78
 """Of 2**256."""
 
 _EVM = re.compile(r"0x[0-9a-f]{40}")
-_COIN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,36}|[a-z]{2,5}1[02-9ac-hj-np-z]{11,87}")
 _HASH = re.compile(r"(?:0x)?[0-9a-f]{64}")
+
+# Addresses: to check one takes longer than all else of its row, and many come again and again.
+_REMEMBERED = 65_536
 
 # The year 3000: what is beyond is in milliseconds.
 _END_OF_TIME = 32_503_680_000
@@ -107,14 +111,20 @@ def evm_address(record: Fields, name: str) -> str | None:
 
 
 def coin_address(value: Any) -> str | None:
-    """An address of Bitcoin by its looks; None where it is empty."""
+    """An address of Bitcoin; None where it is empty."""
     if value is None or value == "":
         return None
-    if isinstance(value, str):
-        canonical = value if value[:3].lower() != "bc1" else value.lower()
-        if _COIN.fullmatch(canonical):
-            return canonical
-    raise Malformed(f"{value!r:.60} is no address")
+    if not isinstance(value, str):
+        raise Malformed(f"{value!r:.60} is no address")
+    try:
+        return _parsed(value)
+    except MalformedAddress as malformed:
+        raise Malformed(f"{value!r:.60}: {malformed.message}") from None
+
+
+@lru_cache(_REMEMBERED)
+def _parsed(value: str) -> str:
+    return parse("bitcoin", value)
 
 
 def tx_hash(record: Fields, name: str) -> str:

@@ -52,7 +52,24 @@ MALFORMED = [
     (line(2, value="9" * 500), "value_sat is beyond 78 digits"),
     (line(2, value=21 * 10**14 + 1), "value_sat is more than 2100000000000000"),
     (line(2, side="up"), "side is neither in nor out: 'up'"),
-    (line(2, address="0OIl"), "'0OIl' is no address"),
+    (
+        line(2, address="0OIl"),
+        "'0OIl': Malformed address (alphabet): it has a character that Base58 does not have",
+    ),
+    (
+        line(2, address="1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3"),
+        (
+            "'1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN3': Malformed address (checksum): "
+            "its last characters do not match those before"
+        ),
+    ),
+    (
+        line(2, address="tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"),
+        (
+            "'tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx': Malformed address (network): "
+            "it is of a test network, not of the main one"
+        ),
+    ),
     (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
     (line(2)[:-3] + "\n", "it cannot be parted into the columns of the header"),
     ('"' + line(2), "it cannot be parted into the columns of the header"),

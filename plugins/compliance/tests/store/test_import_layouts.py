@@ -283,6 +283,27 @@ def test_a_ledger_without_hashes(tmp_path: Path, store: Store, imports: Imports)
         file_sources("ethereum", [path])
 
 
+def test_ledgers_without_a_label_do_not_pass_for_each_other(
+    tmp_path: Path, store: Store, imports: Imports
+) -> None:
+    one, other = (
+        write_csv(
+            tmp_path / f"{value}.csv", [{"from_address": ADA, "to_address": BOB, "value": value}]
+        )
+        for value in ("1", "2")
+    )
+    moment = Moment(1_920_000, datetime(2016, 7, 20, 13, 20, 40, tzinfo=UTC))
+    chain = store.chain("ethereum")
+    assert imports(chain, *file_sources("ethereum", [one], moment)).added == 1
+    assert imports(chain, *file_sources("ethereum", [other], moment)).added == 1
+    moves = chain.latest().page(BOB, 9)
+    assert sorted(move.value or "" for move in moves) == ["1", "2"]
+    assert len({move.tx_hash for move in moves}) == 2
+    labelled = Moment(moment.height, moment.time, "ours")
+    with pytest.raises(SourceError, match="a label names the rows of one file"):
+        file_sources("ethereum", [one, other], labelled)
+
+
 def test_files_of_no_use_are_refused(tmp_path: Path, block_file: Path, moment: Moment) -> None:
     files = ethereum(tmp_path, "csv")
     with pytest.raises(SourceError, match="blocks and receipts alone"):
