@@ -43,13 +43,14 @@ class StaticPrices:
         self._table = {asset: dict(days) for asset, days in table.items()}
 
     @classmethod
-    def of_csv(cls, path: Path) -> StaticPrices:
+    def of_csv(cls, path: str | Path) -> StaticPrices:
         """A table in a CSV file with the columns `asset`, `day` (ISO 8601) and `usd`.
 
         Raises:
             OSError: it cannot be read.
             ValueError: a row is malformed, or has a price that is none; the message names its line.
         """
+        path = Path(path)
         with path.open(newline="", encoding="utf-8") as file:
             return cls(_read(csv.DictReader(file), path))
 

@@ -33,7 +33,7 @@ def test_what_is_not_known_is_not_made_up() -> None:
 def test_a_table_may_be_a_file(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("asset,day,usd\nBTC,2024-03-01,62440.5\nETH,2024-03-01,3435\n")
-    prices = StaticPrices.of_csv(file)
+    prices = StaticPrices.of_csv(str(file))  # as the README has it
     assert prices.usd("BTC", Decimal(2), NOON) == 124881.0
     assert prices.usd("ETH", Decimal(2), NOON) == 6870.0
 
