@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from lbproto_compliance.analysis.case import Case
@@ -14,6 +15,7 @@ from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.taint import Arrival, Payment, trace
 from lbproto_compliance.analysis.volumes import Amounts, Received, by_asset, largest_share
 from lbproto_compliance.graph import Walk
+from lbproto_compliance.sources import Attribution
 
 __all__ = ["MOST_WAYS", "Exposure", "find_exposure"]
 
@@ -89,7 +91,7 @@ def find_exposure(
             direction,
             hops,
             largest_share(by_asset(group.paid()), wholes),
-            max(confidence(identities[whom]) for whom in group.ways),
+            group.confidence(identities),
             _evidence(case, payments, group, direction),
             case.valuer.usd(group.paid()),
             served=case.is_served,
@@ -116,15 +118,30 @@ class _Group:
         self.ways: dict[int, Arrival] = {}
         self._payments = payments
         self._amounts: dict[int, int] = {}  # by the payment that brought them
+        self._shares: defaultdict[int, dict[int, int]] = defaultdict(dict)  # by asset, and of whom
 
     def add(self, whom: int, arrival: Arrival) -> None:
         last = arrival.path[-1]
         # No more than was paid: poison says of each of several origins that all of it is theirs.
         so_far = self._amounts.get(last, 0)
         self._amounts[last] = min(so_far + arrival.amount, self._payments[last].amount)
+        of_asset = self._shares[arrival.asset]
+        of_asset[whom] = of_asset.get(whom, 0) + arrival.amount
         best = self.ways.get(whom)
         if best is None or arrival.amount > best.amount:
             self.ways[whom] = arrival
+
+    def confidence(self, identities: Mapping[int, Attribution]) -> Fraction:
+        """How sure it is whose the money was: the mean, by how much each brought.
+
+        So what a doubtful list says of most of it is not as sure as what another says of a little.
+        Of several assets it is the one that is the surest.
+        """
+        return max(
+            sum(confidence(identities[whom]) * amount for whom, amount in of_asset.items())
+            / Fraction(sum(of_asset.values()))
+            for of_asset in self._shares.values()
+        )
 
     def paid(self) -> dict[Received, int]:
         """What arrived, by transaction and asset."""

@@ -64,7 +64,10 @@ def confidence(attribution: Attribution) -> Fraction:
 
 
 def cited(attribution: Attribution) -> str:
-    """Who says it, since when, and where."""
-    listed = f" ({attribution.listed_on.isoformat()})" if attribution.listed_on else ""
+    """Who says it, since when, how sure that is, and where."""
+    since = attribution.listed_on
+    listed = f" ({since.isoformat()})" if since else ""
+    sure = confidence(attribution)
+    doubt = f" ({int(sure * 100)} % sure)" if sure < 1 else ""
     where = f", {attribution.source_url}" if attribution.source_url else ""
-    return f"{attribution.source}{listed}: {attribution.label}{where}"
+    return f"{attribution.source}{listed}: {attribution.label}{doubt}{where}"

@@ -203,6 +203,19 @@ def _crowd(book: Book) -> None:
         book.say(f"person{number}", "mixer")
 
 
+def test_a_doubtful_list_is_not_made_sure_by_another(book: Book) -> None:
+    book.pay("doubted", "alice", 9e18)
+    book.pay("thief", "alice", 1e18)
+    book.say("doubted", "stolen_funds", confidence=0.1)
+    book.say("thief", "stolen_funds")
+    (signal,) = book.analyse("alice").signals
+    assert (signal.pct, signal.contribution) == (100, 13)  # 85 * 80 % * (90 % * 10 % + 10 %)
+    assert [each.source.partition(": ")[2] for each in signal.evidence] == [
+        "doubted the stolen_funds (10 % sure), https://list.example",
+        "thief the stolen_funds, https://list.example",
+    ]
+
+
 def test_what_is_too_much_to_follow_is_left_out_and_told(book: Book) -> None:
     _crowd(book)
     assert not book.analyse("alice", 2).truncated
