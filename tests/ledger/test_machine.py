@@ -44,4 +44,4 @@ class Pure:
 
 
 def test_any_interleaving_adds_up() -> None:
-    try_interleavings(lambda: nullcontext(Pure()), 400)
+    try_interleavings(lambda: nullcontext(Pure()), 200)
