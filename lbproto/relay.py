@@ -10,18 +10,17 @@ too when one has changed context variables (PEP 567): they are its own, not thos
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
 from lbproto.suspension import notify_suspension
+from lbproto.tasks import StartSoon
 from lbproto.wakeup import Wakeup
 
-__all__ = ["Relay", "StartSoon"]
+__all__ = ["Relay"]
 
 T = TypeVar("T")
-
-StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 class Relay(ABC, Generic[T]):

@@ -13,7 +13,7 @@ from lbproto.turn import Line, step_out
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Socket
 
-__all__ = ["Session"]
+__all__ = ["Session", "personal_room"]
 
 
 class Session:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-__all__ = ["background_tasks", "is_asyncio"]
+__all__ = ["StartSoon", "background_tasks", "is_asyncio"]
+
+StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+"""Starts a task that outlives the caller."""
 
 
 @asynccontextmanager

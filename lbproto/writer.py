@@ -11,7 +11,8 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from lbproto.clock import Clock
-from lbproto.relay import Relay, StartSoon
+from lbproto.relay import Relay
+from lbproto.tasks import StartSoon
 from lbproto.turn import Turn
 from lbproto.wakeup import Wakeup
 

@@ -13,7 +13,7 @@ from lbproto.transport import CloseCode
 from lbproto.wire.engineio import State, decode_payload
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["poll", "post"]
+__all__ = ["is_over", "poll", "post"]
 
 
 async def poll(request: Request, connection: EngineConnection) -> Response:

@@ -10,8 +10,8 @@ from lbproto.context import Context
 from lbproto.errors import RequestError
 from lbproto.hub import Hub
 from lbproto.jobs.records import Records
-from lbproto.jobs.runner import StartSoon
 from lbproto.session import Session
+from lbproto.tasks import StartSoon
 
 __all__ = ["LostJobs"]
 

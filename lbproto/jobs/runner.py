@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
 
 from lbproto.clock import Clock
 from lbproto.context import Context
@@ -18,13 +16,12 @@ from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import errors
 from lbproto.registry import Route
 from lbproto.session import Session
+from lbproto.tasks import StartSoon
 from lbproto.timers import Timers
 
 __all__ = ["Jobs", "perform"]
 
 _NONE = "No job of yours with this id is running"
-
-StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 async def perform(work: Work, route: Route) -> None:

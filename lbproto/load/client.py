@@ -26,7 +26,7 @@ from lbproto.load.frames import (
 from lbproto.load.poller import READ, WRITE, Poller
 from lbproto.load.target import Handshake, NoWebSocket, Target
 
-__all__ = ["Client", "Setting", "State"]
+__all__ = ["Client", "Setting", "State", "quoted"]
 
 _READ_BYTES = 1 << 16
 _FEW_BYTES = 4096  # what the kernel keeps for a client that does not read

@@ -14,7 +14,7 @@ import msgspec
 from lbproto.frame import Message
 from lbproto.wire.attachments import extract, restore
 
-__all__ = ["CODECS", "Codec", "Heard", "Wire"]
+__all__ = ["CODECS", "PONG", "Codec", "Heard", "Wire"]
 
 Wire = Literal["socketio-json", "socketio-msgpack", "plain-json", "plain-msgpack"]
 """What a client speaks: Socket.IO with either parser, or plain WebSocket in either subprotocol."""

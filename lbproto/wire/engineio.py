@@ -23,8 +23,10 @@ from lbproto.wire.settings import ProtocolError, Settings
 
 __all__ = [
     "CLOSE",
+    "MESSAGE",
     "NOOP",
     "PING",
+    "UPGRADE",
     "Engine",
     "State",
     "decode_payload",

@@ -16,7 +16,7 @@ from lbproto.encoded import json_hook, msgpack_hook
 from lbproto.events import Event
 from lbproto.frame import Frame
 
-__all__ = ["RequestId", "WireFormat"]
+__all__ = ["RequestId", "WireFormat", "json_encoder", "msgpack_encoder"]
 
 RequestId = int | str
 """What a client calls its request: a Socket.IO acknowledgement id, a plain WebSocket's `id`."""

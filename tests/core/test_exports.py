@@ -62,6 +62,20 @@ def test_all_is_complete(name: str) -> None:
     assert public == set(module.__all__)
 
 
+@sources
+def test_what_is_taken_from_another_module_is_offered_there(path: Path) -> None:
+    taken = [
+        (node.module, alias.name)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "lbproto"
+        for alias in node.names
+    ]
+    for module, name in taken:
+        offered = getattr(importlib.import_module(str(module)), "__all__", ())
+        is_module = (ROOT.parent / str(module).replace(".", "/") / f"{name}.py").exists()
+        assert name in offered or is_module, f"{name} is not in the __all__ of {module}"
+
+
 @facades
 def test_every_public_name_has_a_docstring(name: str) -> None:
     module = importlib.import_module(name)
