@@ -17,7 +17,11 @@ if hasattr(os, "register_at_fork"):  # a child process has ids of its own
 
 def new_id() -> str:
     """20 characters of URL-safe base64, 120 random bits."""
-    if not _made:
+    try:
+        return _made.pop()
+    except IndexError:  # looking first would not do: another thread may take the last one
         text = token_urlsafe(_BYTES * _AT_ONCE)
-        _made.extend(text[at : at + _CHARACTERS] for at in range(0, len(text), _CHARACTERS))
-    return _made.pop()
+        _made.extend(
+            text[at : at + _CHARACTERS] for at in range(_CHARACTERS, len(text), _CHARACTERS)
+        )
+        return text[:_CHARACTERS]
