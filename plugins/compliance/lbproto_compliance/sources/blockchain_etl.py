@@ -15,9 +15,8 @@ import msgspec
 
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.sources.batches import Coin, Row, SourceError, Transfer
-from lbproto_compliance.sources.records import Fields, RecordFile
+from lbproto_compliance.sources.records import Fields, Malformed, RecordFile
 from lbproto_compliance.sources.values import (
-    Malformed,
     amount,
     coin_address,
     evm_address,
@@ -127,9 +126,7 @@ class Facts:
     def _each(self, file: RecordFile, take: Callable[[Fields], None]) -> None:
         for record in file.records():
             try:
-                if record.fields is None:
-                    raise Malformed("it cannot be parted into the columns of the header")
-                take(record.fields)
+                take(record.parted())
             except Malformed as reason:
                 raise SourceError(f"{file.path}, {record.place}: {reason}") from None
 
@@ -294,7 +291,7 @@ def _nested(record: Fields, name: str, counted: str) -> list[Fields]:
     if isinstance(found, str):
         try:
             found = msgspec.json.decode(found)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise Malformed(f"{name} are no JSON") from None
     found = [] if found is None else found
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):

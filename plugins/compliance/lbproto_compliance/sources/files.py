@@ -7,8 +7,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from lbproto_compliance.sources.batches import Batch, Rejected, Row, Table, in_thread
-from lbproto_compliance.sources.records import Fields, Record, RecordFile
-from lbproto_compliance.sources.values import Malformed
+from lbproto_compliance.sources.records import Fields, Malformed, Record, RecordFile
 
 __all__ = ["BATCH", "EachRecord", "FileSource", "Said", "Translator"]
 
@@ -42,9 +41,7 @@ class EachRecord:
 
     def feed(self, record: Record) -> Iterable[Said]:
         try:
-            if record.fields is None:
-                raise Malformed("it cannot be parted into the columns of the header")
-            return self._translate(record.fields)
+            return self._translate(record.parted())
         except Malformed as reason:
             return [Rejected.of(record.place, str(reason), record.text)]
 

@@ -10,9 +10,8 @@ import msgspec
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.sources.batches import Coin, Rejected, Row, Transfer
 from lbproto_compliance.sources.files import Said
-from lbproto_compliance.sources.records import Fields, Record
+from lbproto_compliance.sources.records import Fields, Malformed, Record
 from lbproto_compliance.sources.values import (
-    Malformed,
     amount,
     coin_address,
     evm_address,
@@ -78,7 +77,7 @@ class BlockOfCoins:
         reasons: dict[str, str] = {}
         for line in self._lines:
             try:
-                rows.append(self._coin(line.fields))
+                rows.append(self._coin(line.parted()))
             except Malformed as reason:
                 reasons[line.place] = str(reason)
         if not reasons:
@@ -93,9 +92,7 @@ class BlockOfCoins:
             for line in self._lines
         ]
 
-    def _coin(self, record: Fields | None) -> Row:
-        if record is None:
-            raise Malformed("it cannot be parted into the columns of the header")
+    def _coin(self, record: Fields) -> Row:
         side = record["side"]
         if side not in ("in", "out"):
             raise Malformed(f"side is neither in nor out: {side!r:.40}")
@@ -139,16 +136,14 @@ class Ledger:
     def feed(self, record: Record) -> Iterable[Said]:
         self._number += 1
         try:
-            return [self._transfer(record.fields)]
+            return [self._transfer(record.parted())]
         except Malformed as reason:
             return [Rejected.of(record.place, str(reason), record.text)]
 
     def end(self) -> Iterable[Said]:
         return ()
 
-    def _transfer(self, record: Fields | None) -> Row:
-        if record is None:
-            raise Malformed("it cannot be parted into the columns of the header")
+    def _transfer(self, record: Fields) -> Row:
         sender = evm_address(record, "from_address")
         receiver = evm_address(record, "to_address")
         if sender is None and receiver is None:

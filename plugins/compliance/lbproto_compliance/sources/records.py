@@ -16,7 +16,7 @@ import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
 
-__all__ = ["MOST_LINE", "CutOff", "Fields", "Record", "RecordFile"]
+__all__ = ["MOST_LINE", "CutOff", "Fields", "Malformed", "Record", "RecordFile"]
 
 MOST_LINE = 64 << 20
 """Bytes of a line: a transaction that fills a block is far less."""
@@ -39,6 +39,10 @@ class CutOff(SourceError):
     """A file ends in the middle. Nothing of it may be kept: its last block is not whole."""
 
 
+class Malformed(ValueError):
+    """A record is none of its layout; the message says why."""
+
+
 class Record(NamedTuple):
     """One of a file.
 
@@ -53,6 +57,16 @@ class Record(NamedTuple):
     fields: Fields | None
     text: str
     done: float
+
+    def parted(self) -> Fields:
+        """What it says.
+
+        Raises:
+            Malformed: it cannot be parted.
+        """
+        if self.fields is None:
+            raise Malformed("it is no object of JSON, or has not the columns of the header")
+        return self.fields
 
 
 class RecordFile:
@@ -236,6 +250,6 @@ def _parted(line: str) -> list[str] | None:
 def _object(line: bytes) -> Fields | None:
     try:
         found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from lbproto_compliance.addresses import MalformedAddress, parse
-from lbproto_compliance.sources.records import Fields
+from lbproto_compliance.sources.records import Fields, Malformed
 
 __all__ = [
-    "Malformed",
     "amount",
     "coin_address",
     "evm_address",
@@ -34,10 +33,6 @@ _REMEMBERED = 65_536
 
 # The year 3000: what is beyond is in milliseconds.
 _END_OF_TIME = 32_503_680_000
-
-
-class Malformed(ValueError):
-    """A record is none of its layout; the message says why."""
 
 
 def text(record: Fields, name: str) -> str | None:
@@ -86,17 +81,22 @@ def _whole(name: str, value: Any) -> int:
 
 
 def moment(record: Fields, name: str) -> datetime:
-    """A time: seconds since the Unix epoch, or ISO 8601, UTC where it does not say."""
+    """A time from 1970 on: seconds since then, or ISO 8601, UTC where it does not say."""
     value = record.get(name)
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, str) and not value.isdigit() and value:
+        found = value
+    elif isinstance(value, str) and not value.isdigit() and value:
         try:
             found = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
         except ValueError:
             raise Malformed(f"{name} is no time: {value!r:.40}") from None
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(integer(record, name, _END_OF_TIME), UTC)
+    else:
+        return datetime.fromtimestamp(integer(record, name, _END_OF_TIME), UTC)
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    if not 0 <= found.timestamp() <= _END_OF_TIME:
+        raise Malformed(f"{name} is no time that a block was made: {value!s:.40}")
+    return found
 
 
 def evm_address(record: Fields, name: str) -> str | None:

@@ -24,12 +24,12 @@ from lbproto_compliance.sources.blockchain_etl import (
 )
 from lbproto_compliance.sources.layouts import file_sources
 from lbproto_compliance.sources.recorded import Moment
-from lbproto_compliance.sources.records import CutOff, RecordFile
-from lbproto_compliance.sources.values import Malformed
+from lbproto_compliance.sources.records import CutOff, Malformed, RecordFile
 from lbproto_compliance.store import Store
 
 Imports = Callable[..., Outcome]
 
+UNPARTED = "it is no object of JSON, or has not the columns of the header"
 HEADER = "txid,tx_index,side,index,address,value_sat,prev_txid,prev_index\n"
 SHOP = "152f1muMCNa7goXYhYAQC61hxEgGacmncB"
 ADA = f"0x{'a' * 40}"
@@ -71,9 +71,9 @@ MALFORMED = [
         ),
     ),
     (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
-    (line(2)[:-3] + "\n", "it cannot be parted into the columns of the header"),
-    ('"' + line(2), "it cannot be parted into the columns of the header"),
-    ("\0\n", "it cannot be parted into the columns of the header"),
+    (line(2)[:-3] + "\n", UNPARTED),
+    ('"' + line(2), UNPARTED),
+    ("\0\n", UNPARTED),
 ]
 
 
@@ -222,8 +222,44 @@ def test_a_transaction_that_lacks_inputs_is_set_aside(
     assert [one.reason for one in outcome.read[0].rejects] == [
         "inputs are 0, which is not input_count",
         "block_number is missing",
-        *["it cannot be parted into the columns of the header"] * 3,
+        *[UNPARTED] * 3,
     ]
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"block_timestamp": '"0001-01-01T00:00:00+14:00"'}, "is no time that a block was made"),
+        ({"block_timestamp": '"9999-12-31T23:59:59-14:00"'}, "is no time that a block was made"),
+        ({"block_timestamp": '"1969-12-31T23:59:59"'}, "is no time that a block was made"),
+        ({"outputs": f'"{DEEP}"'}, "outputs are no JSON"),
+        ({"outputs": DEEP}, UNPARTED),
+    ],
+)
+def test_records_that_are_made_to_break_it_cost_themselves(
+    tmp_path: Path, store: Store, imports: Imports, changes: dict[str, str], reason: str
+) -> None:
+    fields = {
+        "hash": f'"{hash_(1)}"',
+        "block_number": "1",
+        "block_timestamp": "1",
+        "inputs": "[]",
+        "outputs": f'[{{"index": 0, "addresses": ["{SHOP}"], "value": 1}}]',
+    }
+    path = tmp_path / "transactions.json"
+    path.write_text(
+        "".join(
+            "{" + ", ".join(f'"{name}": {value}' for name, value in record.items()) + "}\n"
+            for record in (fields, {**fields, **changes})
+        )
+    )
+    outcome = imports(store.chain("bitcoin"), *file_sources("bitcoin", [path]))
+    (rejected,) = outcome.read[0].rejects
+    assert (outcome.added, rejected.place) == (1, "line 2")
+    assert reason in rejected.reason
 
 
 _ANY = st.recursive(
