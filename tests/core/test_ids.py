@@ -6,14 +6,15 @@ import sys
 
 import pytest
 
+from lbproto import ids
 from lbproto.ids import new_id
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes")
 def test_ids_are_not_used_twice_not_even_in_a_child_process() -> None:
-    ids = {new_id() for _ in range(2_000)}
-    assert len(ids) == 2_000
-    assert {len(each) for each in ids} == {20}
+    made = {new_id() for _ in range(2_000)}
+    assert len(made) == 2_000
+    assert {len(each) for each in made} == {20}
     program = (
         "import os\n"
         "from lbproto.ids import new_id\n"
@@ -26,3 +27,16 @@ def test_ids_are_not_used_twice_not_even_in_a_child_process() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert len(set(done.stdout.split())) == 2
+
+
+def test_an_id_is_made_where_another_thread_has_taken_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Emptied(list[str]):
+        """There was something in it when it was looked at."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    monkeypatch.setattr(ids, "_made", Emptied())
+    assert len(ids.new_id()) == 20
