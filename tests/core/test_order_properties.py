@@ -229,7 +229,7 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
             assert client.over or client.got == client.due
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(st.lists(OPERATIONS, max_size=60))
 @example(
     [

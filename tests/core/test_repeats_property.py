@@ -87,7 +87,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)  # on each loop
 @given(steps=st.lists(STEPS, max_size=25))
 async def test_any_order(steps: list[tuple[str, Any, Any]]) -> None:
     clock = VirtualClock()

@@ -342,7 +342,7 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
         assert len(server._log) == 0
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(st.lists(OPERATIONS, max_size=60))
 @example(
     [
@@ -361,7 +361,7 @@ def test_any_life(operations: list[tuple[Any, ...]]) -> None:
     anyio.run(live, operations)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(OPERATIONS, min_size=10, max_size=40))
 def test_any_life_on_trio(operations: list[tuple[Any, ...]]) -> None:
     anyio.run(live, operations, backend="trio")
