@@ -50,7 +50,7 @@ async def statistics(server: ServerProcess) -> Any:
 
 
 THOUSAND = 1_000
-ROUNDS, EVENTS = 4, 12
+ROUNDS, EVENTS = 2, 12
 
 
 async def test_one_of_a_thousand_does_not_read(server: ServerProcess) -> None:
