@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import TypeAlias
 
-from lbproto_compliance.sources.batches import Attribution, Batch, Rejected, SourceError
+from lbproto_compliance.sources.batches import (
+    Attribution,
+    Batch,
+    Rejected,
+    SourceError,
+    Table,
+    in_thread,
+)
 
-__all__ = ["TEXT_LENGTH", "Entry", "digest_of", "in_batches", "shown"]
+__all__ = ["TEXT_LENGTH", "Entry", "ListFile", "shown"]
 
 TEXT_LENGTH = 500
 """How many characters there may be in a label, a category, or another text of a row."""
@@ -19,7 +28,40 @@ _BATCH = 1_000
 Entry: TypeAlias = Attribution | Rejected
 
 
-def digest_of(path: Path, max_bytes: int) -> str:
+class ListFile(ABC):
+    """A list in a file; a `Source`.
+
+    Args:
+        kind: of list.
+        path: of the file.
+        max_bytes: of it.
+
+    Raises:
+        SourceError: the file cannot be read, or is larger.
+    """
+
+    table: Table = "attributions"
+
+    def __init__(self, kind: str, path: Path, max_bytes: int) -> None:
+        self.name = f"{kind}:{path.name}:{_digest_of(path, max_bytes)}"
+
+    def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
+        return in_thread(partial(self._read, checkpoint))
+
+    @abstractmethod
+    def _entries(self) -> tuple[str, list[Entry]]:
+        """The list's name, and all that it says of one chain, to its end.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+
+    def _read(self, checkpoint: str | None) -> Iterator[Batch]:
+        # To its end before the first row is used: a list that is cut off would clear people.
+        return _in_batches(*self._entries(), checkpoint)
+
+
+def _digest_of(path: Path, max_bytes: int) -> str:
     """Tells contents of a file from others.
 
     Raises:
@@ -34,7 +76,7 @@ def digest_of(path: Path, max_bytes: int) -> str:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def in_batches(list_: str, entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Batch]:
+def _in_batches(list_: str, entries: Sequence[Entry], checkpoint: str | None) -> Iterator[Batch]:
     """A list in batches. A checkpoint is how many of its entries have been given.
 
     Args:

@@ -7,23 +7,15 @@ sanctionslist.ofac.treas.gov.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
 
 from lbproto_compliance.addresses import MalformedAddress, parse
-from lbproto_compliance.sources.batches import (
-    Attribution,
-    Batch,
-    Rejected,
-    SourceError,
-    Table,
-    in_thread,
-)
-from lbproto_compliance.sources.lists import Entry, digest_of, in_batches, shown
+from lbproto_compliance.sources.batches import Attribution, Rejected, SourceError
+from lbproto_compliance.sources.lists import Entry, ListFile, shown
 from lbproto_compliance.sources.sdn import Listed, read_list
 
 __all__ = ["Ofac"]
@@ -48,7 +40,7 @@ _CURRENCIES = {
 }
 
 
-class Ofac:
+class Ofac(ListFile):
     """Those on a list that can be addresses of one chain; others are passed over.
 
     A file whose name begins with `cons` is the consolidated list, any other the SDN list. A newer
@@ -68,22 +60,16 @@ class Ofac:
         SourceError: the file cannot be read, or is larger than 1 GiB.
     """
 
-    table: Table = "attributions"
-
     def __init__(self, chain: str, path: Path) -> None:
+        super().__init__("ofac", path, _MAX_BYTES)
         self._chain = chain
         self._path = path
         self._list = _CONSOLIDATED if path.name.lower().startswith("cons") else _SOURCE
-        self.name = f"ofac:{path.name}:{digest_of(path, _MAX_BYTES)}"
 
-    def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
-        return in_thread(partial(self._read, checkpoint))
-
-    def _read(self, checkpoint: str | None) -> Iterator[Batch]:
-        # To its end before the first row is used: a list that is cut off would clear people.
+    def _entries(self) -> tuple[str, list[Entry]]:
         try:
             with self._path.open("rb") as file:
-                entries = [entry for listed in read_list(file) for entry in self._entries(listed)]
+                entries = [entry for listed in read_list(file) for entry in self._of(listed)]
         except ParseError as error:
             raise SourceError(
                 f"{self._path} is cut off or no XML ({error}): download it again"
@@ -92,9 +78,9 @@ class Ofac:
             raise SourceError(f"{self._path} declares entities, which the list does not") from None
         except (OSError, ValueError) as error:
             raise SourceError(f"{self._path}: {error}") from None
-        return in_batches(self._list, entries, checkpoint)
+        return self._list, entries
 
-    def _entries(self, listed: Listed) -> Iterator[Entry]:
+    def _of(self, listed: Listed) -> Iterator[Entry]:
         seen = set()
         for currency, text in listed.addresses:
             try:

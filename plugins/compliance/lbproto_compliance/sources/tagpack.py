@@ -6,9 +6,8 @@ The format: github.com/graphsense/graphsense-tagpack-tool, `tagpack_schema.yaml`
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,15 +15,8 @@ import yaml
 
 from lbproto_compliance.addresses import MalformedAddress, parse
 from lbproto_compliance.countries import COUNTRIES
-from lbproto_compliance.sources.batches import (
-    Attribution,
-    Batch,
-    Rejected,
-    SourceError,
-    Table,
-    in_thread,
-)
-from lbproto_compliance.sources.lists import Entry, digest_of, in_batches, shown
+from lbproto_compliance.sources.batches import Attribution, Rejected, SourceError
+from lbproto_compliance.sources.lists import Entry, ListFile, shown
 
 __all__ = ["TagPack"]
 
@@ -109,7 +101,7 @@ _GRAVITY = (
 )
 
 
-class TagPack:
+class TagPack(ListFile):
     """The attributions of one chain in a TagPack. Tags of other chains are passed over.
 
     A field that GraphSense's have not is read as well: `country`, by the two letters of ISO 3166.
@@ -125,24 +117,18 @@ class TagPack:
         SourceError: the file cannot be read, or is larger than 32 MiB.
     """
 
-    table: Table = "attributions"
-
     def __init__(self, chain: str, path: Path) -> None:
+        super().__init__("tagpack", path, _MAX_BYTES)
         self._chain = chain
         self._path = path
-        self.name = f"tagpack:{path.name}:{digest_of(path, _MAX_BYTES)}"
 
-    def batches(self, checkpoint: str | None) -> AsyncGenerator[Batch, None]:
-        return in_thread(partial(self._read, checkpoint))
-
-    def _read(self, checkpoint: str | None) -> Iterator[Batch]:
+    def _entries(self) -> tuple[str, list[Entry]]:
         try:
             pack = _load(self._path.read_bytes())
             source = self._source(pack)
-            entries = list(self._entries(pack, source))
+            return source, list(self._tags(pack, source))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise SourceError(f"{self._path} is no TagPack: {error}") from None
-        return in_batches(source, entries, checkpoint)
 
     def _source(self, pack: _Tag) -> str:
         if "header" in pack:
@@ -151,7 +137,7 @@ class TagPack:
         # A newer list takes the place of what is of the same source, and titles are not unique.
         return f"{self._path.name}: {title} ({creator})"
 
-    def _entries(self, pack: _Tag, source: str) -> Iterator[Entry]:
+    def _tags(self, pack: _Tag, source: str) -> Iterator[Entry]:
         common = {key: value for key, value in pack.items() if key not in _OF_HEADER}
         tags = pack.get("tags")
         if not isinstance(tags, list):
