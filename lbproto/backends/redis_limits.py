@@ -38,7 +38,7 @@ __all__ = ["RedisLimits"]
 
 _Answer = tuple[bool, Sequence[int]]
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class RedisLimits(Bridged, LimitStore):
@@ -97,7 +97,7 @@ class RedisLimits(Bridged, LimitStore):
             except Overloaded as error:
                 if isinstance(error.__cause__, NOT_LET_IN):
                     raise
-                _logger.warning("Requests are counted by this node alone: %s", error.message)
+                logger.warning("Requests are counted by this node alone: %s", error.message)
 
     async def _close(self) -> None:
         self._entered = False

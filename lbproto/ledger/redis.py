@@ -43,7 +43,7 @@ _NAME = "credit store"
 _TRIES = 100
 """How often others may come first before a commit is given up."""
 
-_logger = logging.getLogger("lbproto.ledger")
+logger = logging.getLogger("lbproto.ledger")
 
 
 class RedisLedger(Bridged, LedgerStore):
@@ -134,10 +134,10 @@ class RedisLedger(Bridged, LedgerStore):
     async def _look_at_server(self) -> None:
         found = await self._client.info("persistence", "memory")
         if not found.get("aof_enabled"):
-            _logger.warning("The credit store has `appendonly no`: a restart of it loses credits")
+            logger.warning("The credit store has `appendonly no`: a restart of it loses credits")
         policy = found.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
-            _logger.warning("The credit store evicts keys (`maxmemory-policy %s`)", policy)
+            logger.warning("The credit store evicts keys (`maxmemory-policy %s`)", policy)
 
     async def _commit(
         self, account: Account, waiting: Sequence[Waiting[Any]]
