@@ -1,0 +1,59 @@
+"""Questions answered without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from lbproto_chat.semantic.layer import Layer
+from lbproto_chat.semantic.reading import Ambiguous, Outside, Reader, Reading
+from lbproto_chat.semantic.say import Row, sentences
+
+__all__ = ["Answer", "Run", "SemanticAnswerer"]
+
+Run: TypeAlias = Callable[[str], Awaitable[Sequence[Row]]]
+"""Runs a query and gives its rows, each in the order of its columns."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer.
+
+    Args:
+        text: it, in sentences.
+        sql: the statement that ran, exactly; none did where the question is asked back or refused.
+        reading: how the question was taken.
+    """
+
+    text: str
+    sql: str | None
+    reading: Reading | Ambiguous | Outside
+
+
+class SemanticAnswerer:
+    """Answers questions about what a layer declares, by a query for each.
+
+    Args:
+        layer: what questions can be about.
+        run: runs a query, as the user who asks: under the guard and the limits that hold for
+            queries, after the engine has looked at what it gives (DESCRIBE). What it raises goes to
+            the caller of `answer`.
+    """
+
+    def __init__(self, layer: Layer, run: Run) -> None:
+        self._reader = Reader(layer)
+        self._run = run
+
+    async def answer(self, question: str, history: Sequence[str] = ()) -> Answer:
+        """Answer a question, ask back, or say what there are answers about.
+
+        Args:
+            question: any text.
+            history: earlier questions of the conversation, the oldest first.
+        """
+        reading = self._reader.read(question, history)
+        if not isinstance(reading, Reading):
+            return Answer(reading.text, None, reading)
+        rows = await self._run(reading.sql)
+        return Answer(sentences(reading, rows), reading.sql, reading)

@@ -1,0 +1,459 @@
+"""From the words of a question to its parts.
+
+Theory of operation. When numbers have their units and the conditions and groups are found, what is
+left is gone through once, from left to right. Words that say what is to be made ("average",
+"largest", "how many") wait until the noun comes that they go with; what waits at the end goes with
+the last noun ("the volume was lowest"). A word that no rule uses makes the question unread: to
+leave it out could turn its meaning round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+from lbproto_chat.semantic.conditions import Conditions
+from lbproto_chat.semantic.frames import Condition, Frame, Group, Mode, Rank, Target, column_is
+from lbproto_chat.semantic.layer import Entity, Filter, Measure, Metric, Table
+from lbproto_chat.semantic.lexicon import Item
+from lbproto_chat.semantic.slots import group_of, groups, slots
+from lbproto_chat.semantic.sql import Operation, Trusted
+from lbproto_chat.semantic.tokens import Nth, Number
+from lbproto_chat.semantic.words import stem
+
+__all__ = ["Beyond", "Unread", "frame_of"]
+
+_EXTREMES = frozenset({"max", "min", "first", "last"})
+_OFTEN = ("often", "frequent", "active", "common", "popular", "busiest", "quietest", "rarest")
+_MODES: dict[str, Mode] = {
+    "share": "share",
+    "ratio": "ratio",
+    "difference": "difference",
+    "compare": "compare",
+    ">": "compare",
+    "<": "compare",
+}
+_IGNORED = frozenset({"of", "in", "to", "than", "or", "held", "said", "that", "from"})
+_LIMIT = 1000
+
+
+class Unread(Exception):
+    """There are words that no rule uses."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+
+class Beyond(Exception):
+    """It asks about a time that there are no rows of."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None) -> Frame:
+    """The parts of a question.
+
+    Args:
+        table: what it is about.
+        items: its words.
+        assumed: the measure that numbers are of which do not say so.
+
+    Raises:
+        Tie: a number may be of several measures, and none is assumed.
+        Unread: no rule uses a word.
+        Beyond: see there.
+    """
+    first = items[0].kind if items else ""
+    conditions = Conditions(table, slots(items), assumed)
+    left, found, among = groups(table, conditions.found())
+    if conditions.beyond:
+        raise Beyond(conditions.beyond[0])
+    frame = _Parser(table, left, grouped=bool(found)).frame()
+    frame.groups, frame.among = tuple(found), tuple(among)
+    frame.havings = tuple(conditions.havings)
+    frame.turned = conditions.turned
+    frame.goes_on = first in ("follow", "and", "only", "or")
+    return frame
+
+
+class _Parser:
+    def __init__(self, table: Table, items: Sequence[Item], *, grouped: bool) -> None:
+        self._table = table
+        self._grouped = grouped
+        self._items = items
+        self._place = 0
+        self._waiting: list[tuple[str, Measure | None]] = []
+        self._targets: list[Target] = []
+        self._conditions: list[Condition] = []
+        self._part_from: int | None = None
+        self._parted = False
+        self._asks: set[str] = set()
+        self._entity: Entity | None = None
+        self._focus: Group | None = None
+        self._focused = False  # the next noun is what is asked for
+        self._rank: Rank | None = None
+        self._by = False
+        self._by_only = False
+        self._negated = False
+        self._verb: Measure | None = None
+        self._unit_said: Any = None
+        self._unit: Any = None
+        self._numbers: list[int] = []
+        self._skip = 0
+        self._each: Entity | None = None
+        self._mode: Mode = ""
+
+    def frame(self) -> Frame:
+        for place, item in enumerate(self._items):
+            self._place = place
+            if item.kind in _MODES:
+                self._mode = self._mode or _MODES[item.kind]
+            elif item.kind not in _IGNORED:
+                rule = getattr(self, f"on_{item.kind}", None)
+                if rule is None:
+                    raise Unread(item.text)
+                rule(item)
+            if item.kind != "which" and not (item.kind == "condition" and self._focused):
+                self._focused = self._focused and item.kind in ("any", "label")
+        self._complete()
+        self._settle()
+        if len(self._numbers) > 1:
+            raise Unread(str(self._numbers[-1]))
+        if self._negated:
+            raise Unread("not")
+        noun = self._entity or self._table.entity(self._table.default)
+        if self._each is not None and self._each.where != noun.where:
+            raise Unread(self._each.name)
+        part = self._conditions[self._part_from :] if self._part_from is not None else []
+        return Frame(
+            table=self._table,
+            asks=frozenset(self._asks),
+            targets=tuple(self._targets),
+            ops=tuple(op for op, _ in self._waiting),
+            entity=self._entity,
+            focus=self._focus,
+            conditions=tuple(self._conditions),
+            rank=self._rank,
+            limit=min(self._numbers[0], _LIMIT) if self._numbers else None,
+            skip=self._skip,
+            mode=self._mode,
+            part=tuple(part),
+            unit=self._unit,
+        )
+
+    # What is asked for, and what is to be made.
+
+    def on_count(self, _item: Item) -> None:
+        self._asks.add("count")
+        self._waiting.append(("count", None))
+
+    def on_much(self, _item: Item) -> None:
+        self._asks.add("much")
+
+    def on_when(self, _item: Item) -> None:
+        self._asks.add("when")
+
+    def on_list(self, _item: Item) -> None:
+        self._asks.add("list")
+
+    def on_which(self, _item: Item) -> None:
+        self._asks.add("which")
+        self._focused = True
+
+    def on_op(self, item: Item) -> None:
+        if item.value == "distinct":
+            self._asks.add("distinct")
+        elif item.value in ("range", "change", "stddev") and self._before() == "measure":
+            self._targets[-1] = Target(str(item.value), self._targets[-1].thing)
+        else:
+            self._waiting.append((str(item.value), None))
+
+    def on_move(self, _item: Item) -> None:
+        """How far a price moved; of anything else it says no more than "traded" does."""
+        if self._before() == "measure" and not self._targets[-1].op:
+            self._targets[-1] = Target("change", self._targets[-1].thing)
+
+    def on_super(self, item: Item) -> None:
+        op, measure = item.value if isinstance(item.value, tuple) else (item.value, None)
+        self._waiting.append((str(op), cast("Measure | None", measure)))
+
+    def on_comparative(self, item: Item) -> None:
+        """A "higher" that no number follows, but another figure if any."""
+        operator, _ = cast("tuple[str, Measure]", item.value)
+        if "which" in self._asks:
+            self._waiting.append(("max" if operator == ">" else "min", None))
+        else:
+            self._mode = self._mode or ("difference" if "much" in self._asks else "compare")
+
+    def on_more(self, item: Item) -> None:
+        if "which" in self._asks:
+            self.on_most(item)
+        else:
+            self._mode = self._mode or "compare"
+
+    def on_most(self, item: Item) -> None:
+        often = any(word in item.text.lower() for word in _OFTEN)
+        self._rank = Rank(cast('Literal["max", "min"]', item.value), often=often)
+
+    def on_number(self, item: Item) -> None:
+        number = cast("Number", item.value).value
+        if number != int(number) or number < 1:
+            raise Unread(item.text)
+        self._numbers.append(int(number))
+
+    def on_nth(self, item: Item) -> None:
+        self._skip = cast("Nth", item.value).place - 1
+        if self._skip < 0 or self._skip > _LIMIT:
+            raise Unread(item.text)
+
+    def on_unit(self, item: Item) -> None:
+        """A unit that figures are to be in, or a word that goes with a measure ("ETH price")."""
+        if self._counting():  # how many ETH
+            self._waiting = [each for each in self._waiting if each[0] != "count"]
+            self._asks.add("much")
+        asked = self._before() in ("in", "count", "much", "most")
+        if asked or (self._rank is not None and self._rank.by is None):
+            self._unit = item.value
+        self._unit_said = item.value
+
+    def on_verb(self, item: Item) -> None:
+        self._verb = cast("Measure", item.value)
+
+    def on_each(self, item: Item) -> None:
+        """Of each row ("per trade"), which is what figures are made of anyway."""
+        self._each = cast("Entity", item.value)
+
+    def on_except(self, _item: Item) -> None:
+        self._negated = True
+
+    on_no = on_except
+
+    def on_by(self, _item: Item) -> None:
+        if self._after() != "label":  # "paid by a buyer"
+            self._by = True
+
+    on_sorted = on_by
+
+    def on_and(self, _item: Item) -> None:
+        self._parted = True
+
+    def on_only(self, _item: Item) -> None:
+        """It changes nothing."""
+
+    def on_follow(self, _item: Item) -> None:
+        """It changes nothing here."""
+
+    def on_is(self, _item: Item) -> None:
+        """From here on conditions are what a share is of."""
+        if self._mode == "share" and (self._targets or self._entity or self._conditions):
+            self._part_from = len(self._conditions)
+
+    on_having = on_is
+
+    # Rows.
+
+    def on_condition(self, item: Item) -> None:
+        self._where(cast("Condition", item.value))
+
+    def _where(self, condition: Condition) -> None:
+        """Add a condition, or that it does not hold."""
+        if self._negated:
+            self._negated = False
+            test = Operation("IS NOT TRUE", (condition.test,))
+            condition = Condition(f"not:{condition.key}", f"not {condition.says}", test)
+        self._conditions.append(condition)
+
+    def on_filter(self, item: Item) -> None:
+        filter_ = cast("Filter", item.value)
+        self._where(Condition(f"filter:{filter_.name}", filter_.name, Trusted(filter_.sql)))
+
+    def on_named(self, item: Item) -> None:
+        """The noun of "transaction 5", which is a condition; the question may have another."""
+        entity = cast("Entity", item.value)
+        if not entity.key and self._entity is None:
+            self._entity = entity
+
+    def on_label(self, item: Item) -> None:
+        dimension, label = cast("Any", item.value)
+        self._where(column_is(dimension.column, label, f"{dimension.name} is {label}"))
+        after = self._after()
+        if after not in ("entity", "measure", "sums", "metric") and (
+            self._waiting or not self._entity
+        ):
+            noun = self._table.entity(self._table.default)
+            if not noun.where:  # where it has some of its own a label is no noun
+                self._noun(noun, item.text)
+
+    def on_entity(self, item: Item) -> None:
+        entity = cast("Entity", item.value)
+        self._conditions += [
+            column_is(column, value, entity.several, of_entity=True)
+            for column, value in entity.where.items()
+        ]
+        if self._focused and entity.key:
+            self._focus = group_of(self._table, item)
+            if stem(item.text) != item.text.lower():
+                self._asks.add("several")
+            self._entity = self._entity or entity
+        elif self._after() in ("measure", "sums", "metric") and not self._counting():
+            self._entity = self._entity or entity
+        else:
+            self._noun(entity, item.text)
+
+    def _noun(self, entity: Entity, text: str = "") -> None:
+        waiting, self._waiting = self._waiting, []
+        ops = [op for op, _ in waiting]
+        if self._rank is not None and self._rank.by is None and not self._rank.often:
+            self._rank = Rank(self._rank.direction, Target("count", entity))
+            return
+        if "count" in ops:
+            outer = [op for op in ops if op not in ("count", "sum")]
+            self._figure(Target("count", entity, outer[0] if outer else ""))
+        elif ops and ops[-1] in _EXTREMES:
+            if stem(text) != text.lower():
+                self._asks.add("several")
+            hint = waiting[-1][1]
+            by = Target("", hint) if hint is not None else None
+            self._rank = Rank(cast('Literal["max", "min"]', ops[-1]), by)
+            if entity.key:
+                self._focus = Group(entity.name, entity.key, entity=entity)
+            self._entity = entity
+        elif ops:
+            if not entity.size:
+                raise Unread(ops[0])
+            for op in ops:
+                self._figure(Target(op, self._table.measure(entity.size)))
+        self._entity = self._entity or entity
+
+    # Figures.
+
+    def on_measure(self, item: Item) -> None:
+        self._make(cast("Measure", item.value), "")
+
+    def on_sums(self, item: Item) -> None:
+        self._make(cast("Measure", item.value), "sum")
+
+    def on_metric(self, item: Item) -> None:
+        metric = cast("Metric", item.value)
+        waiting, self._waiting = self._waiting, []
+        target = Target("metric", metric)
+        if waiting and waiting[-1][0] in ("max", "min"):
+            self._rank = Rank(cast('Literal["max", "min"]', waiting[-1][0]), target)
+        self._figure(target)
+
+    def _make(self, measure: Measure, op: str) -> None:
+        waiting, self._waiting = self._waiting, []
+        ops = [each for each, _ in waiting]
+        if "count" in ops:
+            if "distinct" not in self._asks or len(ops) > 1:
+                raise Unread(measure.name)
+            self._figure(Target("distinct", measure))
+            return
+        if self._by:
+            self._figure(Target(op, measure))
+        elif self._rank is not None and self._rank.often and not self._focus and not op:
+            self._rank = None  # the most common price
+            self._figure(Target("mode", measure))
+        elif self._rank is not None and self._rank.by is None and not self._rank.often:
+            self._rank = Rank(
+                self._rank.direction, Target("sum" if measure.adds else "max", measure)
+            )
+        elif not ops:
+            self._figure(Target(op, measure))
+        elif len(ops) == 2 and ops[0] in ("max", "min") and not self._parted:
+            target = Target(ops[1], measure)
+            self._rank = Rank(cast('Literal["max", "min"]', ops[0]), target)
+            self._figure(target)
+        elif op:
+            for each in ops:
+                self._figure(Target(op, measure, "" if each == op else each))
+        else:
+            for each in ops:
+                self._figure(Target(each, measure))
+        self._parted = False
+
+    def _figure(self, target: Target) -> None:
+        if self._by:
+            self._by_only = self._rank is None
+            direction = self._rank.direction if self._rank else "max"
+            self._rank = Rank(direction, target)
+            self._by = False
+        else:
+            self._targets.append(target)
+
+    def _complete(self) -> None:
+        """Name the figures that the question leaves unnamed."""
+        counted = self._counting() and self._conditions
+        timed = "when" in self._asks and self._waiting and self._rank is None
+        if not self._targets and (counted or timed):
+            self._noun(self._entity or self._table.entity(self._table.default))
+        if self._by_only and self._mode and self._rank is not None and self._rank.by is not None:
+            self._targets.append(self._rank.by)  # "the ratio by volume"
+            self._rank = None
+        if not self._targets and self._rank is None:
+            self._imply()
+        if self._grouped and self._waiting and not self._targets and self._entity is not None:
+            self._targets.append(Target("count", self._entity))  # "outputs per transaction, top 5"
+
+    def _settle(self) -> None:
+        """What still waits goes with the last figure."""
+        last = self._targets[-1] if self._targets else None
+        if last is None or not self._waiting:
+            if self._by:
+                raise Unread("by")
+            return
+        ops = [op for op, _ in self._waiting]
+        ranked = (self._grouped and self._numbers) or (self._focus and last.op not in ("", "sum"))
+        if ranked and len(ops) == 1 and ops[0] in ("max", "min"):
+            self._rank = Rank(cast('Literal["max", "min"]', ops[0]), last)
+        elif ops == ["sum"] and last.op in ("sum", "count"):
+            pass
+        elif last.op in ("", "sum") and isinstance(last.thing, Measure) and "count" not in ops:
+            if last.op == "" or ops == ["median"]:
+                self._targets[-1:] = [Target(op, last.thing) for op in ops]
+            else:
+                self._targets[-1] = Target("sum", last.thing, ops[0])
+        elif last.op == "count" and len(ops) == 1 and ops[0] != "count":
+            self._targets[-1] = Target("count", last.thing, ops[0])
+        else:
+            raise Unread(*ops)
+        self._waiting = []
+
+    def _imply(self) -> None:
+        """A figure that only a verb or a unit names: "spent", "the average ETH"."""
+        measure = self._verb
+        if measure is None and self._unit_said is not None and self._waiting:
+            units = (self._unit_said.name, self._unit_said.of)
+            adds = self._waiting[-1][0] == "sum"
+            measures = (each for each in self._table.measures if each.unit in units)
+            measure = next((each for each in measures if each.adds or not adds), None)
+            self._unit = self._unit_said
+        if measure is not None and (self._waiting or "much" in self._asks):
+            self._make(measure, "" if self._waiting else "sum")
+
+    # Around the place.
+
+    def _before(self) -> str:
+        return self._items[self._place - 1].kind if self._place else ""
+
+    def _after(self) -> str:
+        place = self._place + 1
+        return self._items[place].kind if place < len(self._items) else ""
+
+    def _counting(self) -> bool:
+        return any(op == "count" for op, _ in self._waiting)
+
+    def on_grain(self, item: Item) -> None:
+        group = group_of(self._table, item)
+        if group is None:
+            raise Unread(item.text)
+        if self._counting():
+            self._waiting = []
+            self._asks.add("groups")
+        elif self._focus is not None:
+            raise Unread(item.text)
+        self._focus = group
+
+    def on_dimension(self, item: Item) -> None:
+        self.on_grain(item)
