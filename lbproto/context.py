@@ -146,6 +146,8 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             raise UsageError(NO_CREDITS)
         return self._services.credits
 
+    # For handlers
+
     def emit(self, event: Event) -> Receipt:
         """Answer the client that asks; the first answer is its acknowledgement too.
 
@@ -172,40 +174,6 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         if self._outcome is not None:
             self._outcome.answer(event)
         return receipt
-
-    def record(self, outcome: Outcome) -> None:
-        """Add the events that answer the client from now on to an outcome."""
-        self._outcome = outcome
-
-    def refuse(self, event: ErrorEvent) -> None:
-        """Tell the client that its request failed, by an event and in the acknowledgement."""
-        if self._outcome is not None:
-            self._outcome.refuse(event)
-        if self.job is not None:
-            self.job.fail(event)
-        else:
-            self.tell_refusal(event, event.code, event.message, event.retry_after)
-
-    def refuse_for(self, error: InsufficientCredits, event: Event) -> None:
-        """The same by an event that does not carry the envelope; the acknowledgement does."""
-        if self.job is not None:
-            self.job.fail_for_credits(error, event)
-        else:
-            self.tell_refusal(event, error.code, error.message, error.retry_after_seconds)
-
-    def tell_refusal(
-        self, event: Event, code: ErrorCode, message: str, retry_after: int | None
-    ) -> None:
-        """Send what tells of a failure, and acknowledge with its envelope."""
-        self.failed = True
-        self._services.hub.send(self.session, event, self.inbound.id)
-        self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
-
-    def settle(self) -> None:
-        """The request is done: acknowledge it if no event has."""
-        if not self.answered and self.inbound.id is not None and self._waiting is not None:
-            self._waiting.acknowledge(self.inbound.id, {"ok": True})
-        self.answered = True
 
     def to(self, room: str, *, except_: Collection[str] = ()) -> Target:
         """A room to emit to.
@@ -274,6 +242,42 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         """
         if self.hold is not None:
             self.hold.mark()
+
+    # For what serves them: middleware, jobs
+
+    def refuse(self, event: ErrorEvent) -> None:
+        """Tell the client that its request failed, by an event and in the acknowledgement."""
+        if self._outcome is not None:
+            self._outcome.refuse(event)
+        if self.job is not None:
+            self.job.fail(event)
+        else:
+            self.tell_refusal(event, event.code, event.message, event.retry_after)
+
+    def refuse_for(self, error: InsufficientCredits, event: Event) -> None:
+        """The same by an event that does not carry the envelope; the acknowledgement does."""
+        if self.job is not None:
+            self.job.fail_for_credits(error, event)
+        else:
+            self.tell_refusal(event, error.code, error.message, error.retry_after_seconds)
+
+    def tell_refusal(
+        self, event: Event, code: ErrorCode, message: str, retry_after: int | None
+    ) -> None:
+        """Send what tells of a failure, and acknowledge with its envelope."""
+        self.failed = True
+        self._services.hub.send(self.session, event, self.inbound.id)
+        self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
+
+    def record(self, outcome: Outcome) -> None:
+        """Add the events that answer the client from now on to an outcome."""
+        self._outcome = outcome
+
+    def settle(self) -> None:
+        """The request is done: acknowledge it if no event has."""
+        if not self.answered and self.inbound.id is not None and self._waiting is not None:
+            self._waiting.acknowledge(self.inbound.id, {"ok": True})
+        self.answered = True
 
     def _acknowledge(self, body: dict[str, Any]) -> None:
         waiting = None if self.answered else self._waiting
