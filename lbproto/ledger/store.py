@@ -16,7 +16,7 @@ class LedgerStore(AbstractAsyncContextManager["LedgerStore"], Protocol):
     """Accounts, their movements, and the receipts of their transactions.
 
     An async context manager that is entered before anything is asked of it. A store knows nothing
-    of credits: it lets a command of `lbproto.ledger.account` change an account, alone. Any backend
+    of credits: it lets a command of `lbproto.ledger.commands` change an account, alone. Any backend
     is shown to do that by `lbproto.testing.ledger`.
     """
 
