@@ -52,7 +52,7 @@ class Scripted:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Scripted]:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        port = listener.extra_attributes[anyio.abc.SocketAttribute.local_port]()
         self.url = f"http://127.0.0.1:{port}/v1"
         async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, self._serve)

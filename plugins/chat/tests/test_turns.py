@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from lbproto import Event, LimitExceeded, Server
@@ -70,7 +71,7 @@ async def talking(speak: Speak, **options: Any) -> AsyncIterator[tuple[Server, C
 async def hello(question: Question, reply: Reply) -> None:
     """Two parts."""
     await reply.say("Hello ")
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     await reply.say("Ada")
 
 
@@ -329,7 +330,7 @@ async def test_whoever_does_not_read_gets_larger_deltas() -> None:
     async def speak(question: Question, reply: Reply) -> None:
         for word in words:
             await reply.say(word)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     async with talking(speak) as (server, client, _):
         client.pause()
@@ -386,7 +387,7 @@ async def test_credits_that_are_used_up_in_the_middle_end_the_turn() -> None:
         for _ in range(10):
             await reply.say("a word or two", 5)
             for _ in range(50):  # until it is delivered
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
 
     async with talking(speak, price=RATE, credits=MemoryLedger()) as (server, client, speaker):
         await paying(server, client, 22)

@@ -1,0 +1,61 @@
+"""Answers without a model: questions are read by a layer that is declared with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from lbproto import NotFound
+from lbproto_chat.answerers import Question, Reply
+from lbproto_chat.results import run
+from lbproto_chat.semantic import Layer, SemanticAnswerer
+from lbproto_query import Engine, Limits
+
+__all__ = ["EmbeddedAnswerer"]
+
+
+class EmbeddedAnswerer:
+    """Answers from declared layers; see `Answerer`.
+
+    Args:
+        engine: runs the queries, under its guard; entered and left by whoever made it.
+        layers: by application, what questions can be about.
+        limits: what a query may take.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        layers: Mapping[str, Layer],
+        *,
+        limits: Limits = Limits(seconds=10.0, rows=1_000, row_bytes=64 * 1024),  # noqa: B008 - frozen
+    ) -> None:
+        self._answerers = {
+            application_id: SemanticAnswerer(layer, partial(_rows, engine, application_id, limits))
+            for application_id, layer in layers.items()
+        }
+
+    async def answer(self, question: Question, reply: Reply) -> None:
+        """See `Answerer.answer`. What it used are words.
+
+        Raises:
+            NotFound: there is no layer for this application.
+            RequestError: as the engine does.
+        """
+        answerer = self._answerers.get(question.application_id)
+        if answerer is None:
+            raise NotFound("There is nothing to talk about for this application")
+        history = [exchange.question for exchange in question.history]
+        answer = await answerer.answer(question.text, history)
+        if answer.sql is not None:
+            reply.ran(answer.sql)
+        words = answer.text.split(" ")
+        reply.used(len(question.text.split()), len(words))
+        for word in words[:-1]:
+            await reply.say(f"{word} ", 1)
+        await reply.say(words[-1], 1)
+
+
+async def _rows(engine: Engine, application_id: str, limits: Limits, sql: str) -> list[list[Any]]:
+    return (await run(engine, application_id, sql, limits=limits)).rows
