@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Flows"]
+from lbproto_compliance.graph.arrays import Floats, Int32s, Int64s
 
-_Int32s: TypeAlias = NDArray[np.int32]
-_Floats: TypeAlias = NDArray[np.float64]
+__all__ = ["Flows"]
 
 
 class Flows(NamedTuple):
@@ -42,15 +41,15 @@ class Flows(NamedTuple):
 
     addresses: NDArray[np.bytes_]
     tx_hashes: NDArray[np.bytes_]
-    tx_times: NDArray[np.int64]
-    sources: _Int32s
-    targets: _Int32s
-    txs: _Int32s
-    amounts: _Floats
+    tx_times: Int64s
+    sources: Int32s
+    targets: Int32s
+    txs: Int32s
+    amounts: Floats
     assets: NDArray[np.int16]
     asset_names: tuple[str, ...]
-    input_txs: _Int32s
-    input_nodes: _Int32s
-    output_txs: _Int32s
-    output_nodes: _Int32s
-    output_amounts: _Floats
+    input_txs: Int32s
+    input_nodes: Int32s
+    output_txs: Int32s
+    output_nodes: Int32s
+    output_amounts: Floats

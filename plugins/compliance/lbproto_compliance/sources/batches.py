@@ -10,6 +10,12 @@ import anyio.to_thread
 import msgspec
 
 __all__ = [
+    "FIRST_LOG",
+    "FIRST_TRACE",
+    "HIGHEST_LOG",
+    "HIGHEST_PLACE",
+    "MOST_COINS",
+    "NO_INDEX",
     "ROW_LENGTH",
     "Attribution",
     "Batch",
@@ -25,6 +31,24 @@ __all__ = [
 
 ROW_LENGTH = 1000
 """How many characters of a rejected row are kept, and of the reason."""
+
+HIGHEST_PLACE = (1 << 31) - 1
+"""Of a transaction in its block, or of what it has several of: the store has 32 bits for it."""
+
+NO_INDEX = -1
+"""Of a transaction whose place in the block is not told: the store finds one."""
+
+FIRST_TRACE = 1
+FIRST_LOG = 1_000_000
+"""Positions in a transaction: of its own value 0, of what contracts moved, of tokens' transfers.
+
+They are the same from whatever source, so that nothing is held twice.
+"""
+
+HIGHEST_LOG = HIGHEST_PLACE - FIRST_LOG
+
+MOST_COINS = 21_000_000 * 10**8
+"""In satoshi: there are never more."""
 
 Table: TypeAlias = Literal["transfers", "coins", "attributions"]
 

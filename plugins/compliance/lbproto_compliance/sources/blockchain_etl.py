@@ -14,7 +14,18 @@ from typing import cast
 import msgspec
 
 from lbproto_compliance.chains import Chain
-from lbproto_compliance.sources.batches import Coin, Row, SourceError, Transfer
+from lbproto_compliance.sources.batches import (
+    FIRST_LOG,
+    FIRST_TRACE,
+    HIGHEST_LOG,
+    HIGHEST_PLACE,
+    MOST_COINS,
+    NO_INDEX,
+    Coin,
+    Row,
+    SourceError,
+    Transfer,
+)
 from lbproto_compliance.sources.records import Fields, Malformed, RecordFile
 from lbproto_compliance.sources.values import (
     amount,
@@ -54,17 +65,6 @@ TOKEN_TRANSFERS = {"token_address", "from_address", "to_address", "value", "bloc
     "log_index",
 }
 """Columns that a layout is recognised by; others are ignored, or used where they are there."""
-
-NO_INDEX = -1
-"""Of a transaction whose place in the block is not told: the store finds one."""
-
-FIRST_TRACE = 1
-FIRST_LOG = 1_000_000
-"""Positions in a transaction: of its own value 0, of what contracts moved, of tokens' transfers."""
-
-_HIGHEST_INT = (1 << 31) - 1
-_HIGHEST_LOG = _HIGHEST_INT - FIRST_LOG
-_ALL_BITCOIN = 21_000_000 * 10**8
 
 # What Ethereum's client calls what was not done by a transaction.
 _UNTRANSACTED = {"reward", "genesis", "daofork"}
@@ -148,7 +148,7 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
     time = moment(record, "block_timestamp")
     hash_ = tx_hash(record, "hash")
     told = record.get("index") not in (None, "")
-    index = integer(record, "index", _HIGHEST_INT) if told else NO_INDEX
+    index = integer(record, "index", HIGHEST_PLACE) if told else NO_INDEX
     rows: list[Row] = []
     for item in _nested(record, "inputs", "input_count"):
         spent = text(item, "spent_transaction_hash")
@@ -159,9 +159,9 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
                 index,
                 hash_,
                 "in",
-                integer(item, "index", _HIGHEST_INT),
+                integer(item, "index", HIGHEST_PLACE),
                 _owner(item),
-                None if item.get("value") is None else integer(item, "value", _ALL_BITCOIN),
+                None if item.get("value") is None else integer(item, "value", MOST_COINS),
                 None if spent is None else tx_hash(item, "spent_transaction_hash"),
                 None if spent is None else integer(item, "spent_output_index"),
             )
@@ -173,9 +173,9 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
             index,
             hash_,
             "out",
-            integer(item, "index", _HIGHEST_INT),
+            integer(item, "index", HIGHEST_PLACE),
             _owner(item),
-            integer(item, "value", _ALL_BITCOIN),
+            integer(item, "value", MOST_COINS),
             None,
             None,
         )
@@ -191,7 +191,7 @@ def transaction(record: Fields, chain: Chain, facts: Facts) -> list[Row]:
     row = Transfer(
         height,
         facts.time(record, height),
-        integer(record, "transaction_index", _HIGHEST_INT),
+        integer(record, "transaction_index", HIGHEST_PLACE),
         0,
         hash_,
         evm_address(record, "from_address"),
@@ -217,7 +217,7 @@ def token_transfer(record: Fields, facts: Facts) -> list[Row]:
             height,
             facts.time(record, height),
             NO_INDEX,
-            FIRST_LOG + integer(record, "log_index", _HIGHEST_LOG),
+            FIRST_LOG + integer(record, "log_index", HIGHEST_LOG),
             tx_hash(record, "transaction_hash"),
             _not_zero(evm_address(record, "from_address")),
             _not_zero(evm_address(record, "to_address")),
@@ -268,7 +268,7 @@ class Traces:
             Transfer(
                 height,
                 self._facts.time(record, height),
-                integer(record, "transaction_index", _HIGHEST_INT) if told else NO_INDEX,
+                integer(record, "transaction_index", HIGHEST_PLACE) if told else NO_INDEX,
                 position,
                 hash_,
                 sender,

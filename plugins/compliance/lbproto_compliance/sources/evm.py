@@ -8,8 +8,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from lbproto_compliance.sources.batches import Rejected, Transfer
-from lbproto_compliance.sources.blockchain_etl import FIRST_LOG, FIRST_TRACE
+from lbproto_compliance.sources.batches import (
+    FIRST_LOG,
+    FIRST_TRACE,
+    HIGHEST_LOG,
+    Rejected,
+    Transfer,
+)
 from lbproto_compliance.sources.heights import Moved
 from lbproto_compliance.sources.hexes import address_of, hash_of, number_of, topic_address
 from lbproto_compliance.sources.traces import Trace
@@ -22,9 +27,6 @@ _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 # ERC-20 has who and whom as topics; ERC-721, of which no amount moves, a token's number as well.
 _ERC20_TOPICS = 3
 _ERC721_TOPICS = 4
-
-# Positions have 32 bits in the store.
-_HIGHEST_LOG = (1 << 31) - 1 - FIRST_LOG
 
 _NOBODY = "0x" + "0" * 40
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -201,7 +203,7 @@ def _tokens(raw: msgspec.Raw) -> Iterator[_Movement]:
         raise ValueError("a transfer of tokens that is neither ERC-20's nor ERC-721's")
     sender, receiver = (topic_address(topic) for topic in log.topics[1:])
     index = number_of(log.log_index)
-    if index > _HIGHEST_LOG:
+    if index > HIGHEST_LOG:
         raise ValueError(f"a log that no block has so many of: {index}")
     position = FIRST_LOG + index
     asset, value = address_of(log.address), number_of(log.data)

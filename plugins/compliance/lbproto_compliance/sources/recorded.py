@@ -8,7 +8,14 @@ from datetime import datetime
 import msgspec
 
 from lbproto_compliance.chains import Chain
-from lbproto_compliance.sources.batches import Coin, Rejected, Row, Transfer
+from lbproto_compliance.sources.batches import (
+    HIGHEST_PLACE,
+    MOST_COINS,
+    Coin,
+    Rejected,
+    Row,
+    Transfer,
+)
 from lbproto_compliance.sources.files import Said
 from lbproto_compliance.sources.records import Fields, Malformed, Record
 from lbproto_compliance.sources.values import (
@@ -30,9 +37,8 @@ BLOCK_OF_COINS = {"txid", "tx_index", "side", "index", "address", "value_sat", "
 LEDGER = {"from_address", "to_address", "value"}
 """A line for each amount that moved, in base units, nothing else being known."""
 
-_HIGHEST_INT = (1 << 31) - 1
-_ALL_BITCOIN = 21_000_000 * 10**8
-_COINBASE = "coinbase"
+# What an input of new coins is said to spend: nothing, in the words of several programs.
+_NOTHING = {None, "coinbase", "0" * 64}
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -96,18 +102,18 @@ class BlockOfCoins:
         side = record["side"]
         if side not in ("in", "out"):
             raise Malformed(f"side is neither in nor out: {side!r:.40}")
-        spent = side == "in" and text(record, "prev_txid") not in (None, _COINBASE)
+        spent = side == "in" and text(record, "prev_txid") not in _NOTHING
         if side == "out" or record["value_sat"] not in (None, ""):
-            value = integer(record, "value_sat", _ALL_BITCOIN)
+            value = integer(record, "value_sat", MOST_COINS)
         else:
             value = None
         return Coin(
             self._moment.height,
             self._moment.time,
-            integer(record, "tx_index", _HIGHEST_INT),
+            integer(record, "tx_index", HIGHEST_PLACE),
             tx_hash(record, "txid"),
             side,
-            integer(record, "index", _HIGHEST_INT),
+            integer(record, "index", HIGHEST_PLACE),
             coin_address(record["address"]),
             value,
             tx_hash(record, "prev_txid") if spent else None,
