@@ -5,11 +5,8 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 import lbproto.context
-from lbproto.holds import RepeatKey
 from lbproto.jobs.work import Work
 from lbproto.middleware.credits import Meter
-from lbproto.registry import Route
-from lbproto.session import Session
 
 project = "lbproto"
 author = "The lbproto authors"
@@ -23,10 +20,9 @@ exclude_patterns = ["_build"]
 default_role = "code"
 myst_heading_anchors = 3
 
-# The types of its fields are looked up in a struct's module, which has some for type checkers only.
-vars(lbproto.context).update(
-    Meter=Meter, RepeatKey=RepeatKey, Route=Route, Session=Session, Work=Work
-)
+# The types of its fields are looked up in a struct's module, which cannot import these: they import
+# it.
+vars(lbproto.context).update(Meter=Meter, Work=Work)
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

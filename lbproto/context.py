@@ -15,17 +15,17 @@ from lbproto.clock import Clock
 from lbproto.credits import Credits
 from lbproto.errors import ErrorCode, InsufficientCredits, Unauthorized, UsageError, envelope
 from lbproto.events import ErrorEvent, Event
+from lbproto.holds import RepeatKey
 from lbproto.hub import Hub, Receipt
 from lbproto.outcomes import Outcome
+from lbproto.registry import Route
 from lbproto.rooms import Hold
+from lbproto.session import Session
 from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
-    from lbproto.holds import RepeatKey
     from lbproto.jobs.work import Work
     from lbproto.middleware.credits import Meter
-    from lbproto.registry import Route
-    from lbproto.session import Session
 
 __all__ = ["NO_CREDITS", "Context", "Services", "Target"]
 
