@@ -33,7 +33,7 @@ def schema() -> str:
 
 
 class TestPostgresLedger(LedgerSuite):
-    interleavings = 6
+    interleavings = 3
 
     @pytest.fixture
     def make_ledger(self, postgres: Postgres, schema: str) -> MakeLedger:

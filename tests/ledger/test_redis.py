@@ -32,7 +32,7 @@ def prefix() -> str:
 
 
 class TestRedisLedger(LedgerSuite):
-    interleavings = 10
+    interleavings = 5
 
     @pytest.fixture
     def make_ledger(self, valkey: Valkey, prefix: str) -> MakeLedger:

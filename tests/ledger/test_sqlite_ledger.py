@@ -24,6 +24,8 @@ pytestmark = pytest.mark.anyio
 
 
 class TestSQLiteLedger(LedgerSuite):
+    interleavings = 8
+
     @pytest.fixture
     def make_ledger(self, tmp_path: Path) -> MakeLedger:
         return lambda name: SQLiteLedger(tmp_path / name)
