@@ -53,6 +53,7 @@ from lbproto.messages import (
     CreditsInsufficient,
 )
 from lbproto.middleware import Endpoint, Middleware
+from lbproto.moderation import RoomMember
 from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
 from lbproto.plugin import Plugin
 from lbproto.recovery import Recovery
@@ -119,6 +120,7 @@ __all__ = [
     "Recovery",
     "RequestError",
     "RequestTimeout",
+    "RoomMember",
     "RoomStatistics",
     "Server",
     "ServerStatistics",

@@ -8,7 +8,7 @@ kept in the log for those who have lost their connection.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 import msgspec
@@ -82,6 +82,7 @@ class Hub:
         self._clock = clock
         self._resumable = resumable
         self._emissions: dict[type[Event], Emission] = {}  # those that are in use
+        self._listening: dict[str, Callable[[bytes], None]] = {}
         self._deserted: set[str] = set()
         self._wake = anyio.Event()
         self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
@@ -164,7 +165,7 @@ class Hub:
         self._emission(event)
         if self._pubsub.is_awaited(room):
             self._pubsub.publish_nowait(room, forward(event, except_))
-        return self._deliver(room, (event,), except_)
+        return self.deliver(room, (event,), except_)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
         """Like `publish`, for what has happened anyway and whose teller cannot be refused.
@@ -179,10 +180,13 @@ class Hub:
                     self._pubsub.publish_nowait(room, forward(event, except_))
                 except (Overloaded, LimitExceeded) as error:
                     logger.warning("%s: only this node was told of %r", error, event.event_name)
-        self._deliver(room, events, except_)
+        self.deliver(room, events, except_)
 
-    def _deliver(self, name: str, events: Sequence[Event], except_: Collection[str]) -> Receipt:
-        """Send events to those who are in a room here; what became of all of them."""
+    def deliver(self, name: str, events: Sequence[Event], except_: Collection[str] = ()) -> Receipt:
+        """Send events to those who are in a room on this node; what became of all of them.
+
+        They are declared.
+        """
         room = self._rooms.get(name)
         if room is None:
             return _NOBODY
@@ -254,6 +258,15 @@ class Hub:
             self._deserted.add(room)
             self._wake.set()
 
+    async def listen(self, channel: str, take: Callable[[bytes], None]) -> None:
+        """Have what other nodes send by a channel that is no room's; returns once that holds."""
+        self._listening[channel] = take
+        await self._pubsub.subscribe(channel)
+
+    def ignore(self, channel: str) -> None:
+        """Have nothing more of what is sent by such a channel."""
+        self._listening.pop(channel, None)
+
     async def run(self) -> None:
         """Pump what the other nodes send, until cancelled."""
         self._wake = anyio.Event()  # of this event loop: a server may be run again in another
@@ -264,7 +277,11 @@ class Hub:
             tasks.start_soon(self._trim_log)
             async for room, payload in self._pubsub.messages():
                 try:
-                    self._receive(room, payload)
+                    take = self._listening.get(room)
+                    if take is None:
+                        self._receive(room, payload)
+                    else:
+                        take(payload)
                 except Exception:
                     logger.exception("a message from another node was not delivered")
 
@@ -275,7 +292,7 @@ class Hub:
             logger.error("another node sent %r, which no plugin here declares", remote.event)
             return
         event = msgspec.msgpack.decode(remote.payload, type=emission.event, dec_hook=decode_hook)
-        self._deliver(room, (event,), remote.except_)
+        self.deliver(room, (event,), remote.except_)
 
     async def _trim_log(self) -> None:
         """Let go what is too old also while nothing is sent."""

@@ -8,7 +8,7 @@ and let go behind it.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from lbproto.bans import Bans
@@ -19,6 +19,9 @@ from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.log import Entry
 from lbproto.messages import Unsubscribed, UserJoinedRoom, UserLeftRoom
+from lbproto.nodes.control import Control
+from lbproto.nodes.messages import Share
+from lbproto.nodes.roster import Moved
 from lbproto.presence import Presence
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
@@ -39,6 +42,7 @@ class Membership:
         rooms: who is where.
         hub: delivers what the others are told.
         bans: who may not be where.
+        control: who is there on other nodes.
         clock: when it happened.
         max_rooms: how many rooms a session may be in, its personal one not counted.
     """
@@ -49,6 +53,7 @@ class Membership:
         rooms: Rooms,
         hub: Hub,
         bans: Bans,
+        control: Control,
         clock: Clock,
         max_rooms: int,
     ) -> None:
@@ -56,17 +61,27 @@ class Membership:
         self._rooms = rooms
         self._hub = hub
         self._bans = bans
+        self._control = control
         self._clock = clock
         self._max_rooms = max_rooms
         self._presences: dict[str, Presence] = {}
+        control.shares = self._shares
+        control.moved = self._moved
 
     def count(self, room: str) -> int:
         """How many sessions are in a room; those that have lost their connection, for a grace."""
+        return self._count_here(room) + self._control.count(room)
+
+    def count_elsewhere(self, room: str) -> int:
+        """How many of them are on other nodes."""
+        return self._control.count(room)
+
+    def _count_here(self, room: str) -> int:
         found = self._rooms.get(room)
         return 0 if found is None else found.count
 
     def members(self, room: str) -> list[Session]:
-        """The sessions in a room, those away too, in the order they came."""
+        """The sessions in a room on this node, those away too, in the order they came."""
         return [member for member in self._rooms.members(room) if isinstance(member, Session)]
 
     def statistics(self, room: str) -> RoomStatistics:
@@ -83,7 +98,8 @@ class Membership:
 
     async def admit(self, session: Session, room: str) -> None:
         """Put a session into a room without asking anyone: its personal one."""
-        self._rooms.add(room, session)
+        if self._rooms.add(room, session):
+            self._control.tell(room, self._count_here(room))
         await self._hub.arrive(room)
 
     @asynccontextmanager
@@ -125,7 +141,7 @@ class Membership:
             self._rooms.release(room, session)
             if room in self._rooms.of(session):
                 self._let_go(newer, session)
-            self._hub.depart(room)
+            self._depart(room)
 
     def _let_go(self, newer: list[Entry] | None, session: Session) -> None:
         """Send what was held back: as the session's own, so that it resumes behind it."""
@@ -201,19 +217,37 @@ class Membership:
             return False
         if counted:
             self._left(session, room)
-        self._hub.depart(room)
+        self._depart(room)
         return True
 
+    def _depart(self, room: str) -> None:
+        """Somebody has left a room, or has not come: nobody may be there."""
+        if self._rooms.get(room) is None:
+            self._presences.pop(room, None)
+        self._hub.depart(room)
+
     def _entered(self, session: Session, room: str) -> None:
-        """A session counts in a room from now on."""
-        self._announce_join(session, room)
-        if self.count(room) == 1 and self._rooms.is_counted(session):
+        """A session is in a room from now on, and counts there unless it has faded meanwhile."""
+        if not self._rooms.is_counted(session):
+            return
+        pattern, _ = self._registry.room(room)
+        sessions = self._count_here(room)
+        if pattern.announce:
+            self._announce_join(session, room, sessions)
+        else:
+            self._control.tell(room, sessions)
+        if sessions == 1:
             self._tell_occupancy(room, occupied=True)
 
     def _left(self, session: Session, room: str) -> None:
         """A session has counted in a room until now."""
-        self._announce_leave(session, room)
-        if self.count(room) == 0:
+        presence = self._presences.get(room)
+        sessions = self._count_here(room)
+        if presence is None:
+            self._control.tell(room, sessions)
+        else:
+            self._announce_leave(session, room, sessions, presence)
+        if sessions == 0:
             self._tell_occupancy(room, occupied=False)
 
     def _tell_occupancy(self, room: str, *, occupied: bool) -> None:
@@ -225,26 +259,66 @@ class Membership:
         except Exception:
             logger.exception("%s: plugin %r was told who is in, and failed", room, pattern.plugin)
 
-    def _announce_leave(self, session: Session, room: str) -> None:
+    # Users, of all nodes
+
+    def _announce_join(self, session: Session, room: str, sessions: int) -> None:
+        user = session.user_id
+        presence = self._presences.get(room)
+        if presence is None:
+            presence = self._presences[room] = self._presence(room)
+        is_first = user not in presence.here
+        if presence.join(user):
+            self._tell_joined(user, room)
+        self._control.tell(room, sessions, user if is_first else None)
+
+    def _announce_leave(
+        self, session: Session, room: str, sessions: int, presence: Presence
+    ) -> None:
+        user = session.user_id
+        if presence.leave(user):
+            self._tell_left(user, room)
+        is_last = user not in presence.here
+        self._control.tell(room, sessions, user if is_last else None, came=False)
+
+    def _presence(self, room: str) -> Presence:
+        """Whom those who come first to a room on this node find there."""
+        presence = Presence()
+        presence.grow(self._control.count(room))
+        for user in self._control.users(room):
+            presence.appear(user)
+        return presence
+
+    def _shares(self) -> Iterator[Share]:
+        """Who is here, for the other nodes."""
+        for room, sessions in self._rooms.counts():
+            presence = self._presences.get(room)
+            yield Share(room, sessions, () if presence is None else tuple(presence.here))
+
+    def _moved(self, moved: Moved) -> None:
+        """Something has changed on another node."""
+        room = moved.room
         presence = self._presences.get(room)
         if presence is None:
             return
-        if presence.leave(session.user_id):
-            left_at = iso_timestamp(int(self._clock.now() * 1000))
-            left = UserLeftRoom(user_id=session.user_id, room=room, left_at=left_at)
-            self._hub.announce(room, (left,), self._own(session, room))
-        if not presence:
-            del self._presences[room]
+        presence.grow(moved.sessions)
+        for user in moved.came:
+            if presence.appear(user) and moved.is_news:
+                self._tell_joined(user, room)
+        for user in moved.gone:
+            if presence.vanish(user):
+                self._tell_left(user, room)
 
-    def _announce_join(self, session: Session, room: str) -> None:
-        if not self._registry.room(room)[0].announce or not self._rooms.is_counted(session):
-            return
-        presence = self._presences.setdefault(room, Presence())
-        if presence.join(session.user_id):
-            joined_at = iso_timestamp(int(self._clock.now() * 1000))
-            joined = UserJoinedRoom(user_id=session.user_id, room=room, joined_at=joined_at)
-            self._hub.announce(room, (joined,), self._own(session, room))
+    def _tell_joined(self, user_id: str, room: str) -> None:
+        joined = UserJoinedRoom(user_id=user_id, room=room, joined_at=self._timestamp())
+        self._hub.deliver(room, (joined,), self._own(user_id, room))
 
-    def _own(self, session: Session, room: str) -> list[str]:
-        """The sessions of the same user in a room: it is the others that are told of a user."""
-        return [own.sid for own in self.members(room) if own.user_id == session.user_id]
+    def _tell_left(self, user_id: str, room: str) -> None:
+        left = UserLeftRoom(user_id=user_id, room=room, left_at=self._timestamp())
+        self._hub.deliver(room, (left,), self._own(user_id, room))
+
+    def _timestamp(self) -> str:
+        return iso_timestamp(int(self._clock.now() * 1000))
+
+    def _own(self, user_id: str, room: str) -> list[str]:
+        """A user's sessions in a room: it is the others that are told of a user."""
+        return [own.sid for own in self.members(room) if own.user_id == user_id]

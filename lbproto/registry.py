@@ -16,7 +16,10 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy
 from lbproto.overflow import OverflowPolicy, disconnect
 
-__all__ = ["Emission", "Price", "Registry", "RoomPattern", "Route"]
+__all__ = ["RESERVED", "Counted", "Emission", "Price", "Registry", "RoomPattern", "Route"]
+
+RESERVED = "lbproto:"
+"""What no room's name begins with: nodes have channels of such names among themselves."""
 
 Counted = Literal["user", "session"]
 """Which limits a request counts against."""
@@ -188,10 +191,11 @@ class Registry:
         Raises:
             NotFound: no plugin declared such a room.
         """
-        for pattern in self.rooms:
-            values = pattern.match(name)
-            if values is not None:
-                return pattern, values
+        if not name.startswith(RESERVED):
+            for pattern in self.rooms:
+                values = pattern.match(name)
+                if values is not None:
+                    return pattern, values
         families = ", ".join(self._families())
         raise NotFound(f"There is no room of that name. Rooms here: {families}")
 

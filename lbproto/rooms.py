@@ -208,6 +208,10 @@ class Rooms:
         found = dict.fromkeys((*room.members, *room.held))
         return [member for member in found if name in self._of.get(member, ())]
 
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """The rooms that sessions count in, and how many do."""
+        return ((name, room.count) for name, room in self._rooms.items() if room.count)
+
     # Joining and leaving
 
     def hold(self, name: str, member: Member) -> Hold:

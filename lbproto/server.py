@@ -30,6 +30,8 @@ from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import EventsDropped, ServerDraining
 from lbproto.middleware import Middleware
+from lbproto.moderation import Moderation
+from lbproto.nodes.control import Control
 from lbproto.plugin import Plugin, register_all
 from lbproto.recovery import JOINING, Recovery
 from lbproto.registry import Registry
@@ -57,7 +59,7 @@ __all__ = ["Server"]
 T = TypeVar("T")
 
 
-class Server:
+class Server(Moderation):
     """A real-time server: plugins on the wire.
 
     Args:
@@ -123,8 +125,9 @@ class Server:
         rooms = self._rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
         resumable = recovery is not None
         self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
-        self._bans = Bans(self.storage)
-        self._membership = Membership(self.registry, rooms, self._hub, self._bans, clock, max_rooms)
+        bans = Bans(self.storage)
+        control = self._control = Control(self._pubsub, self._hub, clock, timers)
+        membership = Membership(self.registry, rooms, self._hub, bans, control, clock, max_rooms)
         self._acknowledgements = Acknowledgements(self._hub, clock, timers)
         self._ledger = credits or nullcontext()
         self._credits: Credits | None = None
@@ -149,10 +152,10 @@ class Server:
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
         self._throttle = throttle
         self._limit_store = (limits and limits.store) or nullcontext()
-        self.sessions = Sessions(
-            gate=Gate(auth, admission, self._bans),
+        sessions = Sessions(
+            gate=Gate(auth, admission, bans),
             dispatcher=Dispatcher(self.registry, services, middleware, self._holds, self._jobs),
-            membership=self._membership,
+            membership=membership,
             rooms=rooms,
             hub=self._hub,
             log=log,
@@ -165,15 +168,16 @@ class Server:
             timers=timers,
             lost=lost,
         )
+        super().__init__(sessions, membership, bans, control)
         self.runtime.dropped = self._tell_dropped
         self.runtime.closing = self._end_jobs
         self.runtime.admits_malformed = self._admits_malformed
         core = system(
-            self._membership,
+            membership,
             self._jobs,
             lost,
             clock,
-            self.sessions.renew,
+            sessions.renew,
             has_credits=credits is not None,
         )
         self.plugins = (core, *plugins)
@@ -218,7 +222,11 @@ class Server:
                 if self._holds is not None:
                     tasks.start_soon(self._holds.run)
                 try:
-                    async with self.runtime.run(), AsyncExitStack() as stack:
+                    async with (
+                        self._control.held(),
+                        self.runtime.run(),
+                        AsyncExitStack() as stack,
+                    ):
                         for plugin in self.plugins:
                             if plugin.lifespan is not None:
                                 await stack.enter_async_context(plugin.lifespan(self))
@@ -349,47 +357,3 @@ class Server:
             rooms=len(self._membership.rooms(session)),
             outbox=OutboxStatistics() if socket is None else socket.statistics(),
         )
-
-    # Moderation
-
-    async def members(self, room: str) -> list[Session]:
-        """The sessions in a room, in the order they joined; also those that are away."""
-        return self._membership.members(room)
-
-    async def kick(self, user_id: str, room: str) -> int:
-        """Take a user out of a room; each of their sessions there is told `unsubscribed`.
-
-        Returns:
-            How many sessions were in it.
-        """
-        return sum(self._membership.kick(own, room) for own in self.sessions.of(user_id))
-
-    async def disconnect(self, user_id: str, reason: str = "disconnected by the server") -> int:
-        """End every session of a user; stock clients do not come back by themselves.
-
-        Returns:
-            How many there were.
-        """
-        sessions = self.sessions.of(user_id)
-        for session in sessions:
-            self.sessions.disconnect(session, reason)
-        return len(sessions)
-
-    async def ban(
-        self, user_id: str, room: str | None = None, *, seconds: float | None = None
-    ) -> None:
-        """Keep a user out, and throw them out if they are in.
-
-        Args:
-            room: of this room only; None for the whole server.
-            seconds: for so long; None for ever (in the storage).
-        """
-        await self._bans.add(user_id, room, seconds)
-        if room is None:
-            await self.disconnect(user_id, "banned")
-        else:
-            await self.kick(user_id, room)
-
-    async def unban(self, user_id: str, room: str | None = None) -> None:
-        """Lift a ban; no effect where there is none."""
-        await self._bans.remove(user_id, room)

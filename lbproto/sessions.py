@@ -44,7 +44,7 @@ from lbproto.messages import Connected, Recovered, SessionLost, Subscribe
 from lbproto.middleware.errors import errors
 from lbproto.recovery import Recovery, replay
 from lbproto.rooms import Rooms
-from lbproto.session import Session
+from lbproto.session import Session, personal_room
 from lbproto.throttle import Throttle
 from lbproto.timers import Timer, Timers
 from lbproto.transport import CloseCode
@@ -232,7 +232,8 @@ class Sessions(Handler):
 
     def _make_room(self, user_id: str) -> None:
         own = self._by_user.get(user_id, {})
-        if len(own) >= self._max_per_user:
+        elsewhere = self._membership.count_elsewhere(personal_room(user_id))
+        if len(own) + elsewhere >= self._max_per_user:
             waiting = next((session for session in own if session in self._away), None)
             if waiting is None:
                 raise Unavailable("this user has too many sessions: close one")

@@ -34,9 +34,9 @@ from lbproto.encoded import json_hook
 from lbproto.errors import Overloaded
 from lbproto.events import ErrorEvent, Event
 from lbproto.ids import new_id
+from lbproto.jobs.watching import Listener
 from lbproto.messages import Error
 from lbproto.registry import Registry
-from lbproto.session import Session
 from lbproto.tasks import background_tasks
 
 __all__ = ["LostJob", "Records", "restarted"]
@@ -178,7 +178,7 @@ class Records:
         if scope.cancelled_caught:
             self._is_out_of_reach("the storage takes too long")
 
-    def end(self, user_id: str, id_: str, sessions: Sequence[Session]) -> None:
+    def end(self, user_id: str, id_: str, sessions: Sequence[Listener]) -> None:
         """The end of a job was told: remove its record; no effect where there is none.
 
         Where all who were told are away, it is left for as long as one of them may come back: if
@@ -297,7 +297,7 @@ def restarted() -> Overloaded:
     return Overloaded("The server was restarted: ask again", retry_after=1)
 
 
-def _is_any_here(sessions: Sequence[Session]) -> bool:
+def _is_any_here(sessions: Sequence[Listener]) -> bool:
     return any(session.socket is not None for session in sessions)
 
 

@@ -20,10 +20,10 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.journal import Journal
 from lbproto.jobs.lifecycle import Lifecycle, State
 from lbproto.jobs.records import Records, restarted
+from lbproto.jobs.watching import Listener, Told
 from lbproto.middleware.errors import error_event, request_fields
-from lbproto.session import Session
 
-__all__ = ["Work"]
+__all__ = ["Work", "tell"]
 
 _MISSED = 1024 * 1024  # bytes that a session that is away may miss, before the job waits for it
 _KEPT = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
@@ -34,7 +34,7 @@ class _Watcher:
 
     __slots__ = ("ctx", "missed")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Told) -> None:
         self.ctx = ctx
         self.missed = 0  # bytes told since it has lost its connection
 
@@ -76,7 +76,7 @@ class Work:
         self._began = clock.monotonic()
         self._lifecycle = Lifecycle(self.policy.stages, self._make, self._make_last)
         self._journal = Journal(_KEPT)
-        self._watchers: dict[Session, _Watcher] = {}
+        self._watchers: dict[Listener, _Watcher] = {}
         self._changed = anyio.Event()
         ctx.job = self
         self._add(ctx)
@@ -204,24 +204,24 @@ class Work:
         """After how many of its events those begin that can still be told from there on."""
         return max(self._journal.reaches, min(after, self._journal.told))
 
-    def watch(self, ctx: Context, after: int) -> None:
+    def watch(self, ctx: Told, after: int) -> None:
         """Tell the session of this request, too; first what it was told after so many events."""
         for event in self._journal.after(after):
             ctx.tell(event)
         self._add(ctx)
 
-    def is_watched_by(self, session: Session) -> bool:
+    def is_watched_by(self, session: Listener) -> bool:
         """Whether a session is told of it."""
         return session in self._watchers
 
-    def _add(self, ctx: Context) -> None:
+    def _add(self, ctx: Told) -> None:
         session = ctx.session
         self._watchers[session] = _Watcher(ctx)
         session.watch(self._look_at_watchers)
         if session.closed:
             self._look_at_watchers()
 
-    def _remove(self, session: Session) -> None:
+    def _remove(self, session: Listener) -> None:
         del self._watchers[session]
         session.unwatch(self._look_at_watchers)
 
@@ -242,7 +242,7 @@ class Work:
             for session, watcher in list(self._watchers.items()):  # one of them may end of it
                 if session.socket is None:
                     watcher.missed += size
-                _tell(watcher.ctx, event)
+                tell(watcher.ctx, event)
 
     async def _wait_for_watchers(self, ahead: int) -> None:
         """Wait until all of them have read enough."""
@@ -270,7 +270,8 @@ class Work:
         return stage(**{name: value for name, value in known.items() if name in fields})
 
 
-def _tell(ctx: Context, event: Event) -> None:
+def tell(ctx: Told, event: Event) -> None:
+    """Tell a session what a job tells."""
     if isinstance(event, ErrorEvent):
         ctx.tell_refusal(event, event.code, event.message, event.retry_after)
     else:

@@ -173,7 +173,9 @@ async def test_an_event_is_waited_for_as_long_as_is_said(
 
 async def test_an_acknowledgement_is_given(client: Client, server: Server) -> None:
     answers: list[dict[str, int]] = []
-    (session,) = await server.members("user:ada")
+    (member,) = await server.members("user:ada")
+    session = member.session
+    assert session is not None
 
     async def ask() -> None:
         question = Question(text="how many?")

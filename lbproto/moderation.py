@@ -1,0 +1,131 @@
+"""What a host sees of its users, and does about them, on every node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from lbproto.bans import Bans
+from lbproto.membership import Membership
+from lbproto.nodes.calls import Reply
+from lbproto.nodes.control import Control
+from lbproto.session import Session
+from lbproto.sessions import Sessions
+
+__all__ = ["Moderation", "RoomMember"]
+
+_AT_ONCE = 200  # members told in one message
+_Two = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMember:
+    """A session in a room.
+
+    Attributes:
+        sid: its id.
+        user_id: whose it is.
+        away: whether its client has lost the connection.
+        session: the session itself; None where it is on another node.
+    """
+
+    sid: str
+    user_id: str
+    away: bool
+    session: Session | None = None
+
+
+class Moderation:
+    """A server's part that is about its users; it stands on the other parts.
+
+    What is asked of other nodes is waited for, a second at most. Those that do not answer, as
+    behind a broken network, may not have done it, and are not counted.
+    """
+
+    def __init__(
+        self, sessions: Sessions, membership: Membership, bans: Bans, control: Control
+    ) -> None:
+        self.sessions = sessions
+        self._membership = membership
+        self._bans = bans
+        self._control = control
+        control.on("members", str, self._tell_members)
+        control.on("kick", _Two, lambda asked, reply: reply.end(self._kick(*asked)))
+        control.on("disconnect", _Two, lambda asked, reply: reply.end(self._disconnect(*asked)))
+
+    async def members(self, room: str) -> list[RoomMember]:
+        """The sessions in a room, those of each node in the order they joined; also those away."""
+        found = [
+            RoomMember(session.sid, session.user_id, session.socket is None, session)
+            for session in self._membership.members(room)
+        ]
+
+        def take(answer: Raw) -> None:
+            told = msgspec.msgpack.decode(answer, type=list[tuple[str, str, bool]])
+            found.extend(RoomMember(*each) for each in told)
+
+        await self._control.ask("members", room, take)
+        return found
+
+    async def kick(self, user_id: str, room: str) -> int:
+        """Take a user out of a room; each of their sessions there is told `unsubscribed`.
+
+        Returns:
+            How many sessions were in it.
+        """
+        return self._kick(user_id, room) + await self._sum("kick", (user_id, room))
+
+    async def disconnect(self, user_id: str, reason: str = "disconnected by the server") -> int:
+        """End every session of a user; stock clients do not come back by themselves.
+
+        Returns:
+            How many there were.
+        """
+        here = self._disconnect(user_id, reason)
+        return here + await self._sum("disconnect", (user_id, reason))
+
+    async def ban(
+        self, user_id: str, room: str | None = None, *, seconds: float | None = None
+    ) -> None:
+        """Keep a user out, and throw them out if they are in.
+
+        Args:
+            room: of this room only; None for the whole server.
+            seconds: for so long; None for ever (in the storage).
+        """
+        await self._bans.add(user_id, room, seconds)
+        if room is None:
+            await self.disconnect(user_id, "banned")
+        else:
+            await self.kick(user_id, room)
+
+    async def unban(self, user_id: str, room: str | None = None) -> None:
+        """Lift a ban; no effect where there is none."""
+        await self._bans.remove(user_id, room)
+
+    def _kick(self, user_id: str, room: str) -> int:
+        return sum(self._membership.kick(own, room) for own in self.sessions.of(user_id))
+
+    def _disconnect(self, user_id: str, reason: str) -> int:
+        sessions = self.sessions.of(user_id)
+        for session in sessions:
+            self.sessions.disconnect(session, reason)
+        return len(sessions)
+
+    def _tell_members(self, room: str, reply: Reply) -> None:
+        told = [
+            (session.sid, session.user_id, session.socket is None)
+            for session in self._membership.members(room)
+        ]
+        parts = range(0, len(told), _AT_ONCE)
+        reply.end(*(told[start : start + _AT_ONCE] for start in parts))
+
+    async def _sum(self, name: str, body: Any) -> int:
+        counts: list[int] = []
+        await self._control.ask(
+            name, body, lambda answer: counts.append(msgspec.msgpack.decode(answer, type=int))
+        )
+        return sum(counts)

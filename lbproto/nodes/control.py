@@ -1,0 +1,296 @@
+"""A node among the others: tells them who is here, hears who is there, and has calls answered.
+
+Theory of operation. All nodes hear one channel; what is meant for one of them goes to a channel of
+its own. Changes are told once per turn of the event loop. As long as there is no other node nothing
+is kept, nor told: whoever comes asks for the whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import anyio
+import msgspec
+from msgspec import Raw
+
+from lbproto.backends.base import PubSub
+from lbproto.clock import Clock
+from lbproto.errors import RequestError
+from lbproto.hub import Hub
+from lbproto.ids import new_id
+from lbproto.nodes.calls import Asked, Following, Reply, channel
+from lbproto.nodes.messages import (
+    Answer,
+    Call,
+    Enquiry,
+    Farewell,
+    Message,
+    Read,
+    Share,
+    decode,
+    encode,
+)
+from lbproto.nodes.roster import Moved, Roster, Teller
+from lbproto.registry import RESERVED
+from lbproto.tasks import background_tasks
+from lbproto.timers import Timers
+from lbproto.wakeup import Wakeup
+
+__all__ = ["PATIENCE", "Control"]
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 1.0
+"""Seconds that the others have to answer."""
+
+_ALL = f"{RESERVED}nodes"
+_BEAT_SECONDS = 5.0
+
+
+class Control:
+    """The others, for one node.
+
+    Args:
+        pubsub: the way to them.
+        hub: hears them.
+        clock: measures how long they are silent.
+        timers: end what they do not answer.
+
+    Attributes:
+        shares: what there is here; asked when somebody needs the whole.
+        moved: called with what has changed elsewhere.
+    """
+
+    def __init__(self, pubsub: PubSub, hub: Hub, clock: Clock, timers: Timers) -> None:
+        self.shares: Callable[[], Iterable[Share]] = list
+        self.moved: Callable[[Moved], None] = _nothing
+        self._pubsub = pubsub
+        self._hub = hub
+        self._clock = clock
+        self._timers = timers
+        self._handlers: dict[str, tuple[Any, Callable[[Any, Reply], None]]] = {}
+        self._wake = Wakeup()
+        self._numbers = count()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._node = new_id()
+        self._roster = Roster(self._node)
+        self._teller = Teller(self._node)
+        self._changed: dict[str, tuple[int, dict[str, bool]]] = {}
+        self._is_whole_wanted = False
+        self._has_kept_silent = False
+        self._asked: dict[int, Asked] = {}
+        self._replies: dict[tuple[str, int], Reply] = {}
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Be a node inside the `async with`; what the others send is being pumped."""
+        self._begin()
+        own = channel(self._node)
+        await self._hub.listen(_ALL, self._hear)
+        await self._hub.listen(own, self._hear)
+        async with background_tasks() as tasks:
+            tasks.start_soon(self._tell_changes)
+            tasks.start_soon(self._beat)
+            for message in self._teller.whole(()):
+                self._say(message)
+            self._say(Enquiry(self._node, None))
+            try:
+                yield
+            finally:
+                self._say(Farewell(self._node))
+                self._hub.ignore(_ALL)
+                self._hub.ignore(own)
+
+    # Who is where
+
+    def count(self, room: str) -> int:
+        """How many sessions count in a room on other nodes."""
+        return self._roster.count(room)
+
+    def users(self, room: str) -> Iterator[str]:
+        """The users in a room on other nodes that announces them, each once for every node."""
+        return self._roster.users(room)
+
+    def tell(self, room: str, sessions: int, user: str | None = None, *, came: bool = True) -> None:
+        """Something has changed in a room here.
+
+        Args:
+            sessions: how many count there now.
+            user: one whose first session there has come, or whose last one has gone.
+            came: which of these.
+        """
+        if not self._roster.nodes:
+            self._has_kept_silent = True
+            return
+        if not self._changed:
+            self._wake.set()
+        users = self._changed.get(room, (0, {}))[1]
+        if user is not None:
+            users[user] = came
+        self._changed[room] = sessions, users
+
+    async def _tell_changes(self) -> None:
+        while True:
+            await self._wake.wait()
+            try:
+                self._tell_now()
+            except Exception:
+                logger.exception("other nodes were not told what has changed here")
+                self._has_kept_silent = True
+
+    def _tell_now(self) -> None:
+        changed, self._changed = self._changed, {}
+        self._admit_silence()
+        shares = (_share(room, *change) for room, change in changed.items())
+        for changes in self._teller.changes(shares):
+            self._say(changes)
+        if self._is_whole_wanted:  # those who know all that was said do not look into it
+            self._is_whole_wanted = False
+            for whole in self._teller.whole(self.shares()):
+                self._say(whole)
+
+    def _admit_silence(self) -> None:
+        if self._has_kept_silent:
+            self._has_kept_silent = False
+            self._teller.skip()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._clock.sleep(_BEAT_SECONDS)
+            self._admit_silence()
+            self._say(self._teller.beat())
+            now = self._clock.monotonic()
+            self._have_moved(self._roster.expire(now))
+            self._look_after_the_dead()
+            self._enquire(now)
+
+    def _enquire(self, now: float) -> None:
+        for node in self._roster.behind(now):
+            self._say(Enquiry(self._node, node))
+
+    def _have_moved(self, moves: Iterable[Moved]) -> None:
+        for moved in moves:
+            self.moved(moved)
+
+    def _say(self, message: Message, to: str = _ALL) -> bool:
+        """Whether it is on its way; what is not is asked for again, where that matters."""
+        if not self._pubsub.is_awaited(to):
+            return False
+        try:
+            self._pubsub.publish_nowait(to, encode(message))
+        except RequestError as error:
+            logger.warning("%s: other nodes hear of it later", error)
+            return False
+        return True
+
+    # What the others say
+
+    def _hear(self, payload: bytes) -> None:
+        message = decode(payload)
+        if message.node == self._node:
+            return
+        now = self._clock.monotonic()
+        if isinstance(message, Enquiry):
+            if message.of in (None, self._node):
+                self._is_whole_wanted = True
+                self._wake.set()
+        elif isinstance(message, Call):
+            self._answer(message)
+        elif isinstance(message, Answer):
+            if message.id in self._asked:
+                self._asked[message.id].hear(message)
+        elif isinstance(message, Read):
+            if (message.node, message.id) in self._replies:
+                self._replies[message.node, message.id].read(message.many)
+        else:
+            self._have_moved(self._roster.hear(message, now))
+            if isinstance(message, Farewell):
+                self._look_after_the_dead()
+            self._enquire(now)
+
+    # Calls
+
+    def on(self, name: str, body: Any, answer: Callable[[Any, Reply], None]) -> None:
+        """Have calls of this name answered.
+
+        Args:
+            body: the type of what they say.
+            answer: given that, and by what to answer.
+        """
+        self._handlers[name] = body, answer
+
+    async def ask(
+        self, name: str, body: Any, take: Callable[[Raw], bool | None] | None = None
+    ) -> None:
+        """Call all other nodes; returns when all have answered, or `PATIENCE` is over.
+
+        Args:
+            take: called with each answer; where it returns True, no others are waited for.
+        """
+        asked = self._call(name, body)
+        if asked is None:
+            return
+        asked.take = take or _nothing
+        with asked:
+            await self._wait(asked.done)
+
+    async def follow(self, name: str, body: Any) -> Following | None:
+        """Call all other nodes, and follow the answers of the first that has some.
+
+        Returns:
+            None where none has any, or not within `PATIENCE`.
+        """
+        asked = self._call(name, body)
+        if asked is None:
+            return None
+        following = Following(asked, self._say)
+        asked.take = following.take
+        await self._wait(following.begun)
+        if following.node is None:
+            following.close()
+            return None
+        return following
+
+    def _call(self, name: str, body: Any) -> Asked | None:
+        nodes = list(self._roster.nodes)
+        if not nodes:
+            return None
+        asked = Asked(self._node, next(self._numbers), nodes, self._asked)
+        self._say(Call(self._node, asked.id, name, Raw(encode(body))))
+        return asked
+
+    async def _wait(self, event: anyio.Event) -> None:
+        until = self._clock.monotonic() + PATIENCE
+        with anyio.CancelScope() as scope, self._timers.deadline(until, scope.cancel):
+            await event.wait()
+
+    def _answer(self, call: Call) -> None:
+        found = self._handlers.get(call.name)
+        if found is not None:
+            body, answer = found
+            reply = Reply(self._node, call, self._say, self._replies)
+            answer(msgspec.msgpack.decode(call.body, type=body), reply)
+
+    def _look_after_the_dead(self) -> None:
+        nodes = self._roster.nodes
+        for asked in list(self._asked.values()):
+            for node in [node for node in asked.waits_for if node not in nodes]:
+                asked.end(node)
+        for reply in list(self._replies.values()):
+            if reply.to not in nodes:
+                reply.read(None)
+
+
+def _share(room: str, sessions: int, users: dict[str, bool]) -> Share:
+    came = tuple(user for user, is_here in users.items() if is_here)
+    return Share(room, sessions, came, tuple(user for user in users if not users[user]))
+
+
+def _nothing(_: object) -> None:
+    """Nobody is interested yet."""

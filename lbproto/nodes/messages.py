@@ -1,0 +1,105 @@
+"""What nodes say to each other, in MessagePack."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+__all__ = [
+    "Answer",
+    "Beat",
+    "Call",
+    "Changes",
+    "Enquiry",
+    "Farewell",
+    "Message",
+    "Read",
+    "Share",
+    "Whole",
+    "decode",
+    "encode",
+]
+
+
+class Share(msgspec.Struct, array_like=True, frozen=True):
+    """A node's share of a room.
+
+    Attributes:
+        sessions: how many of its sessions count there.
+        came: users of these, where the room announces users: in `Whole` all of them, in `Changes`
+            those whose first session on the node has come.
+        gone: users whose last session on the node has gone.
+    """
+
+    room: str
+    sessions: int
+    came: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class _Said(msgspec.Struct, array_like=True):
+    """A message; `node` is who says it."""
+
+    node: str
+
+
+class Changes(_Said, tag="changes"):
+    """What has changed; a node counts what it says in `Changes` and `Whole`, from 0."""
+
+    number: int
+    shares: tuple[Share, ...]
+
+
+class Whole(_Said, tag="whole"):
+    """A part of all that there is, for those who do not know it: they come one after the other."""
+
+    number: int
+    begins: bool
+    ends: bool
+    shares: Raw
+
+
+class Beat(_Said, tag="beat"):
+    """The node lives; `number` is that of the last it has said."""
+
+    number: int
+
+
+class Enquiry(_Said, tag="enquiry"):
+    """Asks a node, or all (None), for the whole."""
+
+    of: str | None
+
+
+class Farewell(_Said, tag="farewell"):
+    """The node stops, and nobody is there any more."""
+
+
+class Call(_Said, tag="call"):
+    """Asks for something to be done; `id` is the caller's own."""
+
+    id: int
+    name: str
+    body: Raw
+
+
+class Answer(_Said, tag="answer"):
+    """Answers a call; `number` counts its answers, from 0."""
+
+    id: int
+    number: int
+    is_last: bool
+    body: Raw
+
+
+class Read(_Said, tag="read"):
+    """To whom answers a call at length: the caller has read so many answers; None is enough."""
+
+    id: int
+    many: int | None
+
+
+Message = Changes | Whole | Beat | Enquiry | Farewell | Call | Answer | Read
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Message).decode

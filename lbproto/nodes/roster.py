@@ -1,0 +1,323 @@
+"""Who is in which room on the other nodes, as far as one was told. Pure: time is an argument.
+
+Theory of operation. Each node numbers what it says. Whoever has heard all of it knows where its
+sessions are; whoever notices a gap asks for the whole, which comes in parts that are numbered like
+the rest, so that those who have missed nothing only count them: they say nothing new. What comes
+twice, or too late, has a number that was heard before, and is passed over. A beat tells the last
+number, so that a gap at the end is noticed too. So, once messages arrive again, a node is known as
+it is after its next change, where nothing was missed before that; else after its next beat, an
+enquiry, and the whole.
+
+A node that is not heard for `SILENCE` is dead, and one that says farewell is gone: its sessions
+count no more. A dead one may come back, as after a partition; then it is asked for the whole.
+
+Users of a node that is met for the first time were there before: that they are is no news. One that
+begins says so before it has any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+import msgspec
+
+from lbproto.nodes.messages import Beat, Changes, Farewell, Share, Whole
+
+__all__ = ["SILENCE", "Moved", "Roster", "Said", "Teller"]
+
+SILENCE = 15.0
+"""Seconds after which a node that is not heard is dead."""
+
+_AGAIN = 1.0  # seconds until a node that has not answered is asked again
+_MOST_NODES = 256
+_PART_BYTES = 32 * 1024  # of one message, about
+_SHARE_BYTES = 16  # that a share takes beside its names, about
+
+Said = Changes | Whole | Beat | Farewell
+
+_shares_of = msgspec.msgpack.Decoder(tuple[Share, ...]).decode
+_raw = msgspec.msgpack.Encoder().encode
+
+
+class Moved(NamedTuple):
+    """What has changed in a room on another node.
+
+    Attributes:
+        sessions: how many more count there now.
+        came: users who are there now.
+        gone: users who are not any more.
+        is_news: whether they have come just now.
+    """
+
+    room: str
+    sessions: int
+    came: Collection[str]
+    gone: Collection[str]
+    is_news: bool = True
+
+
+class Teller:
+    """Puts into messages what a node says of itself.
+
+    Args:
+        node: its id.
+    """
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._number = -1
+
+    def changes(self, shares: Iterable[Share]) -> Iterator[Changes]:
+        """Say what has changed."""
+        for part in _parts(shares):
+            yield Changes(self._node, self._next(), tuple(part))
+
+    def whole(self, shares: Iterable[Share]) -> Iterator[Whole]:
+        """Say all that there is."""
+        parts = list(_parts(shares)) or [[]]
+        for at, part in enumerate(parts):
+            begins, ends = at == 0, at == len(parts) - 1
+            yield Whole(self._node, self._next(), begins, ends, msgspec.Raw(_raw(part)))
+
+    def beat(self) -> Beat:
+        """Say that the node lives."""
+        return Beat(self._node, self._number)
+
+    def skip(self) -> None:
+        """Something was not said: whoever has heard all before has missed it."""
+        self._next()
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+
+def _parts(shares: Iterable[Share]) -> Iterator[list[Share]]:
+    """Shares in lists of bounded size; one with many users in several."""
+    part: list[Share] = []
+    size = 0
+    for share in chain.from_iterable(map(_pieces, shares)):
+        part.append(share)
+        size += _size(share)
+        if size >= _PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _pieces(share: Share) -> Iterator[Share]:
+    if _size(share) <= _PART_BYTES:
+        yield share
+        return
+    for users, is_here in ((share.came, True), (share.gone, False)):
+        for some in _fitting(users):
+            came, gone = (some, ()) if is_here else ((), some)
+            yield Share(share.room, share.sessions, came, gone)
+
+
+def _fitting(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    some: list[str] = []
+    size = 0
+    for user in users:
+        some.append(user)
+        size += _bytes(user)
+        if size >= _PART_BYTES:
+            yield tuple(some)
+            some, size = [], 0
+    if some:
+        yield tuple(some)
+
+
+def _size(share: Share) -> int:
+    return _SHARE_BYTES + _bytes(share.room) + sum(map(_bytes, chain(share.came, share.gone)))
+
+
+def _bytes(name: str) -> int:
+    return 5 + (len(name) if name.isascii() else 4 * len(name))
+
+
+class _View:
+    """A node's shares."""
+
+    __slots__ = ("rooms", "users")
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, int] = {}
+        self.users: dict[str, set[str]] = {}  # of rooms that announce them
+
+    def apply(self, share: Share) -> Moved:
+        room = share.room
+        before = self.rooms.get(room, 0)
+        known = self.users.get(room, set())
+        if share.sessions <= 0:
+            self.rooms.pop(room, None)
+            self.users.pop(room, None)
+            return Moved(room, -before, (), known)
+        self.rooms[room] = share.sessions
+        came = set(share.came) - known
+        gone = set(share.gone) & known
+        if came or gone:
+            known = (known | came) - gone
+            if known:
+                self.users[room] = known
+            else:
+                del self.users[room]
+        return Moved(room, share.sessions - before, came, gone)
+
+    def until(self, later: _View, *, is_news: bool = True) -> Iterator[Moved]:
+        """What has moved from this one to a later one."""
+        for room in self.rooms.keys() | later.rooms.keys():
+            sessions = later.rooms.get(room, 0) - self.rooms.get(room, 0)
+            before, after = self.users.get(room, set()), later.users.get(room, set())
+            if sessions or before != after:
+                yield Moved(room, sessions, after - before, before - after, is_news)
+
+
+class _Node:
+    """Another node.
+
+    Attributes:
+        view: its shares, as of the message `number`; -1 for none.
+        building: the next whole, of which not all parts are there; `next` is the number of the
+            next one.
+        is_met: whether it has been known as it is before.
+        is_behind: whether something was missed.
+        heard, asked: when that was last, in seconds.
+    """
+
+    __slots__ = ("asked", "building", "heard", "is_behind", "is_met", "next", "number", "view")
+
+    def __init__(self, now: float, *, is_met: bool) -> None:
+        self.view = _View()
+        self.number = -1
+        self.building: _View | None = None
+        self.next = 0
+        self.is_met = is_met
+        self.is_behind = False
+        self.heard = now
+        self.asked = -_AGAIN
+
+
+class Roster:
+    """The other nodes.
+
+    Args:
+        own: the id of the node that keeps this; what it says itself is passed over.
+    """
+
+    def __init__(self, own: str) -> None:
+        self._own = own
+        self._nodes: dict[str, _Node] = {}
+        self._former: dict[str, bool] = {}  # those not there any more, and whether they may return
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """The ids of the others that live."""
+        return self._nodes.keys()
+
+    def count(self, room: str) -> int:
+        """How many sessions count in a room on other nodes."""
+        return sum(node.view.rooms.get(room, 0) for node in self._nodes.values())
+
+    def users(self, room: str) -> Iterator[str]:
+        """The users in a room on other nodes, each once for every node."""
+        return chain.from_iterable(node.view.users.get(room, ()) for node in self._nodes.values())
+
+    def hear(self, said: Said, now: float) -> list[Moved]:
+        """A message has come.
+
+        Args:
+            now: monotonic time, in seconds.
+
+        Returns:
+            What has moved.
+        """
+        if isinstance(said, Farewell):
+            return self._bury(said.node, may_return=False)
+        node = self._node(said.node, now)
+        if node is None:
+            return []
+        node.heard = now
+        if isinstance(said, Beat):
+            node.is_behind = node.is_behind or said.number > node.number
+            return []
+        if said.number <= node.number:
+            return []
+        if isinstance(said, Changes):
+            return self._hear_changes(node, said)
+        return self._hear_whole(node, said)
+
+    def behind(self, now: float) -> list[str]:
+        """The nodes of which something was missed, and which are to be asked for the whole now.
+
+        Args:
+            now: monotonic time, in seconds.
+        """
+        asked = []
+        for name, node in self._nodes.items():
+            if node.is_behind and now >= node.asked + _AGAIN:
+                node.asked = now
+                asked.append(name)
+        return asked
+
+    def expire(self, now: float) -> list[Moved]:
+        """See which nodes are dead.
+
+        Args:
+            now: monotonic time, in seconds.
+
+        Returns:
+            What has moved.
+        """
+        silent = [name for name, node in self._nodes.items() if now >= node.heard + SILENCE]
+        return [moved for name in silent for moved in self._bury(name, may_return=True)]
+
+    def _node(self, name: str, now: float) -> _Node | None:
+        node = self._nodes.get(name)
+        if node is None and name != self._own and len(self._nodes) < _MOST_NODES:
+            may_return = self._former.get(name)
+            if may_return is not False:
+                self._former.pop(name, None)
+                node = self._nodes[name] = _Node(now, is_met=bool(may_return))
+        return node
+
+    def _bury(self, name: str, *, may_return: bool) -> list[Moved]:
+        node = self._nodes.pop(name, None)
+        self._former[name] = may_return
+        if len(self._former) > _MOST_NODES:
+            del self._former[next(iter(self._former))]
+        return [] if node is None else list(node.view.until(_View()))
+
+    def _hear_changes(self, node: _Node, said: Changes) -> list[Moved]:
+        if said.number > node.number + 1:
+            node.is_behind = True
+            return []
+        node.number = said.number
+        return [node.view.apply(share) for share in said.shares]
+
+    def _hear_whole(self, node: _Node, said: Whole) -> list[Moved]:
+        if said.number == node.number + 1:  # nothing was missed, so it is as this says
+            node.number = said.number
+            node.building = None
+            node.is_met = True
+            node.is_behind = False
+            return []
+        if said.begins:
+            node.building = _View()
+        elif node.building is None or said.number != node.next:
+            node.building = None
+            node.is_behind = True
+            return []
+        for share in _shares_of(said.shares):
+            node.building.apply(share)
+        node.next = said.number + 1
+        if not said.ends:
+            return []
+        before, node.view, node.building = node.view, node.building, None
+        is_news, node.is_met = node.is_met, True
+        node.number = said.number
+        node.is_behind = False
+        return list(before.until(node.view, is_news=is_news))
