@@ -21,7 +21,7 @@ from lbproto.events import Event
 from lbproto.forward import forward, forwarded
 from lbproto.frame import Frame
 from lbproto.log import Entry, Log
-from lbproto.outbox import Outcome
+from lbproto.outbox import Pushed
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Room, Rooms
@@ -339,7 +339,7 @@ def _keep(made: Mapping[WireFormat, Sequence[Frame]], entries: Sequence[Entry]) 
 
 
 def _receipt(matched: int, outcomes: dict[int, int]) -> Receipt:
-    dropped = outcomes.get(Outcome.DROPPED, 0)
-    away = outcomes.get(Outcome.AWAY, 0)
-    conflated = outcomes.get(Outcome.CONFLATED, 0)
+    dropped = outcomes.get(Pushed.DROPPED, 0)
+    away = outcomes.get(Pushed.AWAY, 0)
+    conflated = outcomes.get(Pushed.CONFLATED, 0)
     return Receipt(matched, matched - dropped - away, dropped, conflated, away)

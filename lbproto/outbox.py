@@ -15,11 +15,11 @@ from lbproto.frame import Frame
 from lbproto.overflow import Overflow
 from lbproto.statistics import OutboxStatistics
 
-__all__ = ["Outbox", "Outcome"]
+__all__ = ["Outbox", "Pushed"]
 
 
-class Outcome(IntEnum):
-    """What became of a frame: 0, the common case, is false."""
+class Pushed(IntEnum):
+    """What became of a frame that was pushed: 0, the common case, is false."""
 
     QUEUED = 0
     CONFLATED = 1  # queued, in the place of an older frame of the same key
@@ -92,7 +92,7 @@ class Outbox:
         """Queue a frame.
 
         Returns:
-            An `Outcome`; 0 for queued.
+            A `Pushed`; 0 for queued.
         """
         size = self.queued_bytes + len(frame.data)
         if (
@@ -130,23 +130,23 @@ class Outbox:
         self._vacant = self.queued_bytes = 0
         self._latest = self._droppable = None
 
-    def _push_by_policy(self, frame: Frame) -> Outcome:
+    def _push_by_policy(self, frame: Frame) -> Pushed:
         if self.closed:
             self.dropped += 1
-            return Outcome.DROPPED
+            return Pushed.DROPPED
         replaced = self._replace(frame)
         if not self._has_room(frame) and frame.overflow is Overflow.DROP_OLDEST:
             self._drop_oldest(frame)
             if not self._has_room(frame):
                 self.dropped += 1
-                return Outcome.DROPPED
+                return Pushed.DROPPED
         if not self._has_room(frame):
             self.dropped += len(self) + 1
             self.close()
             self._overflowed()
-            return Outcome.DROPPED
+            return Pushed.DROPPED
         self._append(frame)
-        return Outcome.CONFLATED if replaced else Outcome.QUEUED
+        return Pushed.CONFLATED if replaced else Pushed.QUEUED
 
     def _has_room(self, frame: Frame) -> bool:
         if len(self) == 0:

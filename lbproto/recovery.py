@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lbproto.errors import UsageError
 from lbproto.hub import Hub
-from lbproto.outbox import Outcome
+from lbproto.outbox import Pushed
 from lbproto.rooms import Rooms
 from lbproto.session import Session
 from lbproto.transport import TOO_SLOW
@@ -83,7 +83,7 @@ async def replay(
             frame = hub.frame(entry, socket.format)
             if count and (count >= most_frames or size + len(frame.data) > most_bytes):
                 break
-            sent += socket.push(frame) is not Outcome.CONFLATED
+            sent += socket.push(frame) is not Pushed.CONFLATED
             size += len(frame.data)
             position = entry.position
         else:

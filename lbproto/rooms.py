@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from lbproto.frame import Frame
 from lbproto.log import Entry, Lane, Log
-from lbproto.outbox import Outcome
+from lbproto.outbox import Pushed
 from lbproto.turn import Group, Line, Turn, in_step, step_out
 from lbproto.wire.formats import WireFormat
 
@@ -34,7 +34,7 @@ class Member(Protocol):
 
     @property
     def push(self) -> Callable[[Frame], int]:
-        """Queues a frame for it; returns an `Outcome`."""
+        """Queues a frame for it; returns a `Pushed`."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class Hold:
 
     def push(self, frame: Frame) -> int:  # noqa: ARG002 - the signature of a push
         """Leave the frame to the log."""
-        return Outcome.QUEUED
+        return Pushed.QUEUED
 
     def mark(self) -> None:
         """The first message contains everything published up to now; only the first call counts."""

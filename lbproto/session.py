@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lbproto.auth import Identity
 from lbproto.frame import Frame
 from lbproto.log import Lane
-from lbproto.outbox import Outcome
+from lbproto.outbox import Pushed
 from lbproto.quotas import Quota
 from lbproto.turn import Line, step_out
 from lbproto.wire.formats import WireFormat
@@ -31,7 +31,7 @@ class Session:
         identity: whose it is, as of the last connection or renewal.
         socket: its place on the wire; None while its client has lost the connection.
         format: how the client reads events.
-        push: queues a frame for it; returns an `Outcome`.
+        push: queues a frame for it; returns a `Pushed`.
         line: its connection, once it has caught up, where that may be sent to with others.
         lane: what was sent to it alone.
         start: the log's position when it began.
@@ -128,11 +128,11 @@ class Session:
 
 
 def _away(frame: Frame) -> int:  # noqa: ARG001 - the signature of a push
-    return Outcome.AWAY
+    return Pushed.AWAY
 
 
 def _dropped(frame: Frame) -> int:  # noqa: ARG001 - the signature of a push
-    return Outcome.DROPPED
+    return Pushed.DROPPED
 
 
 def personal_room(user_id: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lbproto.outbox import Outbox, Outcome
+from lbproto.outbox import Outbox, Pushed
 from lbproto.overflow import Overflow
 from lbproto.wire import Frame
 
@@ -47,30 +47,30 @@ class OutboxMachine(RuleBasedStateMachine):
         fits = len(self.queue) < self.max_frames and self.bytes + len(new.data) <= self.max_bytes
         return fits or not self.queue
 
-    def model_push(self, new: Frame) -> Outcome:
+    def model_push(self, new: Frame) -> Pushed:
         if self.closed:
             self.dropped += 1
-            return Outcome.DROPPED
-        outcome = Outcome.QUEUED
+            return Pushed.DROPPED
+        outcome = Pushed.QUEUED
         if new.overflow is CONFLATE and new.key is not None:
             stale = [each for each in self.queue if each.key == new.key]
             assert len(stale) <= 1
             for each in stale:
                 self.queue.remove(each)
                 self.conflated += 1
-                outcome = Outcome.CONFLATED
+                outcome = Pushed.CONFLATED
         if new.overflow is DROP_OLDEST:
             while not self.has_room(new):
                 oldest = next((each for each in self.queue if each.overflow is DROP_OLDEST), None)
                 self.dropped += 1
                 if oldest is None:
-                    return Outcome.DROPPED
+                    return Pushed.DROPPED
                 self.queue.remove(oldest)
         elif not self.has_room(new):
             self.dropped += len(self.queue) + 1
             self.closed, self.queue = True, []
             self.expected_overflowed += 1
-            return Outcome.DROPPED
+            return Pushed.DROPPED
         self.queue.append(new)
         self.expected_filled += not self.signalled
         self.signalled = True
@@ -152,7 +152,7 @@ def test_a_single_large_frame_is_taken_when_the_outbox_is_empty() -> None:
     for policy in (DISCONNECT, DROP_OLDEST, CONFLATE):
         signals = Signals()
         large = frame(1_000, policy, "k")
-        assert signals.outbox.push(large) == Outcome.QUEUED
+        assert signals.outbox.push(large) == Pushed.QUEUED
         assert signals.outbox.take() == [large]
         assert signals.overflowed == 0
 
@@ -168,7 +168,7 @@ def test_the_oldest_that_may_be_dropped_are() -> None:
     signals = Signals(max_frames=3, max_bytes=100)
     kept, old, newer, newest = frame(), *(frame(1, DROP_OLDEST) for _ in range(3))
     for each in (kept, old, newer, newest):
-        assert signals.outbox.push(each) == Outcome.QUEUED
+        assert signals.outbox.push(each) == Pushed.QUEUED
     assert signals.outbox.take() == [kept, newer, newest]
     assert signals.outbox.dropped == 1
 
@@ -178,7 +178,7 @@ def test_where_nothing_may_be_dropped_the_new_one_is() -> None:
     kept = [frame(), frame()]
     for each in kept:
         signals.outbox.push(each)
-    assert signals.outbox.push(frame(1, DROP_OLDEST)) == Outcome.DROPPED
+    assert signals.outbox.push(frame(1, DROP_OLDEST)) == Pushed.DROPPED
     assert signals.outbox.take() == kept
     assert signals.overflowed == 0
 
@@ -188,7 +188,7 @@ def test_the_newest_of_a_key_is_kept_and_comes_last() -> None:
     stale, closed, newest = frame(1, CONFLATE, "k"), frame(1, CONFLATE), frame(1, CONFLATE, "k")
     other = frame(1, CONFLATE, "other")
     outcomes = [signals.outbox.push(each) for each in (stale, closed, other, newest)]
-    assert outcomes == [Outcome.QUEUED, Outcome.QUEUED, Outcome.QUEUED, Outcome.CONFLATED]
+    assert outcomes == [Pushed.QUEUED, Pushed.QUEUED, Pushed.QUEUED, Pushed.CONFLATED]
     assert signals.outbox.take() == [closed, other, newest]
     assert signals.outbox.conflated == 1
 
@@ -197,7 +197,7 @@ def test_what_was_taken_is_not_replaced() -> None:
     signals = Signals()
     signals.outbox.push(frame(1, CONFLATE, "k"))
     signals.outbox.take()
-    assert signals.outbox.push(frame(1, CONFLATE, "k")) == Outcome.QUEUED
+    assert signals.outbox.push(frame(1, CONFLATE, "k")) == Pushed.QUEUED
     assert signals.outbox.conflated == 0
 
 
@@ -212,7 +212,7 @@ def test_conflating_for_ever_neither_grows_nor_forgets(droppable: int) -> None:
     for update in updates:
         signals.outbox.push(update)
         assert len(signals.outbox._frames) <= 7
-    assert signals.outbox.push(last := frame(1, DROP_OLDEST)) == Outcome.QUEUED
+    assert signals.outbox.push(last := frame(1, DROP_OLDEST)) == Pushed.QUEUED
     assert signals.outbox.take() == [first, updates[-1], last]
     assert (signals.outbox.conflated, signals.outbox.dropped) == (9_999, droppable)
     assert signals.filled == 1
