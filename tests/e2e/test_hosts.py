@@ -17,7 +17,8 @@ from tests.serving import NotStarted, ServerProcess, serving
 pytestmark = pytest.mark.anyio
 
 KINDS = ["uvicorn-uvloop", "hypercorn-asyncio", "hypercorn-trio", "granian"]
-kinds = pytest.mark.parametrize("kind", KINDS)
+# Where it starts and stops is hypercorn's own on each loop; what else is said here is not.
+kinds = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hypercorn-asyncio"])
 with_fastapi = pytest.mark.parametrize(
     ("kind", "module"),
     [
