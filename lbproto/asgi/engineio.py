@@ -15,7 +15,7 @@ from lbproto.asgi.polling import is_over, poll, post
 from lbproto.asgi.scope import deny, peer_of, refusal_headers
 from lbproto.asgi.types import Receive, Scope, Send
 from lbproto.asgi.websocket import WebSocketTransport
-from lbproto.connection.engine import EngineConnection, OpenHandler
+from lbproto.connection.engineio import EngineConnection, OpenHandler
 from lbproto.connection.runtime import Runtime
 from lbproto.frame import frame_of
 from lbproto.transport import CloseCode, Peer

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.tasks import background_tasks
 from lbproto.transport import CloseCode
 from lbproto.wire.engineio import State, decode_payload

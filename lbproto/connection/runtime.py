@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.worker import Worker
 from lbproto.drain import batches
 from lbproto.errors import UsageError

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from lbproto.connection.base import tell_closed
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.intake import Rest
 from lbproto.frame import Frame, Message
 from lbproto.ids import new_id

@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from lbproto.connection.base import Connection
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.errors import Overloaded

@@ -22,7 +22,7 @@ from lbproto import (
     Unauthorized,
     UsageError,
 )
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.testing import START, VirtualClock

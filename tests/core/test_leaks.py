@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from lbproto import Context, Event, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
 from lbproto.connection.base import Connection
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.frame import Frame

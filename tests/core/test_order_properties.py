@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lbproto import Context, Event, Plugin, Server
 from lbproto.connection.base import Connection
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
 from lbproto.frame import Message

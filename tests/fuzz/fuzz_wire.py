@@ -23,7 +23,7 @@ import anyio.lowlevel
 import msgspec
 
 from lbproto.connection.base import Connection
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO

@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from tests.fuzz.fuzz_connections import Failure, fuzz
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from lbproto.asgi.engineio import EngineEndpoint
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lbproto.asgi.engineio import EngineEndpoint
-from lbproto.connection.engine import EngineConnection
+from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.frame import Message
 from lbproto.tasks import background_tasks
