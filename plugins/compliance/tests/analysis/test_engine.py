@@ -52,7 +52,7 @@ def _book(kind: type[Book], rows: Rows, said: dict[int, str], chain: str) -> Boo
     return book
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(_seeds, st.integers(1, 5), st.sampled_from(METHODS), st.sampled_from([8, 1_000]))
 @pytest.mark.parametrize("chain", ["ethereum", "bitcoin"])
 def test_any_graph_has_an_answer_and_the_same_one_again(
@@ -71,7 +71,7 @@ def test_any_graph_has_an_answer_and_the_same_one_again(
         assert msgspec.json.decode(msgspec.json.encode(analysis), type=type(analysis)) == analysis
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(_seeds, st.integers(1, 5), st.sampled_from(METHODS))
 def test_nothing_is_missed_by_not_following_what_leads_nowhere(
     new_book: type[Book], random: Random, hops: int, taint: Method

@@ -158,7 +158,7 @@ _findings = st.builds(
 )
 
 
-@given(st.lists(_findings, max_size=30))
+@given(st.lists(_findings, max_size=12))
 def test_contributions_add_up_to_the_score(findings: list[Finding]) -> None:
     total, signals = score(findings, DEFAULT_WEIGHTS)
     assert 0 <= total <= 100
@@ -168,7 +168,7 @@ def test_contributions_add_up_to_the_score(findings: list[Finding]) -> None:
     assert score(findings, DEFAULT_WEIGHTS) == (total, signals)
 
 
-@given(st.integers(0, 100), st.lists(_shares, max_size=20))
+@given(st.integers(0, 100), st.lists(_shares, max_size=10))
 def test_no_part_is_a_whole_point_off_its_quota(total: int, shares: list[Fraction]) -> None:
     parts = apportion(total, shares)
     whole = sum(shares)

@@ -93,6 +93,7 @@ async def test_the_method_of_taint_is_the_hosts(tainted: Ledger) -> None:
     assert response.taint == "poison"
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # imports cost the most, and know no loop
 async def test_the_same_data_say_the_same_and_new_ones_are_seen(ledger: Ledger) -> None:
     ledger.add([ledger.pays(1, 4, 2, ETHER)], [ledger.said(1, "stolen_funds")])
     async with ledger.served() as (_, client):
@@ -125,6 +126,7 @@ async def test_what_is_not_held_has_no_score(tainted: Ledger, data: Any, message
     assert message in error.message
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is refused before any loop matters
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -135,6 +135,7 @@ async def test_a_corridor_between_countries_that_nobody_is_in_is_empty(traded: L
     assert (answer.flows, answer.totals_usd.outbound) == ([], 0.0)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is refused before any loop matters
 @pytest.mark.parametrize(
     ("corridor", "window", "code", "message"),
     [

@@ -88,6 +88,7 @@ async def test_pages_are_newest_first_without_gap_or_overlap(busy: Ledger, limit
     assert [transaction.height for transaction in told] == list(range(24, -1, -1))
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # imports cost the most, and know no loop
 async def test_a_walk_is_of_one_snapshot_while_blocks_are_imported(ledger: Ledger) -> None:
     heights = []
     ledger.add([ledger.pays(height, 1, 2, height) for height in range(25)])
@@ -105,6 +106,7 @@ async def test_a_walk_is_of_one_snapshot_while_blocks_are_imported(ledger: Ledge
         assert (await page(ledger, client, limit=1)).transactions[0].height == 102
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # imports cost the most, and know no loop
 async def test_a_cursor_into_what_is_pruned_says_to_begin_again(ledger: Ledger) -> None:
     ledger.add([ledger.pays(height, 1, 2, height) for height in range(25)])
     async with ledger.served() as (_, client):
@@ -117,6 +119,7 @@ async def test_a_cursor_into_what_is_pruned_says_to_begin_again(ledger: Ledger) 
     assert "begin again without it - at `$.cursor`" in error.message
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # imports cost the most, and know no loop
 async def test_it_says_so_too_where_another_process_has_pruned(ledger: Ledger) -> None:
     ledger.add([ledger.pays(height, 1, 2, height) for height in range(25)])
     async with ledger.served() as (_, client):
@@ -159,6 +162,7 @@ async def test_all_nodes_of_a_store_read_each_others_cursors(busy: Ledger) -> No
         assert [transaction.height for transaction in answer.transactions] == [0]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is refused before any loop matters
 @pytest.mark.parametrize(
     ("data", "code", "kind"),
     [

@@ -102,9 +102,11 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert done.err.count("\n") == 1
 
 
-def test_progress_is_shown_on_a_terminal(tmp_path: Path, block_file: Path) -> None:
+def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     screen, terminal = pty.openpty()
-    command = ("import", block_file, "--chain", "bitcoin", "--into", tmp_path, *AT)
+    moves = tmp_path / "moves.csv"
+    moves.write_text(f"from_address,to_address,value\n,0x{'1' * 40},7\n0x{'1' * 40},,7\n")
+    command = ("import", moves, "--chain", "ethereum", "--into", tmp_path, *AT)
     with subprocess.Popen(
         [sys.executable, "-m", "lbproto.cli", "compliance", *map(str, command)],
         stderr=terminal,
@@ -117,9 +119,9 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path, block_file: Path) -> No
             while piece := os.read(screen, 65536):
                 shown += piece
     os.close(screen)
-    assert b"bitcoin_block.parquet" in shown
+    assert b"moves.csv" in shown
     assert b"100%" in shown
-    assert b"9,317 rows" in shown
+    assert b"2 rows" in shown
     assert b"the graph" in shown
 
 
