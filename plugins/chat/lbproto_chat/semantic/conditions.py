@@ -8,33 +8,25 @@ has used up, which may be some of those to its left. What no rule uses is left a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
 from lbproto_chat.semantic.frames import Condition, Having, Target, column_is
 from lbproto_chat.semantic.layer import Dimension, Entity, Measure, Table, Unit
 from lbproto_chat.semantic.lexicon import Item
-from lbproto_chat.semantic.moments import at_edge, moments_of, since, within
 from lbproto_chat.semantic.sql import Call, Column, Node, Operation, Trusted, Value, all_of
-from lbproto_chat.semantic.tokens import Clock, Moments, Number
+from lbproto_chat.semantic.times import Times
+from lbproto_chat.semantic.tokens import Number
+from lbproto_chat.semantic.unread import Tie
 
-__all__ = ["Conditions", "Tie"]
+__all__ = ["Conditions"]
 
-_COMPARISONS = frozenset({">", "<", ">=", "<=", "="})
 _SAYS = {">": "over", "<": "under", ">=": "at least", "<=": "at most", "=": "exactly"}
 _LINKS = frozenset({"of", "is", "in", "having", "any", "from"})
 _TEXTS = {"starts": "starts_with", "ends": "ends_with", "contains": "contains"}
 
 
-class Tie(Exception):
-    """A number may be of several measures."""
-
-    def __init__(self, measures: Sequence[Measure]) -> None:
-        self.measures = measures
-
-
-class Conditions:
+class Conditions(Times):
     """Finds the conditions of one question.
 
     Args:
@@ -44,14 +36,9 @@ class Conditions:
     """
 
     def __init__(self, table: Table, items: Sequence[Item], assumed: Measure | None) -> None:
-        self._table = table
-        self._left = list(items)
-        self._done: list[Item] = []
+        super().__init__(table, items)
         self._assumed = assumed
         self.havings: list[Having] = []
-        self.turned = ""
-        self.beyond: list[str] = []
-        """The times that it names which the table has no rows of."""
 
     def found(self) -> list[Item]:
         """The items, with one of the kind `condition` for each condition.
@@ -60,7 +47,7 @@ class Conditions:
             Tie: see `assumed`.
         """
         rules: tuple[Callable[[], bool], ...] = (
-            self._span_of_data,
+            self._data_span,
             self._time,
             self._absence,
             self._text,
@@ -75,102 +62,6 @@ class Conditions:
             if not any(rule() for rule in rules):
                 self._done.append(self._left.pop(0))
         return self._done
-
-    def _kinds(self, *kinds: str) -> bool:
-        """Whether the next items are of these kinds; several for one place are parted by spaces."""
-        if len(self._left) < len(kinds):
-            return False
-        return all(item.kind in kind.split() for item, kind in zip(self._left, kinds, strict=False))
-
-    def _put(self, used: int, condition: Condition) -> bool:
-        text = " ".join(each.text for each in self._left[:used])
-        del self._left[:used]
-        self._done.append(Item("condition", condition, text))
-        return True
-
-    # Times.
-
-    def _span_of_data(self) -> bool:
-        """Between the first and the last trade, which is all of them."""
-        if not self._kinds("between from", "op", "entity and to"):
-            return False
-        used = 3 if self._left[2].kind == "entity" else 2
-        if len(self._left) < used + 2:
-            return False
-        ends = (self._left[1].value, self._left[used + 1].value)
-        if ends != ("first", "last") or self._left[used].kind not in ("and", "to"):
-            return False
-        noun = len(self._left) > used + 2 and self._left[used + 2].kind == "entity"
-        del self._left[: used + 2 + noun]
-        return True
-
-    def _time(self) -> bool:
-        time = self._table.time
-        if time is None:
-            return False
-        if self._kinds("after before", "that"):
-            self.turned = ">=" if self._left[0].kind == "after" else "<"
-            del self._left[:2]
-            return True
-        first = self._moments(1)
-        for kinds in (("between", "", "and to"), ("from", "", "to before after")):
-            if len(self._left) > 3 and self._left[0].kind == kinds[0] and first:
-                last = self._moments(3)
-                if last and self._left[2].kind in kinds[2].split():
-                    long = last.end - last.start >= timedelta(days=1)
-                    end = last.end if long else last.start
-                    self._note(first.start >= time.until or end <= time.start)
-                    return self._put(4, within(time, first.start, end))
-        if first and self._kinds("after from"):
-            long = first.end - first.start >= timedelta(days=1)
-            late = long and self._left[0].text.lower() == "after"
-            start = first.end if late else first.start
-            self._note(start >= time.until)
-            return self._put(2, since(time, ">=", start))
-        if first and self._kinds("before to"):
-            self._note(first.start <= time.start)
-            return self._put(2, since(time, "<", first.start))
-        if self._kinds("grain", "after") and (begin := self._moments(2)):
-            whole = self._moments_from(begin, str(self._left[0].value))
-            self._note(begin.start >= time.until or whole <= time.start)
-            return self._put(3, within(time, begin.start, whole))
-        used = 0  # "in the minute of 09:21"
-        while used < min(3, len(self._left)) and self._left[used].kind in ("in", "grain", "of"):
-            used += 1
-        there = self._moments(used, "in" in [each.kind for each in self._left[:used]])
-        if there:
-            self._note(there.start >= time.until or there.end <= time.start)
-            return self._put(used + 1, within(time, there.start, there.end))
-        return self._end_of_data(used)
-
-    def _moments_from(self, begin: Moments, grain: str) -> datetime:
-        """The end of the minute that begins then, or the hour."""
-        length = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}.get(grain, 0)
-        return max(begin.end, begin.start + timedelta(seconds=length))
-
-    def _note(self, beyond: bool) -> None:
-        if beyond:
-            texts = [
-                each.text for each in self._left if isinstance(each.value, Moments | Clock | Number)
-            ]
-            self.beyond += texts[:1]
-
-    def _end_of_data(self, used: int) -> bool:
-        """The first minute, or the last 30 seconds."""
-        time = self._table.time
-        if time is None or len(self._left) < used + 2:
-            return False
-        which, span = self._left[used : used + 2]
-        if which.kind != "op" or which.value not in ("first", "last"):
-            return False
-        if span.kind not in ("span", "grain"):
-            return False
-        return self._put(used + 2, at_edge(time, str(which.value), span, self._table.name))
-
-    def _moments(self, place: int, said_in: bool = False) -> Moments | None:
-        if place >= len(self._left) or self._table.time is None:
-            return None
-        return moments_of(self._left[place].value, self._table.time, said_in=said_in)
 
     # Texts and nothing.
 
@@ -249,15 +140,11 @@ class Conditions:
         measure = self._measure(high if high.kind == "quantity" else low, 4)
         unit = _unit(high) or _unit(low)
         bounds = tuple(_scaled(_number(each), unit, measure) for each in (low, high))
-        test = Operation(
-            "AND",
-            (
-                Operation(">=", (Trusted(measure.sql), bounds[0])),
-                Operation("<=", (Trusted(measure.sql), bounds[1])),
-            ),
-        )
+        summed = self._summed() and measure.adds
         says = f"{measure.name} between {low.text} and {high.text}"
-        return self._put(4, Condition(f"measure:{measure.name}", says, test, measure=measure))
+        for operator, bound, used in ((">=", bounds[0], 0), ("<=", bounds[1], 4)):
+            self._put(used, _compared(measure, operator, bound, says, summed=summed))
+        return True
 
     def _comparison(self) -> bool:
         used, hint = 1, None
@@ -319,27 +206,23 @@ class Conditions:
             del self._left[: place + 1 + length]
             self._done.append(Item("held", None, says))
             return True
-        kinds = [each.kind for each in self._done]
-        while kinds and kinds[-1] in _LINKS:
-            kinds.pop()
-        said = self._done[len(kinds) - 1].value if kinds else None
-        summed = bool(kinds) and (
-            kinds[-1] in ("sums", "label") or (isinstance(said, Entity) and bool(said.key))
-        )
+        summed = self._summed()
         measure = hint or self._measure(number, place + 1)
         if number.kind == "quantity":
             measure = self._measure(number, place + 1, hint)
         value = _scaled(_number(number), _unit(number), measure)
-        condition = Condition(
-            f"measure:{measure.name}",
-            f"{measure.name} {_SAYS[operator]} {number.text}",
-            Operation(operator, (Trusted(measure.sql), value)),
-            measure=measure,
-            operator=operator,
-            value=value,
-            summed=summed and measure.adds,
-        )
+        says = f"{measure.name} {_SAYS[operator]} {number.text}"
+        condition = _compared(measure, operator, value, says, summed=summed and measure.adds)
         return self._put(place + 1, condition)
+
+    def _summed(self) -> bool:
+        """What was just said has many rows, or means a sum."""
+        said = [each for each in self._done if each.kind not in _LINKS][-1:]
+        return any(
+            each.kind in ("sums", "label")
+            or (isinstance(each.value, Entity) and bool(each.value.key))
+            for each in said
+        )
 
     def _counted(self, after: Sequence[Item]) -> tuple[Entity, Node | None, int] | None:
         """Of what a number is: "200 trades", "10 buys", "10 buy trades"."""
@@ -407,6 +290,20 @@ class Conditions:
         ):
             del self._done[place:]
         return measure
+
+
+def _compared(
+    measure: Measure, operator: str, value: Value, says: str, *, summed: bool
+) -> Condition:
+    return Condition(
+        f"measure:{measure.name}",
+        says,
+        Operation(operator, (Trusted(measure.sql), value)),
+        measure=measure,
+        operator=operator,
+        value=value,
+        summed=summed,
+    )
 
 
 def rows_of(entity: Entity) -> Node | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lbproto_chat.semantic.figures import Figure, figure, node_of
 from lbproto_chat.semantic.frames import Condition, Frame, Target
-from lbproto_chat.semantic.layer import Entity
-from lbproto_chat.semantic.parse import Unread
+from lbproto_chat.semantic.layer import Entity, Measure
 from lbproto_chat.semantic.sql import Node, Operation, Value, all_of
+from lbproto_chat.semantic.unread import Unread
 
 __all__ = ["contrast", "sides_of"]
 
@@ -76,6 +76,9 @@ def _share(frame: Frame, target: Target) -> Contrast:
         raise Unread("share")
     part = frame.part or tuple(each for each in frame.conditions if not each.of_entity)
     part = part or frame.conditions
+    usual = target.thing.where.items() if isinstance(target.thing, Measure) else ()
+    narrower = tuple(each for each in part if each.equal not in usual)
+    part = narrower or part
     rows = tuple(each for each in frame.conditions if each not in part)
     test = all_of(*dict.fromkeys(each.test for each in part))
     if test is None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from lbproto_chat.semantic.frames import Target
 from lbproto_chat.semantic.layer import Entity, Measure, Table, Unit
-from lbproto_chat.semantic.parse import Unread
 from lbproto_chat.semantic.sql import Call, Column, Node, Operation, Star, Trusted, Value
+from lbproto_chat.semantic.unread import Unread
 
 __all__ = ["Figure", "figure", "measured", "node_of", "over"]
 

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from lbproto_chat.semantic.conditions import Conditions
-from lbproto_chat.semantic.frames import Condition, Frame, Group, Mode, Rank, Target, column_is
+from lbproto_chat.semantic.frames import Condition, Frame, Mode, Rank, Target, column_is
 from lbproto_chat.semantic.layer import Entity, Filter, Measure, Metric, Table
 from lbproto_chat.semantic.lexicon import Item
+from lbproto_chat.semantic.made import Figures
 from lbproto_chat.semantic.slots import group_of, groups, slots
 from lbproto_chat.semantic.sql import Operation, Trusted
 from lbproto_chat.semantic.tokens import Nth, Number
+from lbproto_chat.semantic.unread import Beyond, Unread
 from lbproto_chat.semantic.words import stem
 
-__all__ = ["Beyond", "Unread", "frame_of"]
+__all__ = ["frame_of"]
 
-_EXTREMES = frozenset({"max", "min", "first", "last"})
 _OFTEN = ("often", "frequent", "active", "common", "popular", "busiest", "quietest", "rarest")
 _MODES: dict[str, Mode] = {
     "share": "share",
@@ -34,21 +35,7 @@ _MODES: dict[str, Mode] = {
     "<": "compare",
 }
 _IGNORED = frozenset({"of", "in", "to", "than", "or", "held", "said", "that", "from"})
-_LIMIT = 1000
-
-
-class Unread(Exception):
-    """There are words that no rule uses."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-
-class Beyond(Exception):
-    """It asks about a time that there are no rows of."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+_LIMIT = 10_000
 
 
 def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None) -> Frame:
@@ -77,32 +64,17 @@ def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None
     return frame
 
 
-class _Parser:
+class _Parser(Figures):
     def __init__(self, table: Table, items: Sequence[Item], *, grouped: bool) -> None:
-        self._table = table
-        self._grouped = grouped
+        super().__init__(table, grouped=grouped)
         self._items = items
         self._place = 0
-        self._waiting: list[tuple[str, Measure | None]] = []
-        self._targets: list[Target] = []
         self._conditions: list[Condition] = []
         self._part_from: int | None = None
-        self._parted = False
-        self._asks: set[str] = set()
-        self._entity: Entity | None = None
-        self._focus: Group | None = None
         self._focused = False  # the next noun is what is asked for
-        self._rank: Rank | None = None
-        self._by = False
-        self._by_only = False
         self._negated = False
-        self._verb: Measure | None = None
-        self._unit_said: Any = None
-        self._unit: Any = None
-        self._numbers: list[int] = []
         self._skip = 0
         self._each: Entity | None = None
-        self._mode: Mode = ""
 
     def frame(self) -> Frame:
         for place, item in enumerate(self._items):
@@ -116,8 +88,8 @@ class _Parser:
                 rule(item)
             if item.kind != "which" and not (item.kind == "condition" and self._focused):
                 self._focused = self._focused and item.kind in ("any", "label")
-        self._complete()
-        self._settle()
+        self.complete(counts=bool(self._conditions))
+        self.settle()
         if len(self._numbers) > 1:
             raise Unread(str(self._numbers[-1]))
         if self._negated:
@@ -164,14 +136,14 @@ class _Parser:
     def on_op(self, item: Item) -> None:
         if item.value == "distinct":
             self._asks.add("distinct")
-        elif item.value in ("range", "change", "stddev") and self._before() == "measure":
+        elif item.value in ("range", "change", "stddev") and self._measure_waits():
             self._targets[-1] = Target(str(item.value), self._targets[-1].thing)
         else:
             self._waiting.append((str(item.value), None))
 
     def on_move(self, _item: Item) -> None:
         """How far a price moved; of anything else it says no more than "traded" does."""
-        if self._before() == "measure" and not self._targets[-1].op:
+        if self._measure_waits():
             self._targets[-1] = Target("change", self._targets[-1].thing)
 
     def on_super(self, item: Item) -> None:
@@ -230,7 +202,7 @@ class _Parser:
     on_no = on_except
 
     def on_by(self, _item: Item) -> None:
-        if self._after() != "label":  # "paid by a buyer"
+        if self._after() not in ("label", "filter", "condition", "named"):  # "paid by a buyer"
             self._by = True
 
     on_sorted = on_by
@@ -291,40 +263,17 @@ class _Parser:
             column_is(column, value, entity.several, of_entity=True)
             for column, value in entity.where.items()
         ]
+        if self._entity is None and self._focus is None and stem(item.text) != item.text.lower():
+            self._asks.add("several")
+        if self._focused and not entity.key:
+            self._asks.add("rows")
         if self._focused and entity.key:
             self._focus = group_of(self._table, item)
-            if stem(item.text) != item.text.lower():
-                self._asks.add("several")
             self._entity = self._entity or entity
         elif self._after() in ("measure", "sums", "metric") and not self._counting():
             self._entity = self._entity or entity
         else:
             self._noun(entity, item.text)
-
-    def _noun(self, entity: Entity, text: str = "") -> None:
-        waiting, self._waiting = self._waiting, []
-        ops = [op for op, _ in waiting]
-        if self._rank is not None and self._rank.by is None and not self._rank.often:
-            self._rank = Rank(self._rank.direction, Target("count", entity))
-            return
-        if "count" in ops:
-            outer = [op for op in ops if op not in ("count", "sum")]
-            self._figure(Target("count", entity, outer[0] if outer else ""))
-        elif ops and ops[-1] in _EXTREMES:
-            if stem(text) != text.lower():
-                self._asks.add("several")
-            hint = waiting[-1][1]
-            by = Target("", hint) if hint is not None else None
-            self._rank = Rank(cast('Literal["max", "min"]', ops[-1]), by)
-            if entity.key:
-                self._focus = Group(entity.name, entity.key, entity=entity)
-            self._entity = entity
-        elif ops:
-            if not entity.size:
-                raise Unread(ops[0])
-            for op in ops:
-                self._figure(Target(op, self._table.measure(entity.size)))
-        self._entity = self._entity or entity
 
     # Figures.
 
@@ -338,101 +287,17 @@ class _Parser:
         metric = cast("Metric", item.value)
         waiting, self._waiting = self._waiting, []
         target = Target("metric", metric)
-        if waiting and waiting[-1][0] in ("max", "min"):
+        if waiting and waiting[-1][0] not in ("max", "min"):
+            raise Unread(waiting[-1][0])
+        if waiting:
             self._rank = Rank(cast('Literal["max", "min"]', waiting[-1][0]), target)
         self._figure(target)
 
-    def _make(self, measure: Measure, op: str) -> None:
-        waiting, self._waiting = self._waiting, []
-        ops = [each for each, _ in waiting]
-        if "count" in ops:
-            if "distinct" not in self._asks or len(ops) > 1:
-                raise Unread(measure.name)
-            self._figure(Target("distinct", measure))
-            return
-        if self._by:
-            self._figure(Target(op, measure))
-        elif self._rank is not None and self._rank.often and not self._focus and not op:
-            self._rank = None  # the most common price
-            self._figure(Target("mode", measure))
-        elif self._rank is not None and self._rank.by is None and not self._rank.often:
-            self._rank = Rank(
-                self._rank.direction, Target("sum" if measure.adds else "max", measure)
-            )
-        elif not ops:
-            self._figure(Target(op, measure))
-        elif len(ops) == 2 and ops[0] in ("max", "min") and not self._parted:
-            target = Target(ops[1], measure)
-            self._rank = Rank(cast('Literal["max", "min"]', ops[0]), target)
-            self._figure(target)
-        elif op:
-            for each in ops:
-                self._figure(Target(op, measure, "" if each == op else each))
-        else:
-            for each in ops:
-                self._figure(Target(each, measure))
-        self._parted = False
-
-    def _figure(self, target: Target) -> None:
-        if self._by:
-            self._by_only = self._rank is None
-            direction = self._rank.direction if self._rank else "max"
-            self._rank = Rank(direction, target)
-            self._by = False
-        else:
-            self._targets.append(target)
-
-    def _complete(self) -> None:
-        """Name the figures that the question leaves unnamed."""
-        counted = self._counting() and self._conditions
-        timed = "when" in self._asks and self._waiting and self._rank is None
-        if not self._targets and (counted or timed):
-            self._noun(self._entity or self._table.entity(self._table.default))
-        if self._by_only and self._mode and self._rank is not None and self._rank.by is not None:
-            self._targets.append(self._rank.by)  # "the ratio by volume"
-            self._rank = None
-        if not self._targets and self._rank is None:
-            self._imply()
-        if self._grouped and self._waiting and not self._targets and self._entity is not None:
-            self._targets.append(Target("count", self._entity))  # "outputs per transaction, top 5"
-
-    def _settle(self) -> None:
-        """What still waits goes with the last figure."""
-        last = self._targets[-1] if self._targets else None
-        if last is None or not self._waiting:
-            if self._by:
-                raise Unread("by")
-            return
-        ops = [op for op, _ in self._waiting]
-        ranked = (self._grouped and self._numbers) or (self._focus and last.op not in ("", "sum"))
-        if ranked and len(ops) == 1 and ops[0] in ("max", "min"):
-            self._rank = Rank(cast('Literal["max", "min"]', ops[0]), last)
-        elif ops == ["sum"] and last.op in ("sum", "count"):
-            pass
-        elif last.op in ("", "sum") and isinstance(last.thing, Measure) and "count" not in ops:
-            if last.op == "" or ops == ["median"]:
-                self._targets[-1:] = [Target(op, last.thing) for op in ops]
-            else:
-                self._targets[-1] = Target("sum", last.thing, ops[0])
-        elif last.op == "count" and len(ops) == 1 and ops[0] != "count":
-            self._targets[-1] = Target("count", last.thing, ops[0])
-        else:
-            raise Unread(*ops)
-        self._waiting = []
-
-    def _imply(self) -> None:
-        """A figure that only a verb or a unit names: "spent", "the average ETH"."""
-        measure = self._verb
-        if measure is None and self._unit_said is not None and self._waiting:
-            units = (self._unit_said.name, self._unit_said.of)
-            adds = self._waiting[-1][0] == "sum"
-            measures = (each for each in self._table.measures if each.unit in units)
-            measure = next((each for each in measures if each.adds or not adds), None)
-            self._unit = self._unit_said
-        if measure is not None and (self._waiting or "much" in self._asks):
-            self._make(measure, "" if self._waiting else "sum")
-
     # Around the place.
+
+    def _measure_waits(self) -> bool:
+        """A measure has just been said of which it is open what is to be made."""
+        return self._before() == "measure" and bool(self._targets) and not self._targets[-1].op
 
     def _before(self) -> str:
         return self._items[self._place - 1].kind if self._place else ""
@@ -440,9 +305,6 @@ class _Parser:
     def _after(self) -> str:
         place = self._place + 1
         return self._items[place].kind if place < len(self._items) else ""
-
-    def _counting(self) -> bool:
-        return any(op == "count" for op, _ in self._waiting)
 
     def on_grain(self, item: Item) -> None:
         group = group_of(self._table, item)

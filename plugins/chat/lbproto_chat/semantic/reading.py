@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from lbproto_chat.semantic.build import Shape, shape_of
-from lbproto_chat.semantic.conditions import Tie
 from lbproto_chat.semantic.frames import Frame, merged
 from lbproto_chat.semantic.layer import Layer, Table
 from lbproto_chat.semantic.lexicon import Item, Lexicon
-from lbproto_chat.semantic.parse import Beyond, Unread, frame_of
+from lbproto_chat.semantic.parse import frame_of
 from lbproto_chat.semantic.sql import text_of
 from lbproto_chat.semantic.tokens import MAX_CHARACTERS, Token, tokens
+from lbproto_chat.semantic.unread import Beyond, Tie, Unread
 
 __all__ = ["Ambiguous", "Outside", "Reader", "Reading"]
 

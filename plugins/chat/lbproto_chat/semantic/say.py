@@ -85,7 +85,9 @@ def _digits(number: Decimal) -> str:
         return str(number)
     if number == number.to_integral_value():
         return f"{number:,.0f}"
-    places = max(2, 3 - number.adjusted()) if abs(number) < 1000 else 2
+    decimals = -int(number.normalize().as_tuple().exponent)
+    # What was measured has few decimals, and is shown whole; what was divided may have any.
+    places = decimals if decimals <= 3 else max(2, 3 - number.adjusted())
     text = f"{number:,.{min(places, 12)}f}"
     return text.rstrip("0").rstrip(".")
 

@@ -39,7 +39,7 @@ op change: change, change in, change of, rise, fall, grow, increase, decrease
 op spread: spread, spread of
 op distinct: different, distinct, unique, separate, individual
 move: move
-most max: most, the most, busiest, most active, most often, most frequent, most frequently
+most max: most, busiest, most active, most often, most frequent, most frequently
 most max: most common, most popular, most used, often, commonest
 most min: fewest, least, quietest, least active, least often, least frequent, least common, rarest
 super max: highest, high
@@ -56,12 +56,14 @@ more max: more, greater
 more min: fewer, less
 
 >: above, over, more than, greater than, higher than, exceeding, exceed, in excess of, beyond, >
+>: and more than, but more than, and over, and above
+<: and less than, but less than, and below, and under, but below
 <: below, under, less than, fewer than, lower than, <, short of, beneath
 >=: at least, no less than, not less than, no fewer than, not below, not under, >=, a minimum of
 <=: at most, no more than, not more than, not above, not over, <=, up to, a maximum of
 =: exactly, equal to, equal, =, precisely
-orup: or more, and more, and above, or above, and up, or higher, or larger, or over, and over, +
-ordown: or less, and less, and below, or below, or lower, or fewer, or under
+orup: or more, and more, or above, and up, or higher, or larger, or over, +
+ordown: or less, and less, or below, or lower, or fewer, or under
 between: between
 from: from
 after: after, since, starting at, later than, starting from, beginning at

@@ -1,0 +1,129 @@
+"""The times in a question, as conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from lbproto_chat.semantic.frames import Condition
+from lbproto_chat.semantic.layer import Table
+from lbproto_chat.semantic.lexicon import Item
+from lbproto_chat.semantic.moments import at_edge, moments_of, since, within
+from lbproto_chat.semantic.tokens import Clock, Moments, Number
+
+__all__ = ["Times"]
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class Times:
+    """Goes through a question's items, and knows those that are about time.
+
+    Attributes:
+        turned: the operator of a "before that", whose time an earlier question has said.
+        beyond: the times that it names which the table has no rows of.
+    """
+
+    def __init__(self, table: Table, items: Sequence[Item]) -> None:
+        self._table = table
+        self._left = list(items)
+        self._done: list[Item] = []
+        self.turned = ""
+        self.beyond: list[str] = []
+
+    def _kinds(self, *kinds: str) -> bool:
+        """Whether the next items are of these kinds; several for one place are parted by spaces."""
+        if len(self._left) < len(kinds):
+            return False
+        return all(item.kind in kind.split() for item, kind in zip(self._left, kinds, strict=False))
+
+    def _put(self, used: int, condition: Condition) -> bool:
+        text = " ".join(each.text for each in self._left[:used])
+        del self._left[:used]
+        self._done.append(Item("condition", condition, text))
+        return True
+
+    def _data_span(self) -> bool:
+        """Between the first and the last trade, which is all of them."""
+        if not self._kinds("between from", "op", "entity and to"):
+            return False
+        used = 3 if self._left[2].kind == "entity" else 2
+        if len(self._left) < used + 2:
+            return False
+        ends = (self._left[1].value, self._left[used + 1].value)
+        if ends != ("first", "last") or self._left[used].kind not in ("and", "to"):
+            return False
+        noun = len(self._left) > used + 2 and self._left[used + 2].kind == "entity"
+        del self._left[: used + 2 + noun]
+        return True
+
+    def _time(self) -> bool:
+        time = self._table.time
+        if time is None:
+            return False
+        if self._kinds("after before", "that"):
+            self.turned = ">=" if self._left[0].kind == "after" else "<"
+            del self._left[:2]
+            return True
+        first = self._moments(1)
+        last = self._moments(3)
+        if (
+            first
+            and last
+            and self._kinds("between from", "moments clock number", "and to before after")
+        ):
+            long = last.end - last.start >= timedelta(days=1)
+            return self._within(4, first.start, last.end if long else last.start)
+        if first and self._kinds("after from"):
+            long = first.end - first.start >= timedelta(days=1)
+            late = long and self._left[0].text.lower() == "after"
+            start = first.end if late else first.start
+            self._note(start >= time.until)
+            return self._put(2, since(time, ">=", start))
+        if first and self._kinds("before to"):
+            self._note(first.start <= time.start)
+            return self._put(2, since(time, "<", first.start))
+        if self._kinds("grain", "after") and (begin := self._moments(2)):
+            return self._within(3, begin.start, _end_of(str(self._left[0].value), begin))
+        used = 0  # "in the minute of 09:21"
+        while used < min(3, len(self._left)) and self._left[used].kind in ("in", "grain", "of"):
+            used += 1
+        there = self._moments(used, "in" in [each.kind for each in self._left[:used]])
+        if there:
+            return self._within(used + 1, there.start, there.end)
+        return self._end_of_data(used)
+
+    def _within(self, used: int, start: datetime, end: datetime) -> bool:
+        time = self._table.time
+        assert time is not None  # noqa: S101 - else there are no moments
+        self._note(start >= time.until or end <= time.start)
+        return self._put(used, within(time, start, end))
+
+    def _note(self, beyond: bool) -> None:
+        if beyond:
+            texts = [
+                each.text for each in self._left if isinstance(each.value, Moments | Clock | Number)
+            ]
+            self.beyond += texts[:1]
+
+    def _end_of_data(self, used: int) -> bool:
+        """The first minute, or the last 30 seconds."""
+        time = self._table.time
+        if time is None or len(self._left) < used + 2:
+            return False
+        which, span = self._left[used : used + 2]
+        if which.kind != "op" or which.value not in ("first", "last"):
+            return False
+        if span.kind not in ("span", "grain"):
+            return False
+        return self._put(used + 2, at_edge(time, str(which.value), span, self._table.name))
+
+    def _moments(self, place: int, said_in: bool = False) -> Moments | None:
+        if place >= len(self._left) or self._table.time is None:
+            return None
+        return moments_of(self._left[place].value, self._table.time, said_in=said_in)
+
+
+def _end_of(grain: str, begin: Moments) -> datetime:
+    """The end of the minute that begins then, or the hour."""
+    return max(begin.end, begin.start + timedelta(seconds=_SECONDS.get(grain, 0)))
