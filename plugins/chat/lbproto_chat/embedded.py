@@ -50,11 +50,8 @@ class EmbeddedAnswerer:
         answer = await answerer.answer(question.text, history)
         if answer.sql is not None:
             reply.ran(answer.sql)
-        words = answer.text.split(" ")
-        reply.used(len(question.text.split()), len(words))
-        for word in words[:-1]:
-            await reply.say(f"{word} ", 1)
-        await reply.say(words[-1], 1)
+        reply.used(len(question.text.split()), len(answer.text.split()))
+        await reply.say(answer.text)
 
 
 async def _rows(engine: Engine, application_id: str, limits: Limits, sql: str) -> list[list[Any]]:
