@@ -22,7 +22,7 @@ from lbproto.auth import (
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.credits import Credits
-from lbproto.emitter import Emitter
+from lbproto.emitter import Emitter, Recipients
 from lbproto.encoded import Encoded
 from lbproto.errors import (
     Cancelled,
@@ -117,6 +117,7 @@ __all__ = [
     "PubSubStatistics",
     "RateLimited",
     "Receipt",
+    "Recipients",
     "Recovery",
     "RequestError",
     "RequestTimeout",
