@@ -32,7 +32,7 @@ import msgspec
 from lbproto.backends.base import PubSub
 from lbproto.backends.bridge import Bridged
 from lbproto.backends.crossing import Crossing, entrance
-from lbproto.backends.link import Link, end, until_first
+from lbproto.backends.link import Link, end, finish, until_first
 from lbproto.backends.parcels import Packed, Packer, Parcel, Progress
 from lbproto.errors import LimitExceeded, Overloaded, UsageError
 from lbproto.statistics import PubSubStatistics
@@ -115,7 +115,7 @@ class BrokeredPubSub(Bridged, PubSub):
     # For the node, in its own event loop
 
     async def __aenter__(self) -> Self:
-        self._inbox.open(entrance(apart=not is_asyncio()))
+        self._host = entrance(apart=False)
         self._bridged = not is_asyncio()
         return await super().__aenter__()
 
@@ -176,7 +176,9 @@ class BrokeredPubSub(Bridged, PubSub):
 
     async def _open(self) -> None:
         self._begin()
-        self._outbox.open(entrance(apart=self._bridged))
+        own = entrance(apart=False)
+        self._outbox.open(self._host, entrance(apart=True) if self._bridged else None)
+        self._inbox.open(own, self._host if self._bridged else None)
         tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._supervise(tried))
         await tried
@@ -221,7 +223,7 @@ class BrokeredPubSub(Bridged, PubSub):
                     _logger.warning("The other nodes are out of reach: %s", _reason(error))
             finally:
                 if link is not None:
-                    await link.close()
+                    await finish(link.close())
                 for asked in self._asked.values():
                     asked.holds.set()
                 self._leave_link()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
@@ -36,8 +37,9 @@ def entrance(*, apart: bool) -> CallSoon:
 class Crossing(Generic[T]):
     """Items on their way to one task, from a single other thread or from its own.
 
-    An item counts until it is released, which whoever takes it does once it is done with. Each of
-    the two sides writes what the other only reads, so that there are no locks.
+    Those of one turn of the event loop arrive together. An item counts until it is released, which
+    whoever takes it does once it is done with. Each of the two sides writes what the other only
+    reads, so that there are no locks.
 
     Args:
         max_items: how many may be on their way.
@@ -47,33 +49,36 @@ class Crossing(Generic[T]):
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._call_soon: CallSoon | None = None
-        self._items: deque[tuple[T, int]] = deque()
-        self._wakeup = Wakeup()
-        self._called = False
-        self._put = self._put_bytes = 0
-        self._released = self._released_bytes = 0
+        self._later: CallSoon | None = None
+        self._begin()
 
-    def open(self, call_soon: CallSoon) -> None:
+    def _begin(self) -> None:
+        self._leaving: list[tuple[T, int]] = []
+        self._arrived: deque[tuple[T, int]] = deque()
+        self._wakeup = Wakeup()
+        self._wake: Callable[[], object] = self._wakeup.set
+        self._put = self._put_bytes = self._released = self._released_bytes = 0
+
+    def open(self, later: CallSoon, enter: CallSoon | None) -> None:
         """Begin anew, empty.
 
         Args:
-            call_soon: the way into the event loop of the task that takes.
+            later: has the event loop of those who put something call back in its next turn.
+            enter: the way into that of the task that takes, where it is another.
         """
-        self._items = deque()
-        self._wakeup = Wakeup()
-        self._called = False
-        self._put = self._put_bytes = self._released = self._released_bytes = 0
-        self._call_soon = call_soon
+        self._begin()
+        if enter is not None:
+            self._wake = partial(enter, self._wakeup.set)
+        self._later = later
 
     def close(self) -> None:
         """Let nothing more in."""
-        self._call_soon = None
+        self._later = None
 
     @property
     def is_open(self) -> bool:
         """Whether anything is let in."""
-        return self._call_soon is not None
+        return self._later is not None
 
     @property
     def count(self) -> int:
@@ -92,18 +97,23 @@ class Crossing(Generic[T]):
             Whether there was room for it, and it is let in.
         """
         if (
-            self._call_soon is None
+            self._later is None
             or self.count >= self._max_items
             or self.size + size > self._max_bytes
         ):
             return False
         self._put += 1
         self._put_bytes += size
-        self._items.append((item, size))
-        if not self._called:  # looked at behind the append, as `take` clears it before it looks
-            self._called = True
-            self._call_soon(self._wakeup.set)
+        if not self._leaving:
+            self._later(self._leave)
+        self._leaving.append((item, size))
         return True
+
+    def _leave(self) -> None:
+        """The turn is over."""
+        leaving, self._leaving = self._leaving, []
+        self._arrived.extend(leaving)
+        self._wake()
 
     async def take(self, max_bytes: int) -> list[T]:
         """What is there, in order; waits until there is something.
@@ -111,13 +121,12 @@ class Crossing(Generic[T]):
         Args:
             max_bytes: take no more once there are as many.
         """
-        while not self._items:
+        while not self._arrived:
             await self._wakeup.wait()
-            self._called = False
         taken: list[T] = []
         size = 0
-        while self._items and size < max_bytes:
-            item, bytes_ = self._items.popleft()
+        while self._arrived and size < max_bytes:
+            item, bytes_ = self._arrived.popleft()
             taken.append(item)
             size += bytes_
         return taken

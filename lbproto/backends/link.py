@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["Confirm", "Deliver", "Link", "end", "until_first"]
+__all__ = ["Confirm", "Deliver", "Link", "end", "finish", "until_first"]
 
 Deliver = Callable[[str, bytes], None]
 """Takes what has come: by which name, and what."""
@@ -64,3 +65,12 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # of the others it is not told
+
+
+async def finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, whoever cancels meanwhile: that is forgotten, and has to be repeated."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    task.result()

@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Packed", "Packer", "Parcel", "Progress"]
+__all__ = ["OVERHEAD", "Packed", "Packer", "Parcel", "Progress"]
+
+OVERHEAD = 64
+"""What every parcel has besides its messages, in bytes, at most."""
+
+_HEADER = 5
+"""What each message does."""
 
 _MAX_CHANNELS = 65_536
 """Of how many channels a publisher knows how far it has got."""
@@ -61,7 +67,7 @@ class Packer:
 
     Args:
         node: who publishes; nobody else has this name.
-        max_bytes: of payloads in one parcel, unless a single one is larger.
+        max_bytes: of a parcel, less what is in every one, unless a single message is larger.
 
     Attributes:
         mark: what every parcel of this node begins with.
@@ -82,20 +88,17 @@ class Packer:
         filling: dict[str, list[bytes]] = {}
         sizes: dict[str, int] = {}
         for channel, payload in messages:
-            payloads = filling.get(channel)
-            size = len(payload)
-            if payloads is None:
-                filling[channel], sizes[channel] = [payload], size
-            elif sizes[channel] + size > self._max_bytes:
-                packed.append(self._packed(channel, payloads, sizes[channel]))
-                filling[channel], sizes[channel] = [payload], size
-            else:
-                payloads.append(payload)
-                sizes[channel] += size
-        packed += (self._packed(channel, each, sizes[channel]) for channel, each in filling.items())
+            size = len(payload) + _HEADER
+            filled = sizes.get(channel, 0) + size
+            if filled > self._max_bytes and channel in filling:
+                packed.append(self._packed(channel, filling.pop(channel)))
+                filled = size
+            filling.setdefault(channel, []).append(payload)
+            sizes[channel] = filled
+        packed += (self._packed(channel, payloads) for channel, payloads in filling.items())
         return packed
 
-    def _packed(self, channel: str, payloads: list[bytes], size: int) -> Packed:
+    def _packed(self, channel: str, payloads: list[bytes]) -> Packed:
         start, first = self._counts.pop(channel, (0, 0))
         if not start:
             start = first = self._highest + 1
@@ -105,7 +108,7 @@ class Packer:
         self._counts[channel] = start, following
         self._highest = max(self._highest, following - 1)
         data = self._encode(Parcel(self._node, start, first, payloads))
-        return Packed(channel, data, len(payloads), size)
+        return Packed(channel, data, len(payloads), sum(map(len, payloads)))
 
 
 class Progress:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.backends.parcels import Packed, Packer, Parcel, Progress
+from lbproto.backends.parcels import OVERHEAD, Packed, Packer, Parcel, Progress
 
 
 def unpacked(packed: Packed) -> Parcel:
@@ -27,13 +27,21 @@ def test_messages_of_one_turn_to_one_channel_are_one_parcel() -> None:
 
 def test_a_parcel_holds_no_more_than_it_may_but_for_one_message() -> None:
     payloads = [b"x" * size for size in (4, 4, 4, 30, 1)]
-    packed = Packer("a", 10).pack([("x", payload) for payload in payloads])
+    packed = Packer("a", 20).pack([("x", payload) for payload in payloads])
     assert [unpacked(each).payloads for each in packed] == [
         payloads[:2],
         payloads[2:3],
         payloads[3:4],
         payloads[4:],
     ]
+
+
+@given(st.lists(st.integers(0, 70_000), min_size=1, max_size=30))
+def test_however_small_they_are_it_is_no_larger_in_the_end(sizes: list[int]) -> None:
+    packer = Packer("a" * 16, 70_005)
+    packer._highest = 2**62
+    for packed in packer.pack([("x", bytes(size)) for size in sizes]):
+        assert len(packed.data) <= 70_005 + OVERHEAD
 
 
 Turns = st.lists(st.lists(st.sampled_from("xyz"), min_size=1, max_size=5), max_size=12)

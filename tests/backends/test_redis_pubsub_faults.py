@@ -140,6 +140,7 @@ async def test_a_blip_loses_nothing(
         assert two.ready
         one.publish_nowait("y", b"300")
         assert await taken(inbox, 1) == [300]
+        await until(lambda: not one.statistics().queued_messages)
         statistics = one.statistics(), two.statistics()
         assert [each.lost_connections for each in statistics] == [1, 1]
         assert [each.missed for each in statistics] == [0, 0]

@@ -1,0 +1,198 @@
+"""Pub/sub over NATS; needs `lbproto[nats]`.
+
+The subject of a channel, and of what a node sends to itself, is the prefix, a dot, and its name in
+base64: it may hold whatever a subject may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64encode
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from secrets import token_hex
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error
+
+from lbproto.backends.brokered import BrokeredPubSub
+from lbproto.backends.link import Confirm, Deliver, Link, finish
+from lbproto.backends.parcels import OVERHEAD
+from lbproto.errors import UsageError
+
+__all__ = ["NATSPubSub"]
+
+
+class NATSPubSub(BrokeredPubSub):
+    """The way to the other nodes by NATS 2, one server or a cluster; without JetStream.
+
+    Each node has one of its own, with the same prefix. All else is as with `RedisPubSub`, but that
+    in a cluster of NATS others may hear a node a moment later than it has subscribed.
+
+    Args:
+        urls: `nats://[user:password@]host:port`, or `tls://`; of a cluster, several.
+        prefix: what all subjects begin with. Applications that share a server each have their own.
+        max_payload: of how many bytes a message may be; a little less than the server takes.
+        max_messages: how many messages wait for the server at most.
+        max_bytes: how many bytes.
+        timeout: for how long the server may take for anything, in seconds; longer, and the
+            connection is given up.
+        heartbeat: how often it is seen whether the server passes on what is published, in seconds.
+
+    Raises:
+        UsageError: there is no URL.
+    """
+
+    failures = (Error,)
+
+    def __init__(
+        self,
+        *urls: str,
+        prefix: str = "lbproto",
+        max_payload: int = 1_000_000,
+        max_messages: int = 65_536,
+        max_bytes: int = 16 * 1024 * 1024,
+        timeout: float = 5.0,
+        heartbeat: float = 5.0,
+    ) -> None:
+        if not urls:
+            raise UsageError("A NATSPubSub needs the URL of a server")
+        super().__init__(
+            max_payload=max_payload,
+            max_messages=max_messages,
+            max_bytes=max_bytes,
+            timeout=timeout,
+            heartbeat=heartbeat,
+        )
+        self._urls = list(urls)
+        self._prefix = prefix
+
+    async def _connect(self) -> Link:
+        link = _NATSLink(self._prefix, self._timeout)
+        try:
+            await link.open(self._urls, self._max_payload + OVERHEAD)
+        except BaseException:
+            await finish(link.close())
+            raise
+        return link
+
+
+class _NATSLink(Link):
+    """A connection to NATS; it is lost for good when it is lost, and does not come back by itself.
+
+    Args:
+        prefix: what all subjects begin with.
+        timeout: for how long anything may take, in seconds.
+    """
+
+    def __init__(self, prefix: str, timeout: float) -> None:
+        self._prefix = prefix
+        self._timeout = timeout
+        self._client = Client()
+        self._subscriptions: dict[str, Subscription] = {}
+        self._marker = f"{prefix}._{token_hex(8)}"  # no name begins so in base64
+        self._marks: deque[asyncio.Future[None]] = deque()
+        self._deliver: Deliver = _too_early
+        self._confirm: Confirm = _too_early
+        self._failure: Exception = ConnectionError("the connection is lost")
+        self._lost = asyncio.Event()
+
+    async def open(self, urls: list[str], max_payload: int) -> None:
+        """Connect to one of them.
+
+        Raises:
+            UsageError: it does not let this node in, or does not take messages as large.
+            OSError, nats.errors.Error: none of them can be reached.
+        """
+        try:
+            await self._client.connect(
+                urls,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # for each of them; 0 would be for ever
+                reconnect_time_wait=0,
+                error_cb=self._failed,
+                closed_cb=self._closed,
+                skip_subject_validation=True,  # in base64 they all are right
+            )
+        except Error:
+            self._check()
+            raise self._failure from None  # it says why there are no servers
+        if self._client.max_payload < max_payload:
+            raise UsageError(
+                f"The NATS server takes {self._client.max_payload} bytes at most: "
+                "have it take more, or give the NATSPubSub a smaller max_payload"
+            )
+        self._lost.clear()
+        await self._client.subscribe(self._marker, cb=self._marked)
+
+    def echoes(self, node: str) -> Sequence[str]:
+        return [node]
+
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for name, data in messages:
+            await self._client.publish(self._subject(name), data)
+        await self._taken()
+
+    async def change(self, added: Collection[str], removed: Collection[str]) -> None:
+        for name in removed:
+            await self._subscriptions.pop(name).unsubscribe()
+        for name in added:
+            take = partial(self._take, name)
+            subscribed = await self._client.subscribe(self._subject(name), cb=take)
+            self._subscriptions[name] = subscribed
+        await self._taken()
+        for name in added:
+            self._confirm(name)
+
+    async def receive(self, deliver: Deliver, confirm: Confirm) -> None:
+        self._deliver, self._confirm = deliver, confirm
+        await self._lost.wait()
+        self._check()
+        raise self._failure
+
+    async def close(self) -> None:
+        with suppress(OSError, Error):
+            async with asyncio.timeout(self._timeout):  # it waits for what is not sent yet
+                await self._client.close()
+
+    async def _taken(self) -> None:
+        """Wait until the server has done all it was asked for.
+
+        The client's own `flush` does not tell: its PING overtakes what is still to be written.
+        """
+        marked = asyncio.get_running_loop().create_future()
+        self._marks.append(marked)
+        await self._client.publish(self._marker)
+        await marked
+
+    async def _marked(self, _: Msg) -> None:
+        marked = self._marks.popleft()
+        if not marked.done():  # it is, where nobody waits any more
+            marked.set_result(None)
+
+    async def _take(self, name: str, message: Msg) -> None:
+        self._deliver(name, message.data)
+
+    async def _failed(self, error: Exception) -> None:
+        """Whatever it is, it does not go on as if nothing had happened."""
+        self._failure = error
+        self._lost.set()
+
+    async def _closed(self) -> None:
+        self._lost.set()
+
+    def _check(self) -> None:
+        if any(each in str(self._failure).lower() for each in ("authorization", "permissions")):
+            raise UsageError(f"NATS does not let lbproto in: {self._failure}")
+
+    def _subject(self, name: str) -> str:
+        encoded = urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode()
+        return f"{self._prefix}.{encoded.rstrip('=')}"
+
+
+def _too_early(*_: object) -> None:
+    """Nothing comes before there is somebody to receive it."""

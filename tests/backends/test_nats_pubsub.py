@@ -1,0 +1,107 @@
+"""Pub/sub over NATS: conformance, and what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from lbproto import UsageError
+from lbproto.backends import brokered
+from lbproto.backends.nats_pubsub import NATSPubSub
+from lbproto.testing.pubsub import Inbox, MakePubSub, PubSubSuite
+from tests.backends.nats import NATS
+from tests.backends.redis_limiting import until
+from tests.ledger.servers import free_port
+
+pytestmark = pytest.mark.anyio
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def nats() -> Iterator[NATS]:
+    server = NATS()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test-{next(_numbers)}"
+
+
+class TestNATSPubSub(PubSubSuite):
+    @pytest.fixture
+    def make_pubsub(self, nats: NATS, prefix: str) -> MakePubSub:
+        return partial(NATSPubSub, nats.url, prefix=prefix)
+
+
+async def test_a_blip_loses_nothing(
+    nats: NATS, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
+    monkeypatch.setattr(brokered, "_HOLD", 0.5)
+    urls = f"nats://127.0.0.1:{free_port()}", nats.url  # the first is not there
+    one, two = (NATSPubSub(*urls, prefix=prefix) for _ in range(2))
+    async with one, two, Inbox.of(two) as inbox:
+        await two.subscribe("x")
+        for number in range(50):
+            if number == 20:
+                await to_thread.run_sync(nats.kill)
+                await until(lambda: not one.ready and not two.ready)
+            if number == 40:
+                await to_thread.run_sync(nats.start)
+            one.publish_nowait("x", b"%d" % number)
+            await anyio.sleep(0.001)
+        assert [int((await inbox.take())[1]) for _ in range(50)] == list(range(50))
+        assert two.ready
+        assert two.statistics().missed == 0
+
+
+SETTINGS = """
+max_payload: 1000100
+authorization {
+  users: [
+    {user: all, password: right}
+    {user: deaf, password: right, permissions: {publish: ">", subscribe: "other.>"}}
+    {user: mute, password: right, permissions: {publish: "other.>", subscribe: ">"}}
+  ]
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[NATS]:
+    server = NATS(SETTINGS)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("user", ["", "nobody:right@", "all:wrong@", "deaf:right@", "mute:right@"])
+async def test_a_user_who_is_not_let_in(user: str, strict: NATS) -> None:
+    url = strict.url.replace("//", f"//{user}")
+    with pytest.raises(UsageError, match="NATS does not let lbproto in") as caught:
+        await NATSPubSub(url).__aenter__()
+    assert "right" not in str(caught.value)
+    assert "wrong" not in str(caught.value)
+
+
+async def test_a_server_that_takes_less_is_said(strict: NATS) -> None:
+    url = strict.url.replace("//", "//all:right@")
+    async with NATSPubSub(url, max_payload=1_000_000):
+        pass
+    with pytest.raises(UsageError, match="takes 1000100 bytes at most"):
+        await NATSPubSub(url, max_payload=1_000_100).__aenter__()
+
+
+async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    async with NATSPubSub(f"nats://127.0.0.1:{free_port()}") as pubsub:
+        assert not pubsub.ready
+    assert caplog.text.count("The other nodes are out of reach: ") == 1
+    with pytest.raises(UsageError, match="needs the URL"):
+        NATSPubSub()

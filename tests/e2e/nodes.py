@@ -1,0 +1,123 @@
+"""An app of several nodes: what is published on one is heard on all; the environment says by what.
+
+Run as a module it is a process that serves nobody, and emits: a program without an event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.from_thread import start_blocking_portal
+
+from lbproto import Context, Emitter, Event, Identity, Plugin, Server, Unauthorized
+from lbproto.backends.base import PubSub
+from lbproto.backends.nats_pubsub import NATSPubSub
+from lbproto.backends.redis_pubsub import RedisPubSub
+from lbproto.transport import Peer
+
+BROKER = "LBPROTO_TEST_BROKER"
+"""The URL of a Redis, or of a NATS; by default a Redis of this machine."""
+
+
+class Tick(Event):
+    publisher: str
+    number: int
+
+
+class Publish(Event):
+    """Have the node publish ticks, from 0, one every few milliseconds."""
+
+    publisher: str
+    count: int
+
+
+class Published(Event):
+    refused: int
+
+
+class Health(Event):
+    pass
+
+
+class Healthy(Event):
+    """What the node says of itself."""
+
+    ready: bool
+    missed: int
+    lost_connections: int
+
+
+def ticking() -> Plugin:
+    running: list[Server] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Server) -> AsyncIterator[None]:
+        running.append(server)
+        yield
+        running.clear()
+
+    plugin = Plugin("ticking", lifespan=lifespan)
+    plugin.emits(Tick)
+
+    @plugin.room("ticks", announce=False)
+    async def ticks(_ctx: Context) -> None: ...
+
+    @plugin.on(Publish)
+    async def publish(ctx: Context, request: Publish) -> Published:
+        for number in range(request.count):
+            ctx.to("ticks").emit(Tick(publisher=request.publisher, number=number))
+            await anyio.sleep(0.002)
+        return Published(refused=running[0].statistics().pubsub.refused)
+
+    @plugin.on(Health)
+    async def health(_ctx: Context, _request: Health) -> Healthy:
+        (server,) = running
+        statistics = server.statistics().pubsub
+        return Healthy(
+            ready=server.ready,
+            missed=statistics.missed,
+            lost_connections=statistics.lost_connections,
+        )
+
+    return plugin
+
+
+class _Tokens:
+    """A token `token-<user>` is that user's."""
+
+    async def authenticate(self, token: str, peer: Peer) -> Identity:
+        if not token.startswith("token-"):
+            raise Unauthorized("no token")
+        return Identity(token.removeprefix("token-"))
+
+
+def pubsub() -> PubSub:
+    url = os.environ.get(BROKER, "redis://127.0.0.1")
+    make = NATSPubSub if url.startswith("nats:") else RedisPubSub
+    return make(url, heartbeat=0.2, timeout=1.0)
+
+
+def build() -> Server:
+    return Server([ticking()], auth=_Tokens(), pubsub=pubsub())
+
+
+app = build().asgi()
+
+
+def main(count: int) -> None:
+    """Emit ticks, and one to a user."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Emitter(pubsub())) as emitter,
+    ):
+        for number in range(count):
+            portal.call(emitter.to("ticks").emit, Tick(publisher="worker", number=number))
+        portal.call(emitter.to_user("ada").emit, Tick(publisher="private", number=0))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,151 @@
+"""Stock clients of two servers, on uvloop and on trio, with one Valkey between them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import socketio
+from anyio import to_thread
+
+from tests.e2e.clients import SECONDS
+from tests.e2e.nodes import BROKER
+from tests.ledger.servers import Valkey
+from tests.serving import ServerProcess, serving
+
+pytestmark = pytest.mark.anyio
+
+APP = "tests.e2e.nodes:app"
+Nodes = tuple[ServerProcess, ServerProcess]
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    server = Valkey(appendonly="no")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def nodes(valkey: Valkey) -> Iterator[Nodes]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(BROKER, valkey.url)
+        with serving(APP, "uvicorn-uvloop") as one, serving(APP, "hypercorn-trio") as two:
+            yield one, two
+
+
+class Reader:
+    """A client of one node, in the room.
+
+    Attributes:
+        heard: the numbers of the ticks it has got, by their publisher.
+    """
+
+    def __init__(self) -> None:
+        self.heard: defaultdict[str, list[int]] = defaultdict(list)
+        self._more = anyio.Event()
+        self.client = socketio.AsyncClient(reconnection=False)
+        self.client.on("tick", self._tick)
+
+    async def _tick(self, tick: Any, *_: Any) -> None:
+        self.heard[tick["publisher"]].append(tick["number"])
+        self._more.set()
+
+    async def ask(self, event: str, data: Any) -> Any:
+        answer = await self.client.call(event, data, timeout=SECONDS)
+        assert answer["ok"], answer
+        return answer["data"]
+
+    async def until_ready(self, *, ready: bool) -> None:
+        with anyio.fail_after(SECONDS):
+            while True:
+                if (await self.ask("health", {}))["ready"] is ready:
+                    return
+                await anyio.sleep(0.02)
+
+    async def until_heard(self, publisher: str, number: int) -> None:
+        with anyio.fail_after(SECONDS):
+            while number not in self.heard[publisher]:
+                self._more = anyio.Event()
+                await self._more.wait()
+
+
+@asynccontextmanager
+async def readers(nodes: Nodes) -> AsyncIterator[tuple[Reader, Reader]]:
+    """A client of each node."""
+    both = Reader(), Reader()
+    try:
+        for reader, node, user in zip(both, nodes, ("ada", "bob"), strict=True):
+            await reader.client.connect(
+                node.http,
+                auth={"token": f"token-{user}"},
+                transports=["websocket"],
+                wait_timeout=SECONDS,
+            )
+            await reader.ask("subscribe", {"room": "ticks"})
+        yield both
+    finally:
+        for reader in both:
+            await reader.client.disconnect()
+
+
+async def test_a_broker_that_is_killed_while_events_flow_loses_none(
+    nodes: Nodes, valkey: Valkey
+) -> None:
+    count = 600
+    async with readers(nodes) as both, anyio.create_task_group() as tasks:
+        for reader, publisher in zip(both, ("one", "two"), strict=True):
+            tasks.start_soon(reader.ask, "publish", {"publisher": publisher, "count": count})
+        for publisher, reader in zip(("two", "one"), both, strict=True):
+            await reader.until_heard(publisher, 50)
+        await to_thread.run_sync(valkey.kill)
+        try:
+            for reader in both:
+                await reader.until_ready(ready=False)
+        finally:
+            await to_thread.run_sync(valkey.start)
+        for reader in both:
+            for publisher in ("one", "two"):
+                await reader.until_heard(publisher, count - 1)
+                assert reader.heard[publisher] == list(range(count))
+            health = await reader.ask("health", {})
+            assert health["ready"]
+            assert health["lostConnections"] == 1
+            assert health["missed"] == 0
+    for node in nodes:
+        assert node.log.count("The other nodes are out of reach: ") == 1
+        assert node.log.count("The other nodes are within reach again") == 1
+
+
+async def test_a_broker_that_hangs_makes_nodes_unready_until_it_goes_on(
+    nodes: Nodes, valkey: Valkey
+) -> None:
+    async with readers(nodes) as (one, two):
+        with valkey.suspended():
+            for reader in (one, two):
+                await reader.until_ready(ready=False)
+            await one.ask("publish", {"publisher": "patient", "count": 5})
+            assert one.heard["patient"] == list(range(5))  # clients of one node hear each other
+        for reader in (one, two):
+            await reader.until_ready(ready=True)
+        await two.until_heard("patient", 4)
+        assert two.heard["patient"] == list(range(5))
+
+
+async def test_a_worker_emits_to_the_clients_of_both(nodes: Nodes, valkey: Valkey) -> None:
+    async with readers(nodes) as (one, two):
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(BROKER, valkey.url)
+            command = (sys.executable, "-m", "tests.e2e.nodes", "50")
+            await to_thread.run_sync(lambda: subprocess.run(command, check=True, timeout=SECONDS))
+        for reader in (one, two):
+            await reader.until_heard("worker", 49)
+            assert reader.heard["worker"] == list(range(50))
+        await one.until_heard("private", 0)
+        assert two.heard["private"] == []
