@@ -179,6 +179,7 @@ async def test_another_chain_is_refused(node: Anvil) -> None:
             await batches_of(JsonRpc("ethereum", url))
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # a node of its own costs the most
 async def test_a_reorganisation_below_what_was_imported_is_told() -> None:
     with anvil.running() as node:
         populate(node, 20, 4)

@@ -197,6 +197,7 @@ def test_a_file_that_is_too_large_or_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # to write and read it costs the most
 async def test_it_goes_on_behind_a_checkpoint(tmp_path: Path) -> None:
     tag = f'{{address: {ARCHIVE}, label: "%d", currency: %s, source: x}}'
     tags = ["- " + tag % (n, "BTC" if n % 100 else "''") for n in range(1_100)]
