@@ -203,12 +203,13 @@ class Layout:
 
     def half_made(self, before: float) -> list[Path]:
         """What was to be renamed when it is whole, and was last written to before a time (Unix)."""
-        return [
-            path
-            for directory in (self.directory, self.snapshots, self.graphs)
-            for path in directory.glob(".*")
-            if path.stat().st_mtime < before
-        ]
+        found = []
+        for directory in (self.directory, self.snapshots, self.graphs):
+            for path in directory.glob(".*"):
+                with suppress(FileNotFoundError):  # it is whole by now
+                    if path.stat().st_mtime < before:
+                        found.append(path)
+        return found
 
     def paths(self, parts: tuple[Part, ...]) -> list[str]:
         """Where parts are."""
