@@ -73,6 +73,8 @@ class _Builder:
         if frame.rank is not None and not (frame.focus or frame.groups):
             made = bool(frame.targets) and all(each.op for each in frame.targets)
             return self._finish(*(self._of_first() if made else self._rows()))
+        if frame.targets and not (frame.targets[0].op or frame.focus or frame.groups):
+            return self._finish(*self._rows())
         if frame.targets or frame.focus or frame.groups:
             return self._finish(*self._grouped())
         if self._entity.key:

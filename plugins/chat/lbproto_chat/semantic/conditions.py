@@ -116,7 +116,7 @@ class Conditions(Times):
         """Transaction 5: the number is the noun's; it is told from "5 transactions" by order."""
         if self._kinds("entity", "having", "number"):
             nxt = self._left[3].kind if len(self._left) > 3 else ""
-            if nxt not in ("entity", "label", "unit"):
+            if nxt not in ("entity", "label", "unit", "measure", "sums"):
                 del self._left[1]
         if not self._kinds("entity", "number"):
             return False
@@ -153,7 +153,7 @@ class Conditions(Times):
             used = 2
         elif self._kinds("> < >= <= =", "number quantity"):
             operator = self._left[0].kind
-        elif self._kinds("having", "number", "entity"):
+        elif self._kinds("having only", "number", "entity"):
             operator = "="
         else:
             return False
@@ -201,7 +201,8 @@ class Conditions(Times):
         if having is not None:
             entity, where, length = having
             target, value = Target("count", entity), Value(int(_number(number)))
-            says = f"{_SAYS[operator]} {number.text} {entity.several}"
+            noun = entity.name if value.value == 1 else entity.several
+            says = f"{_SAYS[operator]} {number.text} {noun}"
             self.havings.append(Having(target, operator, value, says, where))
             del self._left[: place + 1 + length]
             self._done.append(Item("held", None, says))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbproto_chat.semantic.figures import Figure, figure, node_of
 from lbproto_chat.semantic.frames import Condition, Frame, Target
 from lbproto_chat.semantic.layer import Entity, Measure
-from lbproto_chat.semantic.sql import Node, Operation, Value, all_of
+from lbproto_chat.semantic.sql import Call, Node, Operation, Value, all_of
 from lbproto_chat.semantic.unread import Unread
 
 __all__ = ["contrast", "sides_of"]
@@ -81,15 +81,13 @@ def _share(frame: Frame, target: Target) -> Contrast:
     part = narrower or part
     rows = tuple(each for each in frame.conditions if each not in part)
     test = all_of(*dict.fromkeys(each.test for each in part))
-    if test is None:
+    if test is None and not frame.groups:
         raise Unread("share")
     some = node_of(frame.table, target, test)
     whole = node_of(frame.table, target)
+    if test is None:  # of each group, what it is of all of them
+        whole = Operation("OVER ()", (Call("sum", (whole,)),))
     node = Operation("/", (Operation("*", (Value(100), some)), whole))
+    name = f"share of the {figure(target).name}"
     says = " and ".join(each.says for each in part)
-    return (
-        Figure("share", "%", "percent"),
-        node,
-        rows,
-        f"share of the {figure(target).name}: {says}",
-    )
+    return Figure("share", "%", "percent"), node, rows, f"{name}: {says}" if says else name

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from lbproto_chat.semantic.frames import Group, Mode, Rank, Target
-from lbproto_chat.semantic.layer import Entity, Measure, Table
+from lbproto_chat.semantic.layer import Entity, Measure, Table, Unit
 from lbproto_chat.semantic.unread import Unread
 from lbproto_chat.semantic.words import stem
 
@@ -35,8 +35,8 @@ class Figures:
         self._by = False  # the next figure is what rows come by
         self._by_only = False
         self._verb: Measure | None = None
-        self._unit_said: Any = None
-        self._unit: Any = None
+        self._unit_said: Unit | None = None
+        self._unit: Unit | None = None
         self._numbers: list[int] = []
         self._mode: Mode = ""
 
@@ -44,7 +44,7 @@ class Figures:
         waiting, self._waiting = self._waiting, []
         ops = [op for op, _ in waiting]
         if self._rank is not None and self._rank.by is None and not self._rank.often:
-            self._rank = Rank(self._rank.direction, Target("count", entity))
+            self._rank, self._by = Rank(self._rank.direction, Target("count", entity)), False
             return
         if "count" in ops:
             outer = [op for op in ops if op not in ("count", "sum")]
@@ -52,10 +52,12 @@ class Figures:
         elif ops and ops[-1] in _EXTREMES:
             if stem(text) != text.lower():
                 self._asks.add("several")
+            if self._rank is not None or len(_EXTREMES.intersection(ops)) > 1:
+                raise Unread(text)  # "the largest buy and the largest sell"
             for op in ops[:-1]:  # "the average of the top 5 trades"
-                self._figure(Target(op, self._size(entity, op)))
-            hint = waiting[-1][1]
-            by = Target("", hint) if hint is not None else None
+                if op not in _EXTREMES:
+                    self._figure(Target(op, self._size(entity, op)))
+            by = self._compared_by(entity, *waiting[-1])
             self._rank = Rank(cast('Literal["max", "min"]', ops[-1]), by)
             if entity.key:
                 self._focus = Group(entity.name, entity.key, entity=entity)
@@ -65,7 +67,17 @@ class Figures:
                 self._figure(Target(op, self._size(entity, op)))
         self._entity = self._entity or entity
 
+    def _compared_by(self, entity: Entity, op: str, hint: Measure | None) -> Target | None:
+        """By what the largest is the largest; by its usual size if this is none."""
+        if self._focus is None or entity.key:
+            return None if hint is None else Target("", hint)
+        if op not in ("max", "min"):
+            raise Unread(op)
+        return Target(op, hint or self._size(entity, op))  # "the minute of the largest trade"
+
     def _size(self, entity: Entity, op: str) -> Measure:
+        if self._verb is not None:
+            return self._verb
         if not entity.size:
             raise Unread(op)
         return self._table.measure(entity.size)
@@ -120,8 +132,15 @@ class Figures:
         """
         counted = self._counting() and counts
         timed = "when" in self._asks and self._waiting and self._rank is None
-        if not self._targets and (counted or timed):
+        summed = counts and [op for op, _ in self._waiting] == ["sum"] and self._rank is None
+        if not self._targets and (counted or timed or summed):
             self._noun(self._entity or self._table.entity(self._table.default))
+        often = self._rank is not None and self._rank.often and self._rank.by is None
+        if often and self._focus is None and len(self._targets) == 1 and not self._targets[0].op:
+            self._targets = [Target("mode", self._targets[0].thing)]  # "which price most often"
+            self._rank = None
+        if self._by_only and self._targets and not (self._mode or self._grouped or self._focus):
+            raise Unread("by")  # groups by values of a measure
         if self._by_only and self._mode and self._rank is not None and self._rank.by is not None:
             self._targets.append(self._rank.by)  # "the ratio by volume"
             self._rank = None

@@ -14,11 +14,11 @@ from typing import Any, Literal, cast
 
 from lbproto_chat.semantic.conditions import Conditions
 from lbproto_chat.semantic.frames import Condition, Frame, Mode, Rank, Target, column_is
-from lbproto_chat.semantic.layer import Entity, Filter, Measure, Metric, Table
+from lbproto_chat.semantic.layer import Entity, Filter, Measure, Metric, Table, Unit
 from lbproto_chat.semantic.lexicon import Item
 from lbproto_chat.semantic.made import Figures
 from lbproto_chat.semantic.slots import group_of, groups, slots
-from lbproto_chat.semantic.sql import Operation, Trusted
+from lbproto_chat.semantic.sql import Operation, Span, Trusted
 from lbproto_chat.semantic.tokens import Nth, Number
 from lbproto_chat.semantic.unread import Beyond, Unread
 from lbproto_chat.semantic.words import stem
@@ -34,7 +34,7 @@ _MODES: dict[str, Mode] = {
     ">": "compare",
     "<": "compare",
 }
-_IGNORED = frozenset({"of", "in", "to", "than", "or", "held", "said", "that", "from"})
+_IGNORED = frozenset({"of", "to", "than", "or", "held", "said", "that", "from"})
 _LIMIT = 10_000
 
 
@@ -71,9 +71,11 @@ class _Parser(Figures):
         self._place = 0
         self._conditions: list[Condition] = []
         self._part_from: int | None = None
+        self._part_until: int | None = None
         self._focused = False  # the next noun is what is asked for
         self._negated = False
         self._skip = 0
+        self._order: Literal["max", "min"] | None = None
         self._each: Entity | None = None
 
     def frame(self) -> Frame:
@@ -90,6 +92,9 @@ class _Parser(Figures):
                 self._focused = self._focused and item.kind in ("any", "label")
         self.complete(counts=bool(self._conditions))
         self.settle()
+        if self._order is not None and self._rank is None:
+            self._rank = Rank(self._order, self._targets[0] if self._targets else None)
+            self._asks.add("ordered")
         if len(self._numbers) > 1:
             raise Unread(str(self._numbers[-1]))
         if self._negated:
@@ -97,7 +102,9 @@ class _Parser(Figures):
         noun = self._entity or self._table.entity(self._table.default)
         if self._each is not None and self._each.where != noun.where:
             raise Unread(self._each.name)
-        part = self._conditions[self._part_from :] if self._part_from is not None else []
+        part: list[Condition] = []
+        if self._part_from is not None or self._part_until is not None:
+            part = self._conditions[self._part_from : self._part_until]
         return Frame(
             table=self._table,
             asks=frozenset(self._asks),
@@ -111,8 +118,14 @@ class _Parser(Figures):
             skip=self._skip,
             mode=self._mode,
             part=tuple(part),
-            unit=self._unit,
+            unit=self._unit or self._converted_to(),
         )
+
+    def _converted_to(self) -> Unit | None:
+        """The unit that is named beside the figures, if it is another than they have."""
+        unit, things = self._unit_said, [each.thing for each in self._targets]
+        fits = all(not isinstance(each, Entity) and each.unit == unit.of for each in things if unit)
+        return unit if unit and unit.of and things and fits else None
 
     # What is asked for, and what is to be made.
 
@@ -181,13 +194,14 @@ class _Parser(Figures):
 
     def on_unit(self, item: Item) -> None:
         """A unit that figures are to be in, or a word that goes with a measure ("ETH price")."""
+        unit = cast("Unit", item.value)
         if self._counting():  # how many ETH
             self._waiting = [each for each in self._waiting if each[0] != "count"]
             self._asks.add("much")
         asked = self._before() in ("in", "count", "much", "most")
         if asked or (self._rank is not None and self._rank.by is None):
-            self._unit = item.value
-        self._unit_said = item.value
+            self._unit = unit
+        self._unit_said = unit
 
     def on_verb(self, item: Item) -> None:
         self._verb = cast("Measure", item.value)
@@ -222,6 +236,26 @@ class _Parser(Figures):
             self._part_from = len(self._conditions)
 
     on_having = on_is
+
+    def on_in(self, _item: Item) -> None:
+        """Of a share that is one of what follows, conditions up to here are the part's."""
+        whole = self._after() in ("entity", "sums", "measure")
+        if self._mode == "share" and self._conditions and whole and self._part_from is None:
+            self._part_until = len(self._conditions)
+            self._entity = None
+
+    def on_order(self, item: Item) -> None:
+        """Largest first: of groups, as rows are ordered by what makes them large anyway."""
+        if not self._grouped:
+            raise Unread(item.text)
+        self._order = cast('Literal["max", "min"]', item.value)
+
+    def on_ends(self, _item: Item) -> None:
+        """From the first row to the last, which a change is; all else is of all rows anyway."""
+        last = self._targets[-1] if self._targets else None
+        if last is not None and not last.op and self._mode in ("", "difference"):
+            self._targets[-1] = Target("change", last.thing)
+            self._mode = ""
 
     # Rows.
 
@@ -265,7 +299,8 @@ class _Parser(Figures):
         ]
         if self._entity is None and self._focus is None and stem(item.text) != item.text.lower():
             self._asks.add("several")
-        if self._focused and not entity.key:
+        listed = "list" in self._asks and self._after() == "having"
+        if (self._focused or listed) and not entity.key:
             self._asks.add("rows")
         if self._focused and entity.key:
             self._focus = group_of(self._table, item)
@@ -315,7 +350,18 @@ class _Parser(Figures):
             self._asks.add("groups")
         elif self._focus is not None:
             raise Unread(item.text)
+        elif stem(item.text) != item.text.lower():
+            self._asks.add("several")
         self._focus = group
 
+    def on_span(self, item: Item) -> None:
+        """Which 3 seconds: so many of them, where nothing is grouped by them."""
+        span = cast("Span", item.value)
+        self._numbers.append(span.number)
+        self.on_grain(Item("grain", span.unit, item.text))
+
     def on_dimension(self, item: Item) -> None:
-        self.on_grain(item)
+        if self._after() == "of":  # "the side of the last trade": rows show it
+            self._asks.add("list")
+        else:
+            self.on_grain(item)

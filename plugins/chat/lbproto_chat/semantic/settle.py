@@ -45,7 +45,7 @@ class _Settling:
         if much:
             op = frame.ops[0] if frame.ops else "sum"
             frame.targets, frame.ops = (Target(op, self._asked_measure()),), frame.ops[1:]
-        counted = frame.rank is None and (frame.limit or frame.skip)
+        counted = frame.rank is None and not frame.focus and (frame.limit or frame.skip)
         if counted and (frame.targets or not frame.asks & {"list", "which"}):
             raise Unread(str(counted))
         listed = bool(frame.conditions) and bool(frame.asks & {"list", "which"})
@@ -68,6 +68,10 @@ class _Settling:
     def _rank_rows(self) -> None:
         """Rows are asked for where it is which have the most, or the five highest prices."""
         frame = self._frame
+        rank = frame.rank
+        plain = rank is not None and not rank.often and (rank.by is None or not rank.by.op)
+        if rank is not None and plain and frame.groups and not (frame.focus or frame.targets):
+            self._rank_each(rank)
         if frame.rank is not None or frame.focus or frame.groups or len(frame.targets) != 1:
             return
         (target,) = frame.targets
@@ -75,6 +79,16 @@ class _Settling:
         if target.op in ("max", "min") and isinstance(target.thing, Measure) and several:
             frame.rank = Rank("max" if target.op == "max" else "min", Target("", target.thing))
             frame.targets = (Target("", target.thing),)
+
+    def _rank_each(self, rank: Rank) -> None:
+        """The largest of each group is a figure of it."""
+        frame = self._frame
+        thing = rank.by.thing if rank.by else None
+        if thing is None and self._entity.size:
+            thing = self._table.measure(self._entity.size)
+        if thing is None or frame.limit or frame.skip or self._entity.key:
+            raise Unread(rank.direction)
+        frame.targets, frame.rank = (Target(rank.direction, thing),), None
 
     def _asked_measure(self) -> Measure:
         unit = self._frame.unit

@@ -27,7 +27,7 @@ def slots(items: Sequence[Item]) -> list[Item]:
         text = f"{item.text} {after.text if after else ''}"
         if after and kinds == ("number", "unit"):
             found.append(Item("quantity", (item.value, after.value), text))
-        elif after and kinds == ("unit", "number") and item.text == "$":
+        elif after and kinds == ("unit", "number") and item.text in "$€£":
             found.append(Item("quantity", (after.value, item.value), text))
         elif after and kinds == ("number", "grain") and (span := _span(item, after)):
             found.append(Item("span", span, text))

@@ -45,16 +45,19 @@ class Times:
 
     def _data_span(self) -> bool:
         """Between the first and the last trade, which is all of them."""
-        if not self._kinds("between from", "op", "entity and to"):
+        said = self._done[-1].text.lower() if self._done else ""
+        start = 0 if said.endswith("between") else 1  # "the difference between" is one phrase
+        if start and not self._kinds("between from"):
             return False
-        used = 3 if self._left[2].kind == "entity" else 2
-        if len(self._left) < used + 2:
+        after = [each.kind for each in self._left[start + 1 : start + 2]]
+        used = start + (2 if after == ["entity"] else 1)
+        if len(self._left) < used + 2 or self._left[used].kind not in ("and", "to"):
             return False
-        ends = (self._left[1].value, self._left[used + 1].value)
-        if ends != ("first", "last") or self._left[used].kind not in ("and", "to"):
+        if (self._left[start].value, self._left[used + 1].value) != ("first", "last"):
             return False
         noun = len(self._left) > used + 2 and self._left[used + 2].kind == "entity"
-        del self._left[: used + 2 + noun]
+        self._left[: used + 2 + noun] = [Item("ends", None, self._left[0].text)]
+        self._done.append(self._left.pop(0))
         return True
 
     def _time(self) -> bool:
@@ -65,7 +68,7 @@ class Times:
             self.turned = ">=" if self._left[0].kind == "after" else "<"
             del self._left[:2]
             return True
-        first = self._moments(1)
+        first = self._moments(1, self._kinds("after before"))
         last = self._moments(3)
         if (
             first

@@ -76,7 +76,7 @@ _TOKEN = re.compile(
         (?:(?P<scale>k|m|bn)\b)?(?=$|[^\w]|[a-zA-Z]{{2,4}}\b)
     )
     | (?P<word>\w[\w’'-]*)
-    | (?P<sign>>=|<=|>|<|=|≥|≤|\$|%|&|\+|/)
+    | (?P<sign>>=|<=|>|<|=|≥|≤|[$€£]|%|&|\+|/)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

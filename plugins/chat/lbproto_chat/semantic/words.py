@@ -52,6 +52,8 @@ difference: difference, difference between, difference of, difference in, how mu
 difference: how many more, how many fewer, how much less, minus, net, gap between, imbalance, gap
 compare: compare, comparison, comparison of, versus, vs, compared, compared to, compared with
 compare: against, rather than, in comparison to
+order max: highest first, largest first, biggest first, descending, desc, in descending order
+order min: lowest first, smallest first, ascending, asc, in ascending order
 more max: more, greater
 more min: fewer, less
 
@@ -69,10 +71,10 @@ from: from
 after: after, since, starting at, later than, starting from, beginning at
 before: before, until, till, earlier than, prior to
 to: to, through
-no: no, without, lacking, without any, missing, with no, that lack, non, not
+no: no, without, without an, without a, lacking, without any, missing, with no, that lack, non, not
 except: excluding, except, except for, other than, apart from, aside from, beside, leaving out
 except: not counting, not including, ignoring
-having: with, have, having, had, that have, with an, with a
+having: with, w, have, having, had, that have, with an, with a
 starts: starting with, start with, beginning with, begin with, prefixed with, with prefix
 starts: with the prefix
 ends: ending with, ending in, end with, end in, with suffix
@@ -99,7 +101,7 @@ that: that time, that, then, this, it, them, those, these
 
 filler: the, please, can, could, would, you, tell, me, i, know, like, see, there, do, did, does
 filler: done, doing, for, us, let, want, need, hi, hello, hey, thanks, thank you, ok, okay
-filler: so, also, too
+filler: so, also, too, how do, how did, how does
 filler: anyone, anybody, someone, somebody, something, anything, my, our, your, data, dataset
 filler: table, take place, took place, occur, made, make, executed, execute, being, its, their, his
 filler: they, we, up, out, utc, gmt, exist, appear, found, contain, contained, include, including
@@ -108,7 +110,7 @@ filler: given, come, came, all, all of, seen, saw, recorded, record, reach, acco
 filler: respectively, many, much, hold, held, has, changed hand, change hand, hand, place, placed
 filler: processed, process, carried, carry, involved, involve, involving, observed, observe, get
 filler: register, registered, breakdown, breakdown of, distribution, distribution of, split, went
-filler: go, number, nr, id, with id, index, with index, both
+filler: go, number, nr, id, with id, index, with index, data set
 filler: ran, run, use, across, used, per cent of the, quick
 filler: over time, overview, overview of, summary, summarise, summarize, me the, been made, row
 filler: entry, exchange, going, put, through the, transact, conduct, filled

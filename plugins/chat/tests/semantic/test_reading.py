@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lbproto import UsageError
 from lbproto_chat.semantic import Ambiguous, Layer, Outside, Reader, Reading
+from lbproto_query_worker.guard import check
 
 
 def read(reader: Reader, question: str, *history: str) -> Reading:
@@ -76,6 +78,12 @@ def test_a_refusal_says_why_and_what_there_are_answers_about(
         "total vwap",
         "average number of trades",
         "not",
+        "average price of the first and last trade",
+        "biggest buy and biggest sell",
+        "addresses that are in both inputs and outputs",
+        "volume by price",
+        "the 5 trades per minute",
+        "How many trades at 1667 1668",
     ],
 )
 def test_what_cannot_be_made_is_refused_rather_than_guessed(reader: Reader, question: str) -> None:
@@ -99,6 +107,51 @@ def test_a_question_that_goes_on_takes_the_rest_from_the_one_before(
     reader: Reader, history: list[str], question: str, sql: str
 ) -> None:
     assert sql in read(reader, question, *history).sql
+
+
+@pytest.mark.parametrize(
+    ("question", "sql"),
+    [
+        ("average price of the 10 largest trades", "FROM (SELECT * FROM"),
+        ("biggest trade in each minute", "max(amount)"),
+        ("which trade had the lowest price", "ORDER BY price NULLS LAST"),
+        ("5 highest prices", "ORDER BY price DESC"),
+        ("third largest trade", "LIMIT 1 OFFSET 2"),
+        ("price of trade 1206420016", '("id" = 1206420016)'),
+        ("which two minutes had the highest volume", "LIMIT 2"),
+        ("how many transactions have 2 outputs", "= 2"),
+        ("what is the largest number of trades in a second", 'max("value")'),
+        ("how many transactions excluding the coinbase", "IS NOT TRUE"),
+        ("how many non-segwit outputs", "IS NOT TRUE"),
+        ("smallest non-zero output value", "value_sat > 0"),
+        ("how much money was spent buying ETH", "sum((price"),
+        ("volume in USDT", "sum((price"),
+        ("value of all outputs in BTC", "/ 100000000"),
+        ("share of buys in trades over 10 ETH", "WHERE (amount > 10)"),
+        ("share of volume per side", "OVER ()"),
+        ("most common price", "mode(price)"),
+        ("how many different prices", "count(DISTINCT price)"),
+        ("price difference between the first and the last trade", "arg_max"),
+        ("volume in the first minute", "date_trunc('minute', min("),
+        ("volume in the last 30 seconds", "INTERVAL 30 SECOND"),
+        ("trades every 30 seconds", "time_bucket(INTERVAL 30 SECOND"),
+        ("who received the largest output", "LIMIT 1"),
+        ("outputs to addresses ending with xyz", "ends_with(\"address\", 'xyz')"),
+        ("trades with price range per side", "max(price) - min(price)"),
+        ("buys on 2nd of February 2023 after 9:21 am", "09:21:00+00:00"),
+        ("trades over $1,667", "price > 1667"),
+        ("outputs over 1.5k satoshi", "value_sat > 1500"),
+        ("count outputs by address, highest first", "ORDER BY count(*) DESC"),
+    ],
+    ids=str,
+)
+def test_the_query_has_what_the_question_asks_for(
+    reader: Reader, catalogue: duckdb.DuckDBPyConnection, question: str, sql: str
+) -> None:
+    found = read(reader, question)
+    assert sql in found.sql
+    check(catalogue, found.sql, {"trades", "bitcoin_block"})
+    catalogue.execute(found.sql)
 
 
 def test_a_question_that_stands_by_itself_takes_nothing_from_the_one_before(reader: Reader) -> None:
