@@ -10,13 +10,14 @@ protocol class.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from itertools import count
 from typing import Literal
 
 import uvicorn
 
-from benchmarks.peers.payload import FIXED, filler
+from benchmarks.peers.payload import BROKER, FIXED, filler
 from lbproto import Admission, Context, Event, Identity, Model, Plugin, Server, Unauthorized
 from lbproto.asgi.uvicorn import WebSocketProtocol
 from lbproto.wire import Peer
@@ -114,7 +115,13 @@ def candle(number: int, size: int) -> Candle:
 def server() -> Server:
     """The server that is measured."""
     # A load generator is one user with as many clients as it likes.
-    return Server([bench()], auth=DemoTokens(), admission=Admission(max_sessions_per_user=10**6))
+    admission = Admission(max_sessions_per_user=10**6)
+    pubsub = None
+    if broker := os.environ.get(BROKER):
+        from lbproto.backends.redis_pubsub import RedisPubSub
+
+        pubsub = RedisPubSub(broker)
+    return Server([bench()], auth=DemoTokens(), admission=admission, pubsub=pubsub)
 
 
 app = server().asgi()

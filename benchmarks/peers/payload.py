@@ -1,4 +1,4 @@
-"""What every server of a comparison sends: a candle, as exchanges publish them."""
+"""What the servers of a comparison share: a candle, as exchanges publish them, and a broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import time
 from itertools import count
 from typing import Any
 
-__all__ = ["FIXED", "candle", "filler", "text"]
+__all__ = ["BROKER", "FIXED", "candle", "filler", "text"]
+
+BROKER = "LBPROTO_BENCH_BROKER"
+"""The variable of the environment with the URL of the Redis between several nodes, if there is."""
 
 _numbers = count()
 _TEXT = (

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import socketio
 
-from benchmarks.peers.payload import candle
+from benchmarks.peers.payload import BROKER, candle
 
+broker = os.environ.get(BROKER)
 server = socketio.AsyncServer(
     async_mode="asgi",
+    client_manager=socketio.AsyncRedisManager(broker) if broker else None,
     transports=["websocket"],
     cors_allowed_origins="*",
     http_compression=False,
