@@ -180,6 +180,11 @@ def test_a_walk_is_left_within_a_level(hub: Graph, after: int) -> None:
             raise Left
         told.append((hop, edges))
 
+    before = expand(hub, [0], 2)
     with pytest.raises(Left):
         expand(hub, [0], 2, Limits(every=1_000), step=step)
     assert told == [(1, 1_000 * at) for at in range(after)]
+    # What was left half-way has left nothing behind.
+    for walk, again in zip(before, expand(hub, [0], 2), strict=True):
+        assert np.array_equal(walk.nodes, again.nodes)
+        assert len(walk.edges.txs) == len(again.edges.txs)

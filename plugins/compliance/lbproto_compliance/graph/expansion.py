@@ -104,10 +104,15 @@ def expand(
     if not 0 <= hops <= 127:
         raise ValueError(f"hops are 0 to 127, not {hops}")
     begin = _distinct(np.array(seeds, np.int64))
-    new = np.ones(graph.nodes, np.bool_)
+    try:
+        new = graph.marks.pop()
+    except IndexError:  # to make one takes longer than most walks
+        new = np.ones(graph.nodes, np.bool_)
     incoming = _walk(graph, _Lists.incoming(graph), begin, hops, limits, step, new)
-    new[incoming.nodes] = True  # cheaper than another array
+    new[incoming.nodes] = True
     outgoing = _walk(graph, _Lists.outgoing(graph), begin, hops, limits, step, new)
+    new[outgoing.nodes] = True
+    graph.marks.append(new)  # not where `step` has raised: it is marked then
     return Expansion(incoming, outgoing)
 
 

@@ -28,6 +28,8 @@ class Graph:
     def __init__(self, arrays: Arrays, asset_names: tuple[str, ...]) -> None:
         self.arrays = arrays
         self.asset_names = asset_names
+        self.marks: list[NDArray[np.bool_]] = []
+        """For walks: (nodes,) each, all True. A walk takes one, or makes it, and gives it back."""
 
     @classmethod
     def open(cls, directory: Path) -> Graph:
