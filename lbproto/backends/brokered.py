@@ -88,7 +88,7 @@ class BrokeredPubSub(Bridged, PubSub):
         self._lost_connections = 0
         self._published = self._parcels = self._received = self._dropped = self._missed = 0
         self._refused = 0
-        self._told = 0  # of those missed
+        self._told = 0  # of those missed and dropped
         self._leave_link()
 
     def _leave_link(self) -> None:
@@ -307,9 +307,10 @@ class BrokeredPubSub(Bridged, PubSub):
                     _logger.warning("The other nodes are within reach again")
                 else:
                     tried.set_result(None)
-            if self._missed > self._told:
-                count, self._told = self._missed - self._told, self._missed
-                _logger.warning("%d messages of other nodes did not come", count)
+            lost = self._missed + self._dropped
+            if lost > self._told:
+                _logger.warning("%d messages of other nodes are lost here", lost - self._told)
+                self._told = lost
             await asyncio.sleep(self._heartbeat)
 
     async def _publish(self, link: Link) -> None:
@@ -350,7 +351,7 @@ class BrokeredPubSub(Bridged, PubSub):
         for payload in parcel.payloads:
             if self._inbox.put((channel, payload), len(payload)):
                 self._received += 1
-            else:
+            elif self._inbox.is_open:
                 self._dropped += 1
 
 

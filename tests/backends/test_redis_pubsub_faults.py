@@ -74,11 +74,11 @@ async def test_these_rights_suffice(valkey: Valkey, prefix: str) -> None:
 
 
 async def test_a_user_who_is_let_in_no_more_is_as_good_as_no_server(
-    make: MakePubSub, valkey: Valkey, prefix: str
+    make: MakePubSub, valkey: Valkey, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The way the others are heard is lost, and what it would have brought is counted."""
     url = user(valkey, prefix, "allchannels", "+@all")
-    two = RedisPubSub(url, prefix=prefix)
+    two = RedisPubSub(url, prefix=prefix, heartbeat=0.1)
     async with listening(make(), two) as inbox, make() as one:
         for number in range(10):
             if number == 3:
@@ -94,6 +94,7 @@ async def test_a_user_who_is_let_in_no_more_is_as_good_as_no_server(
         statistics = two.statistics()
         assert (statistics.missed, statistics.received) == (4, 6)
         assert statistics.lost_connections == 1
+        await until(lambda: "4 messages of other nodes are lost here" in caplog.text)
 
 
 # A server that is away
