@@ -10,7 +10,8 @@ from lbproto import NotFound
 from lbproto_chat.answerers import Question, Reply
 from lbproto_chat.results import run
 from lbproto_chat.semantic import Layer, SemanticAnswerer
-from lbproto_query import Engine, Limits
+from lbproto_query import Engine
+from lbproto_query import Limits as QueryLimits
 
 __all__ = ["EmbeddedAnswerer"]
 
@@ -29,7 +30,7 @@ class EmbeddedAnswerer:
         engine: Engine,
         layers: Mapping[str, Layer],
         *,
-        limits: Limits = Limits(seconds=10.0, rows=1_000, row_bytes=64 * 1024),  # noqa: B008 - frozen
+        limits: QueryLimits = QueryLimits(seconds=10.0, rows=1_000, row_bytes=64 * 1024),  # noqa: B008 - frozen
     ) -> None:
         self._answerers = {
             application_id: SemanticAnswerer(layer, partial(_rows, engine, application_id, limits))
@@ -54,5 +55,7 @@ class EmbeddedAnswerer:
         await reply.say(answer.text)
 
 
-async def _rows(engine: Engine, application_id: str, limits: Limits, sql: str) -> list[list[Any]]:
-    return (await run(engine, application_id, sql, limits=limits)).rows
+async def _rows(
+    engine: Engine, application_id: str, limits: QueryLimits, sql: str
+) -> list[list[Any]]:
+    return (await run(engine, application_id, sql, limits)).rows

@@ -12,7 +12,8 @@ from lbproto_chat.models import LanguageModel, Message
 from lbproto_chat.prompts import asked, correction, summary
 from lbproto_chat.results import Result, columns_of, run
 from lbproto_chat.tokens import about
-from lbproto_query import Engine, Limits
+from lbproto_query import Engine
+from lbproto_query import Limits as QueryLimits
 
 __all__ = ["ModelAnswerer"]
 
@@ -40,7 +41,7 @@ class ModelAnswerer:
         engine: Engine,
         tables: Mapping[str, Mapping[str, str]],
         *,
-        limits: Limits = Limits(seconds=10.0, rows=200, row_bytes=64 * 1024),  # noqa: B008 - frozen
+        limits: QueryLimits = QueryLimits(seconds=10.0, rows=200, row_bytes=64 * 1024),  # noqa: B008 - frozen
         max_tokens: int = 1_000,
         dialect: str = "DuckDB",
     ) -> None:
@@ -89,7 +90,7 @@ class ModelAnswerer:
         }
 
     async def _run(self, question: Question, sql: str) -> Result:
-        return await run(self._engine, question.application_id, sql, limits=self._limits)
+        return await run(self._engine, question.application_id, sql, self._limits)
 
     async def _ask(self, messages: Sequence[Message], reply: Reply) -> tuple[str | None, bool]:
         """Have the model answer.

@@ -87,7 +87,8 @@ class OpenAICompatible:
         base_url: of the interface, such as `https://api.openai.com/v1`.
         model: its name there.
         api_key: shown as a bearer token; None for none. It is in no log.
-        options: more fields of each request, such as `{"temperature": 0}`.
+        options: more fields of each request, such as `{"temperature": 0}`, or others in their
+            place; None leaves one out: `{"max_tokens": None, "max_completion_tokens": 500}`.
         retries: how often a request is sent again.
         backoff: seconds before the first time, about; twice as many before each further one.
         first_token: seconds until it comes, else the request ends with `TIMEOUT`.
@@ -155,14 +156,15 @@ class OpenAICompatible:
     async def _begin(self, messages: Sequence[Message], max_tokens: int) -> _Stream:
         if self._client is None:
             raise UsageError("Enter the OpenAICompatible (`async with`) before it is used")
-        body = {
-            **self._options,
+        fields = {
             "model": self._model,
             "messages": [message._asdict() for message in messages],
             "max_tokens": max_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **self._options,
         }
+        body = {name: value for name, value in fields.items() if value is not None}
         pause = self._backoff
         for left in reversed(range(self._retries + 1)):
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,8 +9,6 @@ import msgspec
 from lbproto_query import Engine, Limits, QueryRequest, Rows
 
 __all__ = ["Result", "columns_of", "run"]
-
-_LIMITS = Limits(seconds=10.0, rows=1_000, row_bytes=64 * 1024)
 
 
 class Result(NamedTuple):
@@ -22,14 +19,7 @@ class Result(NamedTuple):
     is_cut: bool
 
 
-async def run(
-    engine: Engine,
-    application_id: str,
-    sql: str,
-    params: Sequence[Any] = (),
-    *,
-    limits: Limits = _LIMITS,
-) -> Result:
+async def run(engine: Engine, application_id: str, sql: str, limits: Limits) -> Result:
     """Run one statement by the engine's guard and limits.
 
     Args:
@@ -38,9 +28,7 @@ async def run(
     Raises:
         RequestError: as the engine does.
     """
-    request = QueryRequest(
-        application_id=application_id, sql=sql, params=list(params), arrays=True, limits=limits
-    )
+    request = QueryRequest(application_id=application_id, sql=sql, arrays=True, limits=limits)
     rows: list[list[Any]] = []
     async with engine.query(request) as stream:
         async for part in stream:
@@ -61,7 +49,6 @@ async def columns_of(engine: Engine, application_id: str, table: str) -> dict[st
     request = QueryRequest(
         application_id=application_id,
         sql=f'SELECT * FROM "{name}" LIMIT 0',  # noqa: S608 - it is quoted, and guarded
-        limits=_LIMITS,
     )
     async with engine.query(request) as stream:
         await stream.described()
