@@ -53,6 +53,7 @@ def coins_of(batches: list[Batch]) -> list[Coin]:
     return [row for batch in batches for row in batch.rows if isinstance(row, Coin)]
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # it is large
 async def test_a_real_block(transactions: list[Transaction]) -> None:
     [batch] = await read(Explorer(HEIGHT, [transactions]))
     rows = coins_of([batch])
@@ -110,6 +111,7 @@ async def test_blocks_that_do_not_stand_on_each_other(explorer: Explorer) -> Non
         await read(explorer)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read
 @pytest.mark.parametrize(
     ("path", "said", "reason"),
     [
@@ -132,6 +134,7 @@ async def test_what_cannot_be_read_is_told(
         await read(explorer)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read
 @pytest.mark.parametrize(
     "change",
     [
@@ -158,6 +161,7 @@ def spending(**change: Any) -> Transaction:
     return {"txid": "cd" * 32, "vin": [spent], "vout": [made]} | change
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read
 @pytest.mark.parametrize(
     ("transaction", "reason"),
     [

@@ -176,6 +176,7 @@ async def test_a_node_that_does_not_fail(faulty: Fixture) -> None:
     assert faulty.slept == []
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # each is a server of its own
 @pytest.mark.parametrize(
     "said",
     [
@@ -313,6 +314,7 @@ def changing(method: str, change: Callable[[Any], Any], height: int | None = Non
     return changed
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -338,6 +340,7 @@ async def test_a_block_that_is_none(
     assert values(got) == ALL[:5]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read
 @pytest.mark.parametrize(
     ("method", "change", "reason"),
     [

@@ -110,6 +110,7 @@ def names(transactions: list[Transaction]) -> list[tuple[str, str]]:
     return [(each.tx_hash, each.asset) for each in transactions]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # its parts are tested on all
 async def test_a_chain_that_grows_is_paged_through_and_analysed(
     node: Anvil, serve: Serve, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbproto_compliance.analysis.report import Direction, Evidence
@@ -158,6 +158,7 @@ _findings = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(_findings, max_size=12))
 def test_contributions_add_up_to_the_score(findings: list[Finding]) -> None:
     total, signals = score(findings, DEFAULT_WEIGHTS)
