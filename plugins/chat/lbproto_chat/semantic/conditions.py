@@ -14,7 +14,17 @@ from typing import cast
 from lbproto_chat.semantic.frames import Condition, Having, Target, column_is
 from lbproto_chat.semantic.layer import Dimension, Entity, Measure, Table, Unit
 from lbproto_chat.semantic.lexicon import Item
-from lbproto_chat.semantic.sql import Call, Column, Node, Operation, Trusted, Value, all_of
+from lbproto_chat.semantic.sql import (
+    Call,
+    Column,
+    Node,
+    Operation,
+    Scalar,
+    Select,
+    Trusted,
+    Value,
+    all_of,
+)
 from lbproto_chat.semantic.times import Times
 from lbproto_chat.semantic.tokens import Number
 from lbproto_chat.semantic.unread import Tie
@@ -23,6 +33,7 @@ __all__ = ["Conditions"]
 
 _SAYS = {">": "over", "<": "under", ">=": "at least", "<=": "at most", "=": "exactly"}
 _LINKS = frozenset({"of", "is", "in", "having", "any", "from"})
+_ALL = {"avg": "average", "median": "median"}
 _TEXTS = {"starts": "starts_with", "ends": "ends_with", "contains": "contains"}
 
 
@@ -52,6 +63,7 @@ class Conditions(Times):
             self._absence,
             self._text,
             self._range,
+            self._against_all,
             self._comparison,
             self._or_more,
             self._quantity,
@@ -145,6 +157,29 @@ class Conditions(Times):
         for operator, bound, used in ((">=", bounds[0], 0), ("<=", bounds[1], 4)):
             self._put(used, _compared(measure, operator, bound, says, summed=summed))
         return True
+
+    def _against_all(self) -> bool:
+        """Over the average: of all rows, whatever else the question says."""
+        used = 2 if self._kinds("comparative", "than", "op") else 1
+        if used == 1 and not self._kinds("> < >= <=", "op"):
+            return False
+        op = str(self._left[used].value)
+        if op not in _ALL or any(each.kind in ("op", "label") for each in self._done):
+            return False
+        operator, hint = self._left[0].kind, None
+        if used == 2:
+            operator, hint = cast("tuple[str, Measure]", self._left[0].value)
+        measure = self._measure_before(consume=True) or hint
+        if len(self._left) > used + 1 and self._left[used + 1].kind == "measure":
+            measure = cast("Measure", self._left[used + 1].value)
+            used += 1
+        if measure is None:
+            return False
+        node = Trusted(measure.sql)
+        whole = Scalar(Select((("", Call(op, (node,))),), self._table.name, rows_of(measure)))
+        says = f"{measure.name} {_SAYS[operator]} the {_ALL[op]}"
+        test = Operation(operator, (node, whole))
+        return self._put(used + 1, Condition(f"measure:{measure.name}", says, test))
 
     def _comparison(self) -> bool:
         used, hint = 1, None
@@ -307,9 +342,9 @@ def _compared(
     )
 
 
-def rows_of(entity: Entity) -> Node | None:
-    """What makes a row one of an entity."""
-    return all_of(*(column_is(column, value).test for column, value in entity.where.items()))
+def rows_of(thing: Entity | Measure) -> Node | None:
+    """What makes a row one of an entity, or one that a measure is of."""
+    return all_of(*(column_is(column, value).test for column, value in thing.where.items()))
 
 
 def _number(item: Item) -> Decimal:

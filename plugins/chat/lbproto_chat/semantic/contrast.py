@@ -26,7 +26,9 @@ def sides_of(frame: Frame) -> tuple[Condition, ...]:
     several = [tuple(each.values()) for each in columns.values() if len(each) > 1]
     if not several:
         return ()
-    if len(several) > 1 or len({each.of_entity for each in several[0]}) > 1:
+    key = several[0][0].key
+    origins = {each.of_entity for each in frame.conditions if each.key == key}
+    if len(several) > 1 or len(origins) > 1:
         raise Unread(*(each.says for each in several[0]))
     return several[0]
 

@@ -138,8 +138,8 @@ class Lexicon:
     def _right(self, word: str) -> str | None:
         """The one known word that a word with a slip or two is.
 
-        Its first letter counts as right, and so does its last unless one is missing: "traders" are
-        neither trades nor traded.
+        Its first letter counts as right, and so does its end: "traders" are neither trades nor
+        traded.
         """
         allowed = 2 if len(word) > 7 else 1 if len(word) > 4 else 0
         if not allowed or not word.isalpha():
@@ -152,6 +152,7 @@ class Lexicon:
             and len(known) > 3
             and word[:-1] != known[:-1]
             and not word.startswith(known)
+            and not known.startswith(word)
             and _slips(word, known, allowed) <= allowed
         ]
         return found[0] if len(found) == 1 else None

@@ -50,6 +50,7 @@ class Figures:
             outer = [op for op in ops if op not in ("count", "sum")]
             self._figure(Target("count", entity, outer[0] if outer else ""))
         elif ops and ops[-1] in _EXTREMES:
+            self._asks.discard("several")
             if stem(text) != text.lower():
                 self._asks.add("several")
             if self._rank is not None or len(_EXTREMES.intersection(ops)) > 1:
@@ -133,7 +134,8 @@ class Figures:
         counted = self._counting() and counts
         timed = "when" in self._asks and self._waiting and self._rank is None
         summed = counts and [op for op, _ in self._waiting] == ["sum"] and self._rank is None
-        if not self._targets and (counted or timed or summed):
+        chosen = self._waiting and self._rank is None and self._asks & {"rows", "which"}
+        if not self._targets and (counted or timed or summed or (chosen and self._entity)):
             self._noun(self._entity or self._table.entity(self._table.default))
         often = self._rank is not None and self._rank.often and self._rank.by is None
         if often and self._focus is None and len(self._targets) == 1 and not self._targets[0].op:
@@ -176,13 +178,13 @@ class Figures:
     def _imply(self) -> None:
         """A figure that only a verb or a unit names: "spent", "the average ETH"."""
         measure = self._verb
-        if measure is None and self._unit_said is not None and self._waiting:
+        if measure is None and self._unit_said is not None and (self._waiting or self._mode):
             units = (self._unit_said.name, self._unit_said.of)
-            adds = self._waiting[-1][0] == "sum"
+            adds = not self._waiting or self._waiting[-1][0] == "sum"
             measures = (each for each in self._table.measures if each.unit in units)
             measure = next((each for each in measures if each.adds or not adds), None)
             self._unit = self._unit_said
-        if measure is not None and (self._waiting or "much" in self._asks):
+        if measure is not None and (self._waiting or self._mode or "much" in self._asks):
             self._make(measure, "" if self._waiting else "sum")
 
     def _counting(self) -> bool:

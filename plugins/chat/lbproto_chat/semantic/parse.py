@@ -131,7 +131,10 @@ class _Parser(Figures):
 
     def on_count(self, _item: Item) -> None:
         self._asks.add("count")
-        self._waiting.append(("count", None))
+        if self._by and self._after() not in ("entity", "label"):  # "sorted by count"
+            self._figure(Target("count", self._entity or self._table.entity(self._table.default)))
+        else:
+            self._waiting.append(("count", None))
 
     def on_much(self, _item: Item) -> None:
         self._asks.add("much")
@@ -363,5 +366,7 @@ class _Parser(Figures):
     def on_dimension(self, item: Item) -> None:
         if self._after() == "of":  # "the side of the last trade": rows show it
             self._asks.add("list")
+        elif self._before() == "label":  # "the sell side"
+            return
         else:
             self.on_grain(item)

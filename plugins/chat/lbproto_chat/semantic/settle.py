@@ -115,7 +115,7 @@ class _Settling:
         if not sides or frame.mode in ("ratio", "difference", "share"):
             return
         column = sides[0].key.partition(":")[2]
-        kept = tuple(each for each in frame.conditions if each not in sides)
+        kept = tuple(each for each in frame.conditions if each.key != sides[0].key)
         values = {each.equal[1] for each in sides if each.equal}
         labels = [each for each in self._table.dimensions if each.column == column]
         if not labels or values != set(labels[0].labels):

@@ -13,7 +13,6 @@ from lbproto_chat.semantic.tokens import Nth, Number
 __all__ = ["group_of", "groups", "slots"]
 
 _SILENT = frozenset({"filler", "context"})
-_GROUPED = "grain span dimension entity"
 
 
 def slots(items: Sequence[Item]) -> list[Item]:
@@ -34,13 +33,20 @@ def slots(items: Sequence[Item]) -> list[Item]:
         elif item.text.lower() == "second" and _orders(after, found):
             found.append(Item("nth", Nth(2), item.text))
             place -= 1
-        elif item.kind == "any" and kinds[1] not in ("grain", "entity", "dimension"):
+        elif _is_silent(item, kinds[1]):
             place -= 1
         else:
             found.append(item)
             place -= 1
         place += 2
     return found
+
+
+def _is_silent(item: Item, after: str) -> bool:
+    """It says nothing before what comes after it."""
+    if item.kind == "any":  # an article, but for "in a minute"
+        return after not in ("grain", "entity", "dimension")
+    return item.kind == "numbered" and after in ("number", "of")  # "trade id 7"
 
 
 def _orders(after: Item | None, before: Sequence[Item]) -> bool:

@@ -9,10 +9,13 @@ from lbproto_chat.semantic.frames import Condition
 from lbproto_chat.semantic.layer import Table
 from lbproto_chat.semantic.lexicon import Item
 from lbproto_chat.semantic.moments import at_edge, moments_of, since, within
+from lbproto_chat.semantic.sql import Span
 from lbproto_chat.semantic.tokens import Clock, Moments, Number
+from lbproto_chat.semantic.unread import Unread
 
 __all__ = ["Times"]
 
+_LONG = ("day", "week", "month", "year")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -28,6 +31,7 @@ class Times:
         self._table = table
         self._left = list(items)
         self._done: list[Item] = []
+        self._spans: list[tuple[datetime, datetime]] = []
         self.turned = ""
         self.beyond: list[str] = []
 
@@ -86,8 +90,11 @@ class Times:
         if first and self._kinds("before to"):
             self._note(first.start <= time.start)
             return self._put(2, since(time, "<", first.start))
-        if self._kinds("grain", "after") and (begin := self._moments(2)):
-            return self._within(3, begin.start, _end_of(str(self._left[0].value), begin))
+        if self._kinds("grain span", "after before") and (moment := self._moments(2)):
+            length = _length(self._left[0].value)
+            if self._left[1].kind == "before":
+                return self._within(3, moment.start - length, moment.start)
+            return self._within(3, moment.start, moment.start + length)
         used = 0  # "in the minute of 09:21"
         while used < min(3, len(self._left)) and self._left[used].kind in ("in", "grain", "of"):
             used += 1
@@ -100,6 +107,9 @@ class Times:
         time = self._table.time
         assert time is not None  # noqa: S101 - else there are no moments
         self._note(start >= time.until or end <= time.start)
+        if any(start >= until or end <= since for since, until in self._spans):
+            raise Unread(self._left[used - 1].text)  # at 09:20 and at 09:21 there is nothing
+        self._spans.append((start, end))
         return self._put(used, within(time, start, end))
 
     def _note(self, beyond: bool) -> None:
@@ -119,6 +129,8 @@ class Times:
             return False
         if span.kind not in ("span", "grain"):
             return False
+        if span.value in _LONG and which.value == "last":  # of today's, not of the data's
+            self.beyond.append(f"{which.text} {span.text}")
         return self._put(used + 2, at_edge(time, str(which.value), span, self._table.name))
 
     def _moments(self, place: int, said_in: bool = False) -> Moments | None:
@@ -127,6 +139,13 @@ class Times:
         return moments_of(self._left[place].value, self._table.time, said_in=said_in)
 
 
-def _end_of(grain: str, begin: Moments) -> datetime:
-    """The end of the minute that begins then, or the hour."""
-    return max(begin.end, begin.start + timedelta(seconds=_SECONDS.get(grain, 0)))
+def _length(span: object) -> timedelta:
+    """How long a minute is, or 30 seconds.
+
+    Raises:
+        Unread: months and years differ.
+    """
+    number, unit = (span.number, span.unit) if isinstance(span, Span) else (1, str(span))
+    if unit not in _SECONDS:
+        raise Unread(unit)
+    return timedelta(seconds=number * _SECONDS[unit])

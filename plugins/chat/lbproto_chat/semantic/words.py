@@ -22,7 +22,8 @@ _ENGLISH = """
 count: how many, number of, count, count of, count the, how often, how many time, tally, tally of
 much: how much, what amount of, how large an amount of
 which: which, what, who, whose, whom, where
-when: when, what time, at what time, at which time, what moment, at what moment, time of
+when: when, timestamp, timestamp of, what time
+when: at what time, at which time, what moment, at what moment, time of
 list: show, list, display, give, find, get, print, enumerate, fetch, return, show all, list all
 
 op sum: total, sum, sum of, combined, overall, altogether, in total, summed, totalling, aggregate
@@ -80,6 +81,8 @@ starts: with the prefix
 ends: ending with, ending in, end with, end in, with suffix
 contains: containing
 
+numbered: id, nr, no., with id, with number, index, with index, #
+
 per: per, for each, each, every, in each, in every, for every, of each, of every, grouped by
 per: group by, broken down by, split by, divided by, split up by, by each, breakdown by
 per: aggregated by, separately by, at each, as per, broken down per, split per
@@ -99,8 +102,9 @@ only: only, just, solely
 follow: what about, how about, and what about, and how about, same, the same, instead, now, then
 that: that time, that, then, this, it, them, those, these
 
-filler: the, please, can, could, would, you, tell, me, i, know, like, see, there, do, did, does
-filler: done, doing, for, us, let, want, need, hi, hello, hey, thanks, thank you, ok, okay
+filler: the, please, can, could, would, you, tell, me, i, know, would like, i'd like
+filler: see, there, do, did, does, done, doing, for, us, let, want, need, hi, hello, hey
+filler: thanks, thank you, ok, okay
 filler: so, also, too, how do, how did, how does
 filler: anyone, anybody, someone, somebody, something, anything, my, our, your, data, dataset
 filler: table, take place, took place, occur, made, make, executed, execute, being, its, their, his
@@ -110,10 +114,10 @@ filler: given, come, came, all, all of, seen, saw, recorded, record, reach, acco
 filler: respectively, many, much, hold, held, has, changed hand, change hand, hand, place, placed
 filler: processed, process, carried, carry, involved, involve, involving, observed, observe, get
 filler: register, registered, breakdown, breakdown of, distribution, distribution of, split, went
-filler: go, number, nr, id, with id, index, with index, data set
+filler: go, number, data set
 filler: ran, run, use, across, used, per cent of the, quick
 filler: over time, overview, overview of, summary, summarise, summarize, me the, been made, row
-filler: entry, exchange, going, put, through the, transact, conduct, filled
+filler: entry, exchanged, going, put, through the, transact, conduct, filled
 filler: conclude
 """
 """A kind, its value where it has one, and the words and phrases that have it."""
