@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from redis import exceptions
@@ -14,6 +16,8 @@ from lbproto.backends.link import Confirm, Deliver, Link, until_first
 from lbproto.backends.redis_client import NOT_LET_IN, client, let_in
 
 __all__ = ["Source", "connect"]
+
+_CLOSING = 0.5  # seconds
 
 
 class Source:
@@ -55,11 +59,14 @@ class _Server:
             redis.RedisError: it does not, or answers with an error.
         """
         await _send(self.publisher, [command])
-        return await self.publisher.read_response(disable_decoding=True)
+        return await _read(self.publisher)
 
     async def close(self) -> None:
+        """Give it up, without waiting for long for a server that hangs; raises nothing."""
         for connection in (self.publisher, self.subscriber):
-            await connection.disconnect(nowait=True)
+            with suppress(OSError, exceptions.RedisError):
+                async with asyncio.timeout(_CLOSING):
+                    await connection.disconnect()
 
 
 class RedisLink(Link):
@@ -153,7 +160,7 @@ class RedisLink(Link):
         with let_in():
             for server, own in commands.items():
                 for _ in own:
-                    await server.publisher.read_response(disable_decoding=True)
+                    await _read(server.publisher)
 
     async def change(self, added: Collection[str], removed: Collection[str]) -> None:
         commands: dict[_Server, list[tuple[str | bytes, ...]]] = {}
@@ -171,9 +178,8 @@ class RedisLink(Link):
 
     async def _read(self, server: _Server, deliver: Deliver, confirm: Confirm) -> None:
         skipped = len(self._prefix) + 1
-        read = server.subscriber.read_response
         while True:
-            kind, channel, data = await read(disable_decoding=True)
+            kind, channel, data = await _read(server.subscriber)
             name = channel.decode("utf-8", "surrogatepass")[skipped:]
             if kind.endswith(b"message"):
                 deliver(name, data)
@@ -185,8 +191,7 @@ class RedisLink(Link):
                 raise exceptions.ConnectionError("a shard has moved")
 
     async def close(self) -> None:
-        for server in self._opened:
-            await server.close()
+        await asyncio.gather(*(server.close() for server in self._opened))
 
     def _server(self, name: str) -> _Server:
         if self._by_slot is None:
@@ -221,6 +226,11 @@ async def connect(sources: Iterable[Source], service: str, prefix: str) -> Redis
 
 async def _open(connection: AbstractConnection) -> None:
     await connection.connect()  # type: ignore[no-untyped-call]
+
+
+async def _read(connection: AbstractConnection) -> Any:
+    """The next reply; where it does not come, the connection is left to be closed with the link."""
+    return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
 
 
 async def _send(connection: AbstractConnection, commands: Sequence[Sequence[str | bytes]]) -> None:
