@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from lbproto.claims import Claims
 from lbproto.context import Context, Services
 from lbproto.errors import InvalidRequest
 from lbproto.events import Event
@@ -33,6 +34,7 @@ class Dispatcher:
             outermost.
         holds: where credits are set aside for requests with a price; None where none has one.
         jobs: where requests are served that take long.
+        claims: which requests other nodes serve; None where nodes do not tell each other.
     """
 
     def __init__(
@@ -42,12 +44,13 @@ class Dispatcher:
         middleware: Iterable[Middleware],
         holds: Holds | None,
         jobs: Jobs,
+        claims: Claims | None,
     ) -> None:
         self._registry = registry
         self._services = services
         self._jobs = jobs
         self._outcomes = Outcomes()
-        repeats = Repeats(self._outcomes)
+        repeats = Repeats(self._outcomes, claims)
         stack = list(middleware)
         charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds).serve]
         self._endpoint, self._once = fold(stack, _handle), fold([repeats, *stack], _handle)

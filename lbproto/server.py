@@ -13,6 +13,7 @@ from lbproto.auth import Authenticator
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
 from lbproto.bans import Bans
+from lbproto.claims import Claims
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services, Target
@@ -22,6 +23,7 @@ from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.holds import Holds
 from lbproto.hub import Hub
+from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.records import Records
 from lbproto.jobs.runner import Jobs
@@ -144,9 +146,10 @@ class Server(Moderation):
             credits=self._credits,
         )
         start_soon = self.runtime.start_soon
-        self._records = None
+        self._records = claims = None
         if self.storage.durable:
             self._records = Records(self.storage, self.registry, clock)
+            claims = Claims(self.storage, self._records, self.registry, clock, start_soon)
         self._jobs = Jobs(clock, timers, start_soon, max_jobs, self._records)
         lost = LostJobs(self._records, self._hub, clock, start_soon)
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
@@ -154,7 +157,9 @@ class Server(Moderation):
         self._limit_store = (limits and limits.store) or nullcontext()
         sessions = Sessions(
             gate=Gate(auth, admission, bans),
-            dispatcher=Dispatcher(self.registry, services, middleware, self._holds, self._jobs),
+            dispatcher=Dispatcher(
+                self.registry, services, middleware, self._holds, self._jobs, claims
+            ),
             membership=membership,
             rooms=rooms,
             hub=self._hub,
@@ -175,6 +180,7 @@ class Server(Moderation):
         core = system(
             membership,
             self._jobs,
+            JobsElsewhere(self._jobs, lost, control, self.registry, start_soon),
             lost,
             clock,
             sessions.renew,

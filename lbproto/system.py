@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
 from lbproto.errors import NotFound, Unauthorized
+from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.runner import Jobs
 from lbproto.membership import Membership
@@ -49,6 +50,7 @@ Renew = Callable[[Session, str], Awaitable[None]]
 def system(
     membership: Membership,
     jobs: Jobs,
+    elsewhere: JobsElsewhere,
     lost: LostJobs,
     clock: Clock,
     renew: Renew,
@@ -60,6 +62,7 @@ def system(
     Args:
         membership: the server's rooms.
         jobs: the server's.
+        elsewhere: those of its users on other nodes.
         lost: those of its users that were lost with their nodes.
         clock: the server's.
         renew: lets a session go on with a newer token.
@@ -96,11 +99,11 @@ def system(
 
     @plugin.on(Cancel, repeatable=True, counted="session")
     async def cancel(ctx: Context, request: Cancel) -> None:
-        jobs.cancel(ctx.user_id, request.id)
+        await _cancel(ctx.user_id, request.id, jobs, elsewhere)
 
     @plugin.on(Attach, repeatable=True)
     async def attach(ctx: Context, request: Attach) -> Attached | None:
-        await _take_up(ctx, request, jobs, lost)
+        await _take_up(ctx, request, jobs, elsewhere, lost)
         return None
 
     @plugin.room("user:{user_id*}", announce=False)  # an id is opaque: there may be a ":" in it
@@ -111,12 +114,23 @@ def system(
     return plugin
 
 
-async def _take_up(ctx: Context, request: Attach, jobs: Jobs, lost: LostJobs) -> None:
+async def _cancel(user_id: str, id_: str, jobs: Jobs, elsewhere: JobsElsewhere) -> None:
+    try:
+        jobs.cancel(user_id, id_)
+    except NotFound:
+        if not await elsewhere.cancel(user_id, id_):
+            raise
+
+
+async def _take_up(
+    ctx: Context, request: Attach, jobs: Jobs, elsewhere: JobsElsewhere, lost: LostJobs
+) -> None:
     try:
         job = jobs.find(ctx.user_id, request.id)
     except NotFound:
-        if not await lost.answer(ctx, request.id):
-            raise
+        if await elsewhere.attach(ctx, request) or await lost.answer(ctx, request.id):
+            return
+        raise
     else:
         after = job.reaches(request.after)
         ctx.emit(Attached(id=request.id, after=after))

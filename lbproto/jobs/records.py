@@ -156,6 +156,19 @@ class Records:
             logger.warning("Jobs are not recorded for now: %s", why)
         self._is_away = True
 
+    @property
+    def node(self) -> str:
+        """Its id."""
+        return self._node
+
+    async def lives(self, node: str) -> bool:
+        """Whether a node has its lease.
+
+        Raises:
+            Overloaded: the storage cannot be reached.
+        """
+        return node == self._node or await self._left(node) > 0
+
     # Its jobs
 
     async def add(self, user_id: str, id_: str, request: str, ends: Sequence[Event]) -> None:

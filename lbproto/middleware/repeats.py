@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from lbproto.claims import OTHER, Claims
 from lbproto.context import Context
 from lbproto.errors import (
     InsufficientCredits,
@@ -44,10 +45,12 @@ class Repeats:
 
     Args:
         outcomes: where they are kept.
+        claims: what other nodes serve; None where nodes do not tell each other.
     """
 
-    def __init__(self, outcomes: Outcomes) -> None:
+    def __init__(self, outcomes: Outcomes, claims: Claims | None) -> None:
         self._outcomes = outcomes
+        self._claims = claims
 
     async def __call__(self, ctx: Context, call_next: Endpoint) -> None:
         """Serve a request, or answer it as its first was answered.
@@ -55,6 +58,7 @@ class Repeats:
         Raises:
             InvalidRequest: the id is none, or was given to another request.
             LimitExceeded: the first one's answer was too large to be kept.
+            Overloaded: what other nodes serve cannot be known.
             RequestError: as the first.
         """
         route, arguments = ctx.route, ctx.inbound.arguments
@@ -69,16 +73,49 @@ class Repeats:
         if outcome is None:
             ctx.repeat = request_id, digest
             outcome = self._outcomes.begin(key, digest)
-            ctx.record(outcome)
-            outcome.job = ctx.job
+            if not await self._was_served_elsewhere(ctx, key, outcome):
+                ctx.record(outcome)
+                outcome.job = ctx.job
+                await self._serve_claimed(ctx, call_next, key, outcome)
+                return
+        if outcome.digest != digest:
+            raise InvalidRequest(OTHER)
+        await _join(ctx, outcome)
+
+    async def _was_served_elsewhere(self, ctx: Context, key: Key, outcome: Outcome) -> bool:
+        """Whether another node has served the request; the outcome is as it was there then."""
+        if self._claims is None:
+            return False
+        outcome.final = False  # that it cannot be known is nothing to keep
+        try:
+            found = await self._claims.claim(key, outcome.digest)
+        except BaseException as error:
+            known = copy(error) if isinstance(error, RequestError) else _cut_off()
+            self._outcomes.settle(key, known, ctx.clock.monotonic())
+            raise
+        outcome.final = True
+        if found is None:
+            return False
+        outcome.answers, outcome.size = found.answers, found.size
+        self._outcomes.settle(key, found.error, ctx.clock.monotonic())
+        return True
+
+    async def _serve_claimed(
+        self, ctx: Context, call_next: Endpoint, key: Key, outcome: Outcome
+    ) -> None:
+        try:
             await self._serve(ctx, call_next, key, outcome)
-        elif outcome.digest != digest:
-            raise InvalidRequest("The id was given to another request before - at `$.requestId`")
-        else:
-            await _join(ctx, outcome)
+        except GeneratorExit:  # nothing can be waited for: the claim ends with our lease
+            raise
+        except BaseException:
+            if self._claims is not None:
+                await self._claims.settle(key, outcome)
+            raise
+        if self._claims is not None:
+            await self._claims.settle(key, outcome)
 
     async def _serve(self, ctx: Context, call_next: Endpoint, key: Key, outcome: Outcome) -> None:
-        error: RequestError | None = Overloaded("The first request was cut off: try again")
+        error: RequestError | None = _cut_off()
         try:
             await call_next(ctx)
             error = None
@@ -92,6 +129,10 @@ class Repeats:
             raise
         finally:
             self._outcomes.settle(key, error, ctx.clock.monotonic())
+
+
+def _cut_off() -> Overloaded:
+    return Overloaded("The first request was cut off: try again")
 
 
 async def _join(ctx: Context, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import anyio
 from msgspec import Raw
 
-from lbproto.nodes.messages import Answer, Call, Message, Read, encode
+from lbproto.nodes.messages import Answer, Call, Given, Message, Read, encode
 from lbproto.registry import RESERVED
 
 __all__ = ["Asked", "Following", "Reply", "Say", "channel"]
@@ -64,6 +64,14 @@ class Reply:
         for body in bodies:
             self.say(body)
         self._answer(None, is_last=True)
+        self.leave()
+
+    def repeat(self) -> None:
+        """Say how many answers there were, so that it is noticed if some were lost."""
+        self._say(Given(self._node, self._id, self._number), channel(self.to))
+
+    def leave(self) -> None:
+        """Answer no more, without a word."""
         self._open.pop((self.to, self._id), None)
 
     def _answer(self, body: Any, *, is_last: bool) -> None:
@@ -84,8 +92,10 @@ class Asked:
     Attributes:
         waits_for: nodes whose last answer is not there, each with the number of its next one.
         take: called with each answer; where it returns True, no others are waited for.
-        ended: called with a node that answers no more.
+        ended: called with a node that answers no more, and whether it has said so.
         done: set once nobody is waited for.
+        speaker: the node whose answer has come last.
+        follows: whom to ask now and then whether something was lost; "" for nobody.
     """
 
     def __init__(self, node: str, id_: int, nodes: Iterable[str], open_: dict[int, Asked]) -> None:
@@ -93,9 +103,10 @@ class Asked:
         self.id = id_
         self.waits_for = dict.fromkeys(nodes, 0)
         self.take: Callable[[Raw], bool | None] = _nobody
-        self.ended: Callable[[str], None] = _nobody
+        self.ended: Callable[[str, bool], None] = _nobody_waits
         self.done = anyio.Event()
         self.speaker = ""
+        self.follows = ""
         self._open = open_
         open_[id_] = self
 
@@ -116,17 +127,22 @@ class Asked:
         if number is None or answer.number < number:
             return
         if answer.number > number or answer.is_last:
-            self.end(answer.node)
+            self.end(answer.node, is_complete=answer.number == number)
             return
         self.waits_for[answer.node] += 1
         self.speaker = answer.node
         if self.take(answer.body):
             self.done.set()
 
-    def end(self, node: str) -> None:
-        """A node answers no more."""
+    def check(self, given: Given) -> None:
+        """Notice whether an answer was lost."""
+        if self.waits_for.get(given.node, given.many) != given.many:
+            self.end(given.node)
+
+    def end(self, node: str, *, is_complete: bool = False) -> None:
+        """A node answers no more; `is_complete` where nothing of its answers was lost."""
         del self.waits_for[node]
-        self.ended(node)
+        self.ended(node, is_complete)
         if not self.waits_for:
             self.done.set()
 
@@ -141,11 +157,13 @@ class Following:
     Attributes:
         node: which it is; None for none so far.
         begun: set once that is known.
+        is_complete: whether the last answer has come, and none was lost.
     """
 
     def __init__(self, asked: Asked, say: Say) -> None:
         self.node: str | None = None
         self.begun = anyio.Event()
+        self.is_complete = False
         self._asked = asked
         self._say = say
         self._answers: deque[Raw] = deque()
@@ -156,7 +174,7 @@ class Following:
     def take(self, answer: Raw) -> None:
         """An answer has come."""
         if self.node is None:
-            self.node = self._asked.speaker
+            self.node = self._asked.follows = self._asked.speaker
             self.begun.set()
         if self._asked.speaker == self.node:
             self._answers.append(answer)
@@ -176,7 +194,7 @@ class Following:
     def close(self) -> None:
         """Have no more."""
         with self._asked:
-            if not self._is_over:
+            if not self.is_complete:
                 self._tell(None)
             self._is_over = True
             self._changed.set()
@@ -185,9 +203,10 @@ class Following:
         if self.node is not None:
             self._say(Read(self._asked.node, self._asked.id, many), channel(self.node))
 
-    def _ended(self, node: str) -> None:
+    def _ended(self, node: str, is_complete: bool) -> None:
         if node == self.node:
             self._is_over = True
+            self.is_complete = is_complete
             self._changed.set()
         if not self._asked.waits_for:
             self.begun.set()
@@ -195,3 +214,7 @@ class Following:
 
 def _nobody(_: object) -> None:
     """Nobody is interested."""
+
+
+def _nobody_waits(node: str, is_complete: bool) -> None:
+    """Nobody is interested in this either."""

@@ -28,6 +28,7 @@ from lbproto.nodes.messages import (
     Call,
     Enquiry,
     Farewell,
+    Given,
     Message,
     Read,
     Share,
@@ -167,7 +168,7 @@ class Control:
             self._say(self._teller.beat())
             now = self._clock.monotonic()
             self._have_moved(self._roster.expire(now))
-            self._look_after_the_dead()
+            self._look_after_calls()
             self._enquire(now)
 
     def _enquire(self, now: float) -> None:
@@ -206,12 +207,14 @@ class Control:
             if message.id in self._asked:
                 self._asked[message.id].hear(message)
         elif isinstance(message, Read):
-            if (message.node, message.id) in self._replies:
-                self._replies[message.node, message.id].read(message.many)
+            self._hear_read(message)
+        elif isinstance(message, Given):
+            if message.id in self._asked:
+                self._asked[message.id].check(message)
         else:
             self._have_moved(self._roster.hear(message, now))
             if isinstance(message, Farewell):
-                self._look_after_the_dead()
+                self._look_after_calls()
             self._enquire(now)
 
     # Calls
@@ -251,11 +254,12 @@ class Control:
             return None
         following = Following(asked, self._say)
         asked.take = following.take
-        await self._wait(following.begun)
-        if following.node is None:
-            following.close()
-            return None
-        return following
+        try:
+            await self._wait(following.begun)
+        finally:
+            if following.node is None:
+                following.close()
+        return None if following.node is None else following
 
     def _call(self, name: str, body: Any) -> Asked | None:
         nodes = list(self._roster.nodes)
@@ -271,17 +275,32 @@ class Control:
             await event.wait()
 
     def _answer(self, call: Call) -> None:
+        reply = Reply(self._node, call, self._say, self._replies)
         found = self._handlers.get(call.name)
-        if found is not None:
+        if found is None:  # as of a node that is newer
+            reply.end()
+        else:
             body, answer = found
-            reply = Reply(self._node, call, self._say, self._replies)
             answer(msgspec.msgpack.decode(call.body, type=body), reply)
 
-    def _look_after_the_dead(self) -> None:
+    def _hear_read(self, read: Read) -> None:
+        reply = self._replies.get((read.node, read.id))
+        if reply is None:
+            if read.many == 0:
+                self._say(Given(self._node, read.id, -1), channel(read.node))
+        elif read.many == 0:
+            reply.repeat()
+        else:
+            reply.read(read.many)
+
+    def _look_after_calls(self) -> None:
+        """See who does not answer any more, or is not there to be answered."""
         nodes = self._roster.nodes
         for asked in list(self._asked.values()):
             for node in [node for node in asked.waits_for if node not in nodes]:
                 asked.end(node)
+            if asked.follows in asked.waits_for:
+                self._say(Read(self._node, asked.id, 0), channel(asked.follows))
         for reply in list(self._replies.values()):
             if reply.to not in nodes:
                 reply.read(None)

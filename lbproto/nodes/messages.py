@@ -12,6 +12,7 @@ __all__ = [
     "Changes",
     "Enquiry",
     "Farewell",
+    "Given",
     "Message",
     "Read",
     "Share",
@@ -93,13 +94,23 @@ class Answer(_Said, tag="answer"):
 
 
 class Read(_Said, tag="read"):
-    """To whom answers a call at length: the caller has read so many answers; None is enough."""
+    """To whom answers a call at length: so many more answers were read; None is enough.
+
+    None of them (0) asks for `Given`.
+    """
 
     id: int
     many: int | None
 
 
-Message = Changes | Whole | Beat | Enquiry | Farewell | Call | Answer | Read
+class Given(_Said, tag="given"):
+    """How many answers were given to a call so far; -1 where it is not answered any more."""
+
+    id: int
+    many: int
+
+
+Message = Changes | Whole | Beat | Enquiry | Farewell | Call | Answer | Read | Given
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

@@ -1,0 +1,242 @@
+"""Requests with an id of their own, on all nodes: one of them serves each, the others wait.
+
+Theory of operation. Whoever is first to write the record of a request has claimed it, and serves
+it; then the record says what has become of it, for ten minutes. A node that finds the record of
+another waits until it says so. Where what is claimed may be asked for again, the record is removed;
+where the node that has claimed it has no lease any more, it has died, and one of those that notice
+takes the claim over: the first to write that it does.
+
+    lbproto/requests/<digest of user, event and id>           `_Record`, in JSON
+    lbproto/requests/<digest of user, event and id>/<node>    the claim of a dead node is taken over
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+
+import anyio
+import msgspec
+
+from lbproto.backends.base import Storage
+from lbproto.clock import Clock
+from lbproto.encoded import decode_hook, json_hook
+from lbproto.errors import (
+    ErrorCode,
+    InsufficientCredits,
+    InvalidRequest,
+    RequestError,
+    UsageError,
+)
+from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.records import Records
+from lbproto.outcomes import Answer, Key, Outcome
+from lbproto.registry import Registry
+from lbproto.tasks import StartSoon
+
+__all__ = ["OTHER", "Claims", "Found"]
+
+logger = logging.getLogger(__name__)
+
+_LIFETIME = 600.0  # seconds that a record is kept; as `Outcomes` has it
+_OPEN = 3_600.0  # seconds that a claim holds at most
+_PATIENCE = 1.0  # seconds that a request waits until its outcome is written
+_SOON, _LATE = 0.05, 1.0  # seconds between two looks at a record: at first, and later
+_AGAIN = 5.0  # seconds until a storage that is out of reach is tried again
+_MOST = 512 * 1024  # bytes of a record
+
+OTHER = "The id was given to another request before - at `$.requestId`"
+
+_encoder = msgspec.json.Encoder(enc_hook=json_hook)
+_ERRORS = {error.code: error for error in RequestError.__subclasses__()}
+
+
+class _Failure(msgspec.Struct, array_like=True):
+    """A `RequestError`."""
+
+    code: ErrorCode
+    message: str
+    retry_after: float | None
+    required: int = 0
+    available: int = 0
+
+
+class _Record(msgspec.Struct):
+    """A request.
+
+    Attributes:
+        node: who has claimed it.
+        digest: of what it asks for.
+        answers: names and payloads of what answered it, and whether that was a refusal; None where
+            it was too large to be kept.
+        error: what it failed with.
+        is_settled: whether it has been served.
+    """
+
+    node: str
+    digest: bytes
+    answers: list[tuple[str, msgspec.Raw, bool]] | None = None
+    error: _Failure | None = None
+    is_settled: bool = False
+
+
+_decoder = msgspec.json.Decoder(_Record)
+
+
+class Found(msgspec.Struct):
+    """What has become of a request on another node; `size` in bytes.
+
+    `answers` are None where they were too large to be kept.
+    """
+
+    answers: list[Answer] | None
+    error: RequestError | None
+    size: int
+
+
+class Claims:
+    """The claims of one node, and those of the others.
+
+    Args:
+        storage: where they are; a durable one.
+        records: knows which nodes live.
+        registry: the events that there are.
+        clock: measures when it is looked again.
+        start_soon: starts a task that lives no longer than the server.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        records: Records,
+        registry: Registry,
+        clock: Clock,
+        start_soon: StartSoon,
+    ) -> None:
+        self._storage = storage
+        self._records = records
+        self._registry = registry
+        self._clock = clock
+        self._start_soon = start_soon
+
+    async def claim(self, key: Key, digest: bytes) -> Found | None:
+        """Claim a request, or wait until whoever has claimed it has served it.
+
+        Returns:
+            What has become of it; None where it is ours to serve.
+
+        Raises:
+            InvalidRequest: the id was given to another request.
+            Overloaded: the storage cannot be reached.
+        """
+        name, wait = _name(key), _SOON
+        mine = _encoder.encode(_Record(self._records.node, digest))
+        while not await self._storage.put_new(name, mine, ttl=_OPEN):
+            value = await self._storage.get(name)
+            if value is None:
+                continue
+            record = _decoder.decode(value)
+            if record.digest != digest:
+                raise InvalidRequest(OTHER)
+            if record.is_settled:
+                return Found(self._answers(record), _error(record.error), len(value))
+            if await self._takes_over(name, record.node, wait):
+                await self._storage.put(name, mine, ttl=_OPEN)
+                return None
+            await self._clock.sleep(wait)
+            wait = min(2 * wait, _LATE)
+        return None
+
+    async def _takes_over(self, name: str, node: str, wait: float) -> bool:
+        """Whether a claim is ours to take over: its node has died, and nobody else has."""
+        if node == self._records.node:  # we know of none: it was cut off, or is just being settled
+            return wait >= _LATE
+        if await self._records.lives(node):
+            return False
+        return await self._storage.put_new(f"{name}/{node}", b"", ttl=_LIFETIME)
+
+    async def settle(self, key: Key, outcome: Outcome) -> None:
+        """Tell the other nodes what has become of a request that was claimed; never raises."""
+        name = _name(key)
+        value = self._record(outcome) if outcome.final else None
+        is_written = False
+        with anyio.move_on_after(_PATIENCE, shield=True):
+            is_written = await self._write(name, value)
+        if not is_written:
+            logger.warning("Other nodes are told later what has become of a request")
+            with suppress(UsageError):  # the server stops: another node serves it again
+                self._start_soon(partial(self._write_later, name, value))
+
+    async def _write_later(self, name: str, value: bytes | None) -> None:
+        until = self._clock.monotonic() + _LIFETIME
+        while self._clock.monotonic() < until:
+            await self._clock.sleep(_AGAIN)
+            if await self._write(name, value):
+                return
+
+    async def _write(self, name: str, value: bytes | None) -> bool:
+        try:
+            if value is None:
+                await self._storage.delete(name)
+            else:
+                await self._storage.put(name, value, ttl=_LIFETIME)
+        except Exception:  # of any storage; what was served is served
+            logger.exception("what has become of a request could not be written")
+            return False
+        return True
+
+    def _record(self, outcome: Outcome) -> bytes:
+        error = outcome.error
+        failure = None
+        if error is not None:
+            failure = _Failure(error.code, error.message, error.retry_after)
+            if isinstance(error, InsufficientCredits):
+                failure.required, failure.available = error.required, error.available
+        record = _Record(self._records.node, outcome.digest, None, failure, is_settled=True)
+        if outcome.answers is not None:
+            record.answers = [
+                (event.event_name, msgspec.Raw(_encoder.encode(event)), is_refusal)
+                for event, is_refusal in outcome.answers
+            ]
+        value = _encoder.encode(record)
+        if len(value) > _MOST:
+            record.answers = None
+            value = _encoder.encode(record)
+        return value
+
+    def _answers(self, record: _Record) -> list[Answer] | None:
+        answers: list[Answer] = []
+        for name, payload, is_refusal in record.answers or ():
+            event = self._event(name, payload)
+            if event is None or (
+                is_refusal and not isinstance(event, ErrorEvent)
+            ):  # its plugin is not what it is there
+                return None
+            answers.append(Answer(event, is_refusal))
+        return None if record.answers is None else answers
+
+    def _event(self, name: str, payload: msgspec.Raw) -> Event | None:
+        emission = self._registry.emissions.get(name)
+        if emission is None:
+            return None
+        try:
+            return msgspec.json.decode(payload, type=emission.event, dec_hook=decode_hook)
+        except msgspec.DecodeError:
+            return None
+
+
+def _error(failure: _Failure | None) -> RequestError | None:
+    if failure is None:
+        return None
+    error = _ERRORS[failure.code](failure.message, retry_after=failure.retry_after)
+    if isinstance(error, InsufficientCredits):
+        error.required, error.available = failure.required, failure.available
+    return error
+
+
+def _name(key: Key) -> str:
+    """Of bounded length, and no two the same."""
+    digest = sha256(msgspec.json.encode(key)).hexdigest()
+    return f"lbproto/requests/{digest}"

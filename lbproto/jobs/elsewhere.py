@@ -1,0 +1,254 @@
+"""Jobs that run on another node: cancelled from here, and taken up here.
+
+Theory of operation. All nodes are asked; the one that has the job answers. What it tells then goes
+to this node, an answer an event, for the one session that has taken it up. The job waits, as for
+any client, while too much of that has not been read: an event is read here once the session's own
+client has not too much to read still, nor has been away for too much of it.
+
+Where an answer is lost, or the node dies, the job is asked for again, from where it was heard last.
+Where it is found no more, the session is told so; and of its end, if it was recorded, once the
+lease of its node is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+import msgspec
+from msgspec import Raw
+
+from lbproto.context import Context
+from lbproto.encoded import decode_hook
+from lbproto.errors import ErrorCode, NotFound, Overloaded
+from lbproto.events import Event
+from lbproto.jobs.lost import LostJobs
+from lbproto.jobs.runner import Jobs
+from lbproto.jobs.work import Work, tell
+from lbproto.messages import Attach, Attached
+from lbproto.middleware.errors import error_event
+from lbproto.nodes.calls import Following, Reply
+from lbproto.nodes.control import Control
+from lbproto.registry import Registry
+from lbproto.statistics import OutboxStatistics
+from lbproto.tasks import StartSoon
+from lbproto.wakeup import Wakeup
+from lbproto.wire.formats import msgpack_encoder
+
+__all__ = ["JobsElsewhere"]
+
+_UNREAD = 256 * 1024  # bytes that the client may have to read still, before more is asked for
+_MISSED = 1024 * 1024  # bytes that it may miss while it is away
+
+
+class _Wanted(msgspec.Struct, array_like=True):
+    """Whose job is asked for."""
+
+    user_id: str
+    id: str
+    after: int = 0
+
+
+class _Told(msgspec.Struct, array_like=True):
+    """An event of it."""
+
+    event: str
+    payload: Raw
+
+
+class JobsElsewhere:
+    """The jobs of the other nodes, for those on this one, and the other way round.
+
+    Args:
+        jobs: those here.
+        lost: those that were lost with their nodes.
+        control: the other nodes.
+        registry: the events that there are.
+        start_soon: starts a task that lives no longer than the server.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        lost: LostJobs,
+        control: Control,
+        registry: Registry,
+        start_soon: StartSoon,
+    ) -> None:
+        self._jobs = jobs
+        self._lost = lost
+        self._control = control
+        self._registry = registry
+        self._start_soon = start_soon
+        control.on("cancel", _Wanted, self._cancel)
+        control.on("attach", _Wanted, self._attach)
+
+    async def cancel(self, user_id: str, id_: str) -> bool:
+        """Cancel a user's job that runs on another node, or those of a group.
+
+        Returns:
+            Whether one was found, within a second.
+        """
+        found: list[bool] = []
+        await self._control.ask("cancel", _Wanted(user_id, id_), lambda _: found.append(True))
+        return bool(found)
+
+    async def attach(self, ctx: Context, request: Attach) -> bool:
+        """Tell the session that asks of a job that runs on another node.
+
+        Returns:
+            Whether one was found, within a second.
+        """
+        following, after = await self._find(ctx, request.id, request.after)
+        if following is None:
+            return False
+        ctx.emit(Attached(id=request.id, after=after))
+        self._start_soon(partial(self._follow, ctx, request.id, following, after))
+        return True
+
+    async def _find(self, ctx: Context, id_: str, after: int) -> tuple[Following | None, int]:
+        """The job's events, and after how many of them they begin."""
+        following = await self._control.follow("attach", _Wanted(ctx.user_id, id_, after))
+        first = None if following is None else await following.next()
+        if first is None:
+            return None, 0
+        return following, msgspec.msgpack.decode(first, type=int)
+
+    async def _follow(self, ctx: Context, id_: str, following: Following, after: int) -> None:
+        """Tell a session of a job until that has ended, whatever is lost on the way."""
+        heard, at = -1, after
+        found: Following | None = following
+        while found is not None:
+            at += await self._relay(ctx, found)
+            if found.is_complete or ctx.session.closed:
+                return
+            found, begins = (None, 0) if at == heard else await self._find(ctx, id_, at)
+            heard, at = at, max(at, begins)
+        ctx.refuse(error_event(ctx, Overloaded("The job is out of reach: take it up again")))
+        self._lost.tell(ctx.session)
+
+    async def _relay(self, ctx: Context, following: Following) -> int:
+        """Tell a session what comes; how many events that was."""
+        session, told, missed = ctx.session, 0, 0
+        changed = Wakeup()
+
+        def look() -> None:
+            changed.set()
+            if session.closed:
+                following.close()
+
+        session.watch(look)
+        look()
+        try:
+            while (answer := await following.next()) is not None:
+                told += 1
+                event = self._decoded(answer)
+                if event is not None:
+                    tell(ctx, event)
+                missed += len(bytes(answer))
+                while missed > _MISSED and session.socket is None and not session.closed:
+                    await changed.wait()
+                socket = session.socket
+                if socket is not None:
+                    missed = 0
+                    if socket.statistics().queued_bytes > _UNREAD:
+                        await socket.wait_drained()
+                following.read()
+        finally:
+            session.unwatch(look)
+            following.close()
+        return told
+
+    def _decoded(self, answer: Raw) -> Event | None:
+        told = msgspec.msgpack.decode(answer, type=_Told)
+        emission = self._registry.emissions.get(told.event)
+        if emission is None:  # a plugin that is not here
+            return None
+        return msgspec.msgpack.decode(told.payload, type=emission.event, dec_hook=decode_hook)
+
+    # For the others
+
+    def _cancel(self, wanted: _Wanted, reply: Reply) -> None:
+        try:
+            self._jobs.cancel(wanted.user_id, wanted.id)
+        except NotFound:
+            reply.end()
+        else:
+            reply.end(True)
+
+    def _attach(self, wanted: _Wanted, reply: Reply) -> None:
+        try:
+            work = self._jobs.find(wanted.user_id, wanted.id)
+        except NotFound:
+            reply.end()
+            return
+        after = work.reaches(wanted.after)
+        reply.say(after)
+        work.watch(_Distant(reply, work), after)
+
+
+class _Distant:
+    """A session on another node, with its client and its request, as a job here sees them."""
+
+    def __init__(self, reply: Reply, work: Work) -> None:
+        self.closed = False
+        self._reply = reply
+        self._work = work
+        self._is_complete = False  # whether it was told of the end
+        self._unread: list[int] = []  # sizes of what was told
+        self._drained = anyio.Event()
+        self._watching: list[Callable[[], None]] = []
+        reply.keep(self._read)
+
+    @property
+    def session(self) -> _Distant:
+        return self
+
+    @property
+    def socket(self) -> _Distant:
+        return self
+
+    def statistics(self) -> OutboxStatistics:
+        return OutboxStatistics(queued_bytes=sum(self._unread))
+
+    async def wait_drained(self) -> None:
+        while self._unread and not self.closed:
+            self._drained = anyio.Event()
+            await self._drained.wait()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        self._watching.append(changed)
+
+    def unwatch(self, changed: Callable[[], None]) -> None:
+        """The job is over, or nobody is there any more."""
+        self._watching.remove(changed)
+        if self._is_complete:
+            self._reply.end()
+        else:
+            self._reply.leave()
+
+    def tell(self, event: Event) -> None:
+        self._is_complete = self._work.ended
+        payload = Raw(msgpack_encoder.encode(event))
+        self._unread.append(len(bytes(payload)))
+        self._reply.say(_Told(event.event_name, payload))
+
+    def tell_refusal(
+        self,
+        event: Event,
+        code: ErrorCode,  # noqa: ARG002 - for those who acknowledge
+        message: str,  # noqa: ARG002
+        retry_after: int | None,  # noqa: ARG002
+    ) -> None:
+        self.tell(event)
+
+    def _read(self, many: int | None) -> None:
+        if many is None:
+            self.closed = True
+            for changed in list(self._watching):
+                changed()
+        else:
+            del self._unread[: max(0, many)]
+        if self.closed or not self._unread:
+            self._drained.set()
