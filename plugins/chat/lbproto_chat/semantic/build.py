@@ -58,8 +58,6 @@ class _Builder:
         self._details: list[str] = []
         self._entity = frame.entity or self._table.entity(self._table.default)
 
-    # The query.
-
     def shape(self) -> Shape:
         frame = self._frame
         if frame.mode in ("share", "ratio", "difference"):
@@ -108,11 +106,7 @@ class _Builder:
         return all_of(
             *(
                 Operation(
-                    each.operator,
-                    (
-                        node_of(self._table, each.target, each.where),
-                        each.value,
-                    ),
+                    each.operator, (node_of(self._table, each.target, each.where), each.value)
                 )
                 for each in self._frame.havings
             )
@@ -145,6 +139,7 @@ class _Builder:
         return query, [*map(_group_figure, groups), found], subject
 
     def _moment(self) -> tuple[Select, list[Figure], str]:
+        """When: the rows that are asked about, their time first."""
         frame, time = self._frame, self._table.time
         if time is None:
             raise Unread("when")
@@ -162,6 +157,7 @@ class _Builder:
         return query._replace(items=items), [figures[each] for each in order], f"when: {subject}"
 
     def _number_of_groups(self) -> tuple[Select, list[Figure], str]:
+        """How many minutes, or how many transactions with more than two outputs."""
         frame = self._frame
         entity = frame.targets[0].thing if frame.targets else None
         group = frame.focus
@@ -181,6 +177,7 @@ class _Builder:
         return Select((("", Call("count", (Star(),))),), inner), [found], found.name
 
     def _nested(self) -> tuple[Select, list[Figure], str]:
+        """A figure of the figures of groups: the average number of inputs per transaction."""
         frame = self._frame
         target = frame.targets[0]
         groups = frame.among or frame.groups
@@ -194,8 +191,7 @@ class _Builder:
                 raise Unread(target.outer)
             frame.targets = (Target(target.outer, target.thing),)
             return self._grouped()
-        outside = frame.groups if frame.among else ()
-        if outside:
+        if frame.among and frame.groups:
             raise Unread(target.outer)
         keys = tuple(each.key for each in groups)
         value = node_of(self._table, target, unit=frame.unit)

@@ -106,7 +106,9 @@ class Frame(msgspec.Struct, kw_only=True):
 
     Args:
         table: what it is about.
-        asks: which of "when", "list", "which", "count" and "much" it uses.
+        asks: which of "when", "list", "which", "count", "much" and "distinct" it uses; "groups",
+            where groups themselves are counted; "rows", where single rows are what it asks for;
+            "several", where the noun is a plural; "ordered", where all are to be put in order.
         targets: the figures that it names.
         ops: what is to be made, where it does not say of what.
         entity: the noun that it is about.
@@ -121,6 +123,7 @@ class Frame(msgspec.Struct, kw_only=True):
         mode: how figures are set against each other.
         part: the conditions of a share's part.
         unit: what figures are to be in.
+        turned: the operator of a "before that", whose time an earlier question has said.
         goes_on: it begins like one that goes on from another.
     """
 

@@ -8,12 +8,13 @@ import msgspec
 
 from lbproto_chat.semantic.build import Shape, shape_of
 from lbproto_chat.semantic.frames import Frame, merged
-from lbproto_chat.semantic.layer import Layer, Table
+from lbproto_chat.semantic.layer import Layer, Measure, Table
 from lbproto_chat.semantic.lexicon import Item, Lexicon
 from lbproto_chat.semantic.parse import frame_of
 from lbproto_chat.semantic.sql import text_of
 from lbproto_chat.semantic.tokens import MAX_CHARACTERS, Token, tokens
 from lbproto_chat.semantic.unread import Beyond, Tie, Unread
+from lbproto_chat.semantic.words import stem
 
 __all__ = ["Ambiguous", "Outside", "Reader", "Reading"]
 
@@ -87,14 +88,18 @@ class Reader:
         if not pieces:
             return self._outside("There is no question in that.")
         readings: dict[str, Reading] = {}
+        named: dict[str, int] = {}
         reasons: list[tuple[int, str]] = []
         for table, lexicon in self._lexicons:
             before = earlier.frame if earlier and earlier.table == table.name else None
-            for reading in self._of_table(table, lexicon, pieces, before, reasons):
+            for reading, names in self._of_table(table, lexicon, pieces, before, reasons):
                 readings.setdefault(reading.sql, reading)
+                named[reading.sql] = names
         found = list(readings.values())
         same = [each for each in found if earlier is not None and each.table == earlier.table]
-        found = same or found
+        # A word that is a column's own name is rather that column than a synonym of another.
+        most = max(named.values(), default=0)
+        found = same or [each for each in found if named[each.sql] == most]
         if len(found) > 1:
             return Ambiguous(tuple(found))
         return found[0] if found else self._outside(min(reasons)[1])
@@ -106,7 +111,7 @@ class Reader:
         pieces: Sequence[Token],
         earlier: Frame | None,
         reasons: list[tuple[int, str]],
-    ) -> Iterator[Reading]:
+    ) -> Iterator[tuple[Reading, int]]:
         ways, unknown, slips = lexicon.read(pieces)
         if unknown:
             quoted = ", ".join(f"“{each[:40]}”" for each in unknown[:3])
@@ -115,7 +120,7 @@ class Reader:
         for way in ways:
             try:
                 for frame in _frames(table, way):
-                    yield _reading(frame, earlier, slips)
+                    yield _reading(frame, earlier, slips), sum(map(_is_column, way))
             except Beyond as beyond:
                 reasons.append((0, f"There are no data of {beyond.text[:40]}."))
             except Unread as unread:
@@ -129,6 +134,13 @@ class Reader:
 
     def _outside(self, why: str) -> Outside:
         return Outside(f"{why} {self._layer.about}.")
+
+
+def _is_column(item: Item) -> bool:
+    """The word is the name of the very column that it means."""
+    thing = item.value
+    column = thing.sql if isinstance(thing, Measure) else getattr(thing, "column", "")
+    return item.kind in ("measure", "dimension") and column == stem(item.text)
 
 
 def _frames(table: Table, items: Sequence[Item]) -> Iterator[Frame]:

@@ -24,7 +24,8 @@ much: how much, what amount of, how large an amount of
 which: which, what, who, whose, whom, where
 when: when, timestamp, timestamp of, what time
 when: at what time, at which time, what moment, at what moment, time of
-list: show, list, display, give, find, get, print, enumerate, fetch, return, show all, list all
+list: show, list, display, give, find, get, print, rank, sort, enumerate, fetch, return, show all
+list: list all
 
 op sum: total, sum, sum of, combined, overall, altogether, in total, summed, totalling, aggregate
 op avg: average, mean, avg, on average, averaged, in average, on avg
@@ -49,7 +50,8 @@ super min: lowest, low
 share: share, share of, percent, percentage, percentage of, percent of, proportion, proportion of
 share: fraction, fraction of, what part of, part of, portion of, portion
 ratio: ratio, ratio of, ratio between
-difference: difference, difference between, difference of, difference in, how much more
+difference: spread between, range between, difference, difference between, difference of
+difference: difference in, how much more
 difference: how many more, how many fewer, how much less, minus, net, gap between, imbalance, gap
 compare: compare, comparison, comparison of, versus, vs, compared, compared to, compared with
 compare: against, rather than, in comparison to

@@ -82,7 +82,7 @@ def rows_of(catalogue: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, .
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("questions", 120), ("paraphrases", 40), ("further", 40)],
+    [("questions", 120), ("paraphrases", 40), ("further", 40), ("last", 40)],
     ids=str,
 )
 def test_questions_are_answered_rightly(
