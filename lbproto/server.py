@@ -86,6 +86,14 @@ class Server(Moderation):
         strict: raise when an event is emitted that no plugin declared. On by default unless
             Python runs with -O.
 
+    Attributes:
+        plugins: the System domain's, and those given.
+        registry: what they declare.
+        clock, storage: those given, or the default ones; for plugins' lifespans.
+        settings, namespaces, allowed_origins: likewise; for the edges.
+        runtime: the connections on this node; for the edges.
+        sessions: the sessions on this node; for the edges.
+
     Raises:
         UsageError: two plugins clash, or have the same name; or one has a price, and there are no
             credits.
