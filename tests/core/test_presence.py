@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,33 +15,61 @@ users = st.sampled_from([f"user-{number}" for number in range(6)])
 
 
 class PresenceMachine(RuleBasedStateMachine):
-    """Six users with many sessions, and a crowd that carries the room over its limits."""
+    """Six users with many sessions, here and on other nodes, and a crowd that fills the room."""
 
     def __init__(self) -> None:
         super().__init__()
         self.presence = Presence()
         self.sessions: Counter[str] = Counter()
+        self.elsewhere: Counter[str] = Counter()  # each on a node of its own
         self.seen: set[str] = set()  # whom a member that listens believes to be here
         self.quiet = False
         self.crowd = 0
 
-    def _join(self, user: str) -> None:
-        self.quiet = self.quiet or self.sessions.total() + 1 > QUIET_ABOVE
-        told = self.presence.join(user)
-        assert told is (self.sessions[user] == 0 and not self.quiet)
-        self.sessions[user] += 1
+    @property
+    def total(self) -> int:
+        return self.sessions.total() + self.elsewhere.total()
+
+    def _come(self, user: str, places: Counter[str], come: Callable[[str], bool]) -> None:
+        self.quiet = self.quiet or self.total + 1 > QUIET_ABOVE
+        told = come(user)
+        assert told is (self.sessions[user] + self.elsewhere[user] == 0 and not self.quiet)
+        places[user] += 1
         if told:
             assert user not in self.seen, "joined twice"
             self.seen.add(user)
 
-    def _leave(self, user: str) -> None:
-        told = self.presence.leave(user)
-        self.sessions[user] -= 1
-        if self.sessions.total() < LOUD_BELOW:
+    def _go(self, user: str, places: Counter[str], go: Callable[[str], bool]) -> None:
+        told = go(user)
+        places[user] -= 1
+        if self.total < LOUD_BELOW:
             self.quiet = False
-        gone = self.sessions[user] == 0
+        gone = self.sessions[user] + self.elsewhere[user] == 0
         assert told is (gone and user in self.seen)
         self.seen -= {user} if told else set()
+
+    def _join(self, user: str) -> None:
+        self._come(user, self.sessions, self.presence.join)
+
+    def _leave(self, user: str) -> None:
+        self._go(user, self.sessions, self.presence.leave)
+
+    def _appear(self, user: str) -> bool:
+        self.presence.grow(1)
+        return self.presence.appear(user)
+
+    def _vanish(self, user: str) -> bool:
+        self.presence.grow(-1)
+        return self.presence.vanish(user)
+
+    @rule(user=users)
+    def appear_elsewhere(self, user: str) -> None:
+        self._come(user, self.elsewhere, self._appear)
+
+    @rule(user=users)
+    def vanish_elsewhere(self, user: str) -> None:
+        if self.elsewhere[user]:
+            self._go(user, self.elsewhere, self._vanish)
 
     @rule(user=users)
     def join(self, user: str) -> None:
@@ -67,16 +96,20 @@ class PresenceMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_ghosts(self) -> None:
-        assert self.seen <= {user for user, sessions in self.sessions.items() if sessions}
+        assert self.seen <= set(+self.sessions) | set(+self.elsewhere)
 
     @invariant()
     def sessions_are_counted(self) -> None:
-        assert len(self.presence) == self.sessions.total()
+        assert len(self.presence) == self.total
+        assert set(self.presence.here) == set(+self.sessions)
 
     def teardown(self) -> None:
         for user, sessions in list(self.sessions.items()):
             for _ in range(sessions):
                 self._leave(user)
+        for user, nodes in list(self.elsewhere.items()):
+            for _ in range(nodes):
+                self._go(user, self.elsewhere, self._vanish)
         assert not self.seen
         assert not self.presence
 
