@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -61,6 +61,11 @@ class _Server:
         await _send(self.publisher, [command])
         return await _read(self.publisher)
 
+    async def about(self) -> dict[bytes, Any]:
+        """What it says of itself."""
+        told = await self.ask("HELLO")
+        return dict(zip(told[::2], told[1::2], strict=True))
+
     async def close(self) -> None:
         """Give it up, without waiting for long for a server that hangs; raises nothing."""
         for connection in (self.publisher, self.subscriber):
@@ -84,12 +89,13 @@ class RedisLink(Link):
         self._shard = "S"  # what the commands for sharded channels begin with
         self._left: Counter[str] = Counter()
 
-    async def open(self, sources: Iterable[Source], service: str) -> None:
+    async def open(self, sources: Sequence[Source], service: str, seconds: float) -> None:
         """Connect to the first source that leads to a broker."""
         failure: Exception = ConnectionError("there is no server")
         for source in sources:
             try:
-                await self._discover(source, service)
+                async with asyncio.timeout(seconds / len(sources)):
+                    await self._discover(source, service)
                 break
             except NOT_LET_IN:
                 raise
@@ -107,17 +113,19 @@ class RedisLink(Link):
 
     async def _discover(self, source: Source, service: str) -> None:
         first = await self._connected(source)
-        about = await first.ask("HELLO")
-        told = dict(zip(about[::2], about[1::2], strict=True))
+        told = await first.about()
         if told[b"mode"] == b"sentinel":
             address = await first.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
             if address is None:
                 raise exceptions.ConnectionError(f"the Sentinel knows no {service!r}")
-            self._servers = [await self._connected(source, (address[0].decode(), int(address[1])))]
-        elif told[b"mode"] == b"cluster":
+            first = await self._connected(source, (address[0].decode(), int(address[1])))
+            told = await first.about()
+        if told[b"mode"] == b"cluster":
             await self._discover_cluster(source, first)
-        else:
+        elif told[b"role"] == b"master":
             self._servers = [first]
+        else:  # the others hear nothing of what is published there
+            raise exceptions.ConnectionError("the server is a replica")
 
     async def _discover_cluster(self, source: Source, first: _Server) -> None:
         by_address: dict[tuple[str, int], _Server] = {}
@@ -202,13 +210,16 @@ class RedisLink(Link):
         return f"{self._prefix}:{name}".encode("utf-8", "surrogatepass")
 
 
-async def connect(sources: Iterable[Source], service: str, prefix: str) -> RedisLink:
+async def connect(
+    sources: Sequence[Source], service: str, prefix: str, seconds: float
+) -> RedisLink:
     """Make a link.
 
     Args:
         sources: where the broker may be found, tried in turn.
         service: what Sentinels call it.
         prefix: what all channels begin with.
+        seconds: for how long; each source has its share.
 
     Raises:
         UsageError: the broker does not let the user in.
@@ -217,7 +228,7 @@ async def connect(sources: Iterable[Source], service: str, prefix: str) -> Redis
     link = RedisLink(prefix)
     try:
         with let_in():
-            await link.open(sources, service)
+            await link.open(sources, service, seconds)
     except BaseException:
         await link.close()
         raise

@@ -74,4 +74,4 @@ class RedisPubSub(BrokeredPubSub):
         self._service = service
 
     async def _connect(self) -> Link:
-        return await connect(self._sources, self._service, self._prefix)
+        return await connect(self._sources, self._service, self._prefix, self._timeout)

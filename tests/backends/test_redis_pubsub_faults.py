@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -112,6 +113,26 @@ async def test_a_server_that_is_not_there_keeps_no_node_from_starting(
     assert pubsub.statistics().dropped == 1
     assert caplog.text.count("The other nodes are out of reach: ") == 1
     assert caplog.text.count("1 messages to the other nodes were not sent in the end") == 1
+
+
+async def test_a_replica_is_waited_for_until_it_is_none(make: MakePubSub, valkey: Valkey) -> None:
+    valkey.command("REPLICAOF", "127.0.0.1", str(free_port()))
+    try:
+        async with make() as pubsub:
+            assert not pubsub.ready
+            valkey.command("REPLICAOF", "NO", "ONE")
+            await until(lambda: pubsub.ready)
+    finally:
+        valkey.command("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_server_that_hangs_is_passed_over(
+    make: MakePubSub, valkey: Valkey, prefix: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"redis://127.0.0.1:{hanging.getsockname()[1]}"
+        async with RedisPubSub(url, valkey.url, prefix=prefix, timeout=1.0) as pubsub:
+            await until(lambda: pubsub.ready)
 
 
 async def test_a_blip_loses_nothing(
