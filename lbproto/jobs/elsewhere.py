@@ -31,6 +31,7 @@ from lbproto.middleware.errors import error_event
 from lbproto.nodes.calls import Following, Reply
 from lbproto.nodes.control import Control
 from lbproto.registry import Registry
+from lbproto.session import Session
 from lbproto.statistics import OutboxStatistics
 from lbproto.tasks import StartSoon
 from lbproto.wakeup import Wakeup
@@ -81,6 +82,7 @@ class JobsElsewhere:
         self._control = control
         self._registry = registry
         self._start_soon = start_soon
+        self._followed: dict[tuple[Session, str], Following] = {}  # what each session has taken up
         control.on("cancel", _Wanted, self._cancel)
         control.on("attach", _Wanted, self._attach)
 
@@ -120,18 +122,27 @@ class JobsElsewhere:
         heard, at = -1, after
         found: Following | None = following
         while found is not None:
-            at += await self._relay(ctx, found)
-            if found.is_complete or ctx.session.closed:
+            told, is_over = await self._relay(ctx, id_, found)
+            if is_over:
                 return
+            at += told
             found, begins = (None, 0) if at == heard else await self._find(ctx, id_, at)
             heard, at = at, max(at, begins)
         ctx.refuse(error_event(ctx, Overloaded("The job is out of reach: take it up again")))
         self._lost.tell(ctx.session)
 
-    async def _relay(self, ctx: Context, following: Following) -> int:
-        """Tell a session what comes; how many events that was."""
+    async def _relay(self, ctx: Context, id_: str, following: Following) -> tuple[int, bool]:
+        """Tell a session what comes.
+
+        Returns:
+            How many events that was, and whether it is to be told no more, nor by this request.
+        """
         session, told, missed = ctx.session, 0, 0
         changed = Wakeup()
+        former = self._followed.get((session, id_))
+        self._followed[session, id_] = following
+        if former is not None:
+            former.close()
 
         def look() -> None:
             changed.set()
@@ -158,7 +169,10 @@ class JobsElsewhere:
         finally:
             session.unwatch(look)
             following.close()
-        return told
+            is_latest = self._followed.get((session, id_)) is following
+            if is_latest:
+                del self._followed[session, id_]
+        return told, following.is_complete or session.closed or not is_latest
 
     def _decoded(self, answer: Raw) -> Event | None:
         told = msgspec.msgpack.decode(answer, type=_Told)

@@ -197,6 +197,7 @@ class Following:
             if not self.is_complete:
                 self._tell(None)
             self._is_over = True
+            self._answers.clear()
             self._changed.set()
 
     def _tell(self, many: int | None) -> None:

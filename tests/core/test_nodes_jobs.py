@@ -134,6 +134,21 @@ async def test_a_job_is_taken_up_on_another_node(cluster: Cluster, after: int, b
         assert not two._control._asked
 
 
+async def test_who_takes_a_job_up_twice_is_told_once(cluster: Cluster) -> None:
+    async with cluster.running(2) as (one, two):
+        await dug(await connected(one), {"depth": 4})
+        id_ = cluster.site.jobs[0].id
+        client = await taken_up(two, id_)
+        await client.send("attach", {"id": id_, "after": 3})
+        await settle()
+        client.take()
+        cluster.go_on.set()
+        await settle()
+        assert names(client.take()) == ["dig_response"] * 2 + ["dig_closing", "dig_completed"]
+        assert not one._control._replies
+        assert not two._control._asked
+
+
 async def test_a_job_goes_on_for_whoever_has_taken_it_up_elsewhere(cluster: Cluster) -> None:
     async with cluster.running(2) as (one, two):
         ada = await connected(one)
