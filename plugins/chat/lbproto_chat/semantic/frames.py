@@ -108,7 +108,8 @@ class Frame(msgspec.Struct, kw_only=True):
         table: what it is about.
         asks: which of "when", "list", "which", "count", "much" and "distinct" it uses; "groups",
             where groups themselves are counted; "rows", where single rows are what it asks for;
-            "several", where the noun is a plural; "ordered", where all are to be put in order.
+            "several", where the noun is a plural; "ordered", where all are to be put in order;
+            "refers", where an "it" stands for what an earlier question was about.
         targets: the figures that it names.
         ops: what is to be made, where it does not say of what.
         entity: the noun that it is about.
@@ -163,6 +164,7 @@ class Frame(msgspec.Struct, kw_only=True):
             or self.skip
             or self.unit
             or self.turned
+            or self.asks & {"when", "list"}
         )
 
     @property
@@ -171,7 +173,8 @@ class Frame(msgspec.Struct, kw_only=True):
         nouns = self.entity is not None and bool(
             self.asks or self.groups or self.havings or self.mode
         )
-        return bool(self.targets or self.rank or nouns or "much" in self.asks)
+        ranked = self.rank is not None and ("ordered" not in self.asks or self.entity is not None)
+        return bool(self.targets or ranked or self.focus or nouns or "much" in self.asks)
 
 
 def merged(earlier: Frame, later: Frame) -> Frame:
@@ -190,8 +193,12 @@ def merged(earlier: Frame, later: Frame) -> Frame:
         frame.mode, frame.rank, frame.limit = later.mode, later.rank, later.limit
     elif later.ops:
         _make(frame, later.ops)
+    elif later.rank is not None and later.rank.by is not None and earlier.mode:
+        frame.targets = (later.rank.by,)
     elif later.rank is not None:
         frame.rank = later.rank
+    elif "list" in later.asks and all(each.op == "count" for each in frame.targets):
+        frame.targets = ()
     if later.entity is not None:
         frame.entity = later.entity
         if not later.targets:
@@ -213,6 +220,10 @@ def merged(earlier: Frame, later: Frame) -> Frame:
 
 def _make(frame: Frame, ops: tuple[str, ...]) -> None:
     """Put other operations in the place of those that there are."""
+    noun = frame.entity or frame.table.entity(frame.table.default)
+    if ops == ("count",):
+        frame.targets, frame.rank, frame.limit = (Target("count", noun),), None, None
+        return
     if any(isinstance(each.thing, Entity) for each in frame.targets):
         frame.ops = ops  # of a count there is no other operation
     elif frame.targets:

@@ -60,7 +60,7 @@ def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None
     frame.groups, frame.among = tuple(found), tuple(among)
     frame.havings = tuple(conditions.havings)
     frame.turned = conditions.turned
-    frame.goes_on = first in ("follow", "and", "only", "or")
+    frame.goes_on = first in ("follow", "and", "only", "or") or "refers" in frame.asks
     return frame
 
 
@@ -226,6 +226,10 @@ class _Parser(Figures):
 
     def on_and(self, _item: Item) -> None:
         self._parted = True
+
+    def on_refers(self, _item: Item) -> None:
+        if not (self._targets or self._entity):  # else it is what this question has named
+            self._asks.add("refers")
 
     def on_only(self, _item: Item) -> None:
         """It changes nothing."""

@@ -156,6 +156,8 @@ def _frames(table: Table, items: Sequence[Item]) -> Iterator[Frame]:
 
 
 def _reading(frame: Frame, earlier: Frame | None, slips: dict[str, str]) -> Reading:
+    if "refers" in frame.asks and (earlier is None or earlier.rank is not None):
+        raise Unread("it")  # what came of an earlier query is not known here
     if earlier is not None and (frame.goes_on or not frame.is_whole):
         if frame.is_empty:
             raise Unread

@@ -41,15 +41,13 @@ class _Settling:
     def settled(self) -> Frame:
         frame = self._frame
         self._rank_rows()
-        much = "much" in frame.asks and not frame.targets and frame.rank is None
-        if much:
+        if "much" in frame.asks and not frame.targets and frame.rank is None:
             op = frame.ops[0] if frame.ops else "sum"
             frame.targets, frame.ops = (Target(op, self._asked_measure()),), frame.ops[1:]
         counted = frame.rank is None and not frame.focus and (frame.limit or frame.skip)
         if counted and (frame.targets or not frame.asks & {"list", "which"}):
             raise Unread(str(counted))
-        listed = bool(frame.conditions) and bool(frame.asks & {"list", "which"})
-        if not (frame.is_whole or frame.entity or frame.focus or listed) or frame.ops:
+        if frame.ops or not self._says_enough:
             raise Unread(*frame.ops)
         if frame.rank is not None and self._entity.key and not (frame.focus or frame.groups):
             frame.focus = Group(self._entity.name, self._entity.key, entity=self._entity)
@@ -64,6 +62,16 @@ class _Settling:
         self._default_rows()
         self._rank_focus()
         return frame
+
+    @property
+    def _says_enough(self) -> bool:
+        frame = self._frame
+        if frame.targets or frame.rank or frame.entity:
+            return True
+        listed = bool(frame.asks & {"list", "which"})
+        if frame.focus is None:
+            return listed and bool(frame.conditions)
+        return listed or bool(frame.havings) or frame.focus.span is None
 
     def _rank_rows(self) -> None:
         """Rows are asked for where it is which have the most, or the five highest prices."""

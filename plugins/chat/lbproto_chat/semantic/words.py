@@ -102,15 +102,16 @@ is: is, are, was, were, come from, came from, happen, be, been, belong to
 in: in, at, during, on, within, among, amongst, inside, out of, throughout, into
 only: only, just, solely
 follow: what about, how about, and what about, and how about, same, the same, instead, now, then
-that: that time, that, then, this, it, them, those, these
+that: that time, that, then, this
+refers: it, its, them, their, they, those, these, of them, of those, of these
 
 filler: the, please, can, could, would, you, tell, me, i, know, would like, i'd like
 filler: see, there, do, did, does, done, doing, for, us, let, want, need, hi, hello, hey
 filler: thanks, thank you, ok, okay
 filler: so, also, too, how do, how did, how does
 filler: anyone, anybody, someone, somebody, something, anything, my, our, your, data, dataset
-filler: table, take place, took place, occur, made, make, executed, execute, being, its, their, his
-filler: they, we, up, out, utc, gmt, exist, appear, found, contain, contained, include, including
+filler: table, take place, took place, occur, made, make, executed, execute, being, his
+filler: we, up, out, utc, gmt, exist, appear, found, contain, contained, include, including
 filler: exact, as, here, one, ones, ever, actually, whole, entire, full, happening, level, figure
 filler: given, come, came, all, all of, seen, saw, recorded, record, reach, account for, made up of
 filler: respectively, many, much, hold, held, has, changed hand, change hand, hand, place, placed

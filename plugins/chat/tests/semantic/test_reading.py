@@ -103,6 +103,12 @@ def test_what_cannot_be_made_is_refused_rather_than_guessed(reader: Reader, ques
         (["average price of buys"], "and the amount?", "avg(amount)"),
         (["trades over 10 ETH"], "only those over 20 ETH", "amount > 20"),
         (["how many trades after 09:22"], "and before that?", "<"),
+        (["What was the highest price?"], "when?", "ORDER BY price DESC"),
+        (["How many outputs over 1 BTC?"], "list them", "value_sat > 100000000"),
+        (["share of buys"], "by volume", "sum(amount) FILTER"),
+        (["top 3 trades"], "by price", 'ORDER BY price DESC NULLS LAST, "id" NULLS LAST LIMIT 3'),
+        (["trades over 100 ETH"], "how many?", "SELECT count(*)"),
+        (["How many buys were there?"], "what was their average price?", "'buy'"),
     ],
     ids=str,
 )
@@ -168,6 +174,22 @@ def test_the_query_has_what_the_question_asks_for(
 def test_a_question_that_stands_by_itself_takes_nothing_from_the_one_before(reader: Reader) -> None:
     alone = read(reader, "What was the highest price?")
     assert read(reader, "What was the highest price?", "How many buys per minute?") == alone
+
+
+@pytest.mark.parametrize(
+    ("history", "question"),
+    [
+        ([], "how much did it receive?"),
+        (["Which address received the most?"], "how much did it receive?"),
+        (["How many buys were there?"], "what is the weather?"),
+        (["How many buys were there?"], "why?"),
+    ],
+    ids=str,
+)
+def test_what_an_earlier_answer_was_is_not_guessed(
+    reader: Reader, history: list[str], question: str
+) -> None:
+    assert isinstance(reader.read(question, history), Outside)
 
 
 def test_earlier_questions_that_were_not_understood_are_passed_over(reader: Reader) -> None:
