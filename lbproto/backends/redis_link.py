@@ -12,7 +12,7 @@ from redis import exceptions
 from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from lbproto.backends.link import Confirm, Deliver, Link, until_first
+from lbproto.backends.link import Confirm, Deliver, Link, finish, until_first
 from lbproto.backends.redis_client import NOT_LET_IN, client, let_in
 
 __all__ = ["Source", "connect"]
@@ -230,7 +230,7 @@ async def connect(
         with let_in():
             await link.open(sources, service, seconds)
     except BaseException:
-        await link.close()
+        await finish(link.close())
         raise
     return link
 
