@@ -64,6 +64,7 @@ class Conditions(Times):
             self._text,
             self._range,
             self._against_all,
+            self._extreme,
             self._comparison,
             self._or_more,
             self._quantity,
@@ -175,11 +176,27 @@ class Conditions(Times):
             used += 1
         if measure is None:
             return False
+        says = f"{measure.name} {_SAYS[operator]} the {_ALL[op]}"
+        return self._put(used + 1, self._of_all(measure, operator, op, says))
+
+    def _extreme(self) -> bool:
+        """How many had the highest price."""
+        if not self._kinds("having in", "super op", "measure"):
+            return False
+        value = self._left[1].value
+        op = value[0] if isinstance(value, tuple) else value
+        if op not in ("max", "min") or all(each.kind != "count" for each in self._done):
+            return False
+        measure = cast("Measure", self._left[2].value)
+        says = f"the {self._left[1].text} {measure.name}"
+        return self._put(3, self._of_all(measure, "=", op, says))
+
+    def _of_all(self, measure: Measure, operator: str, op: str, says: str) -> Condition:
+        """A measure against a figure of all rows that it is of."""
         node = Trusted(measure.sql)
         whole = Scalar(Select((("", Call(op, (node,))),), self._table.name, rows_of(measure)))
-        says = f"{measure.name} {_SAYS[operator]} the {_ALL[op]}"
         test = Operation(operator, (node, whole))
-        return self._put(used + 1, Condition(f"measure:{measure.name}", says, test))
+        return Condition(f"measure:{measure.name}", says, test)
 
     def _comparison(self) -> bool:
         used, hint = 1, None

@@ -306,7 +306,8 @@ class _Parser(Figures):
         ]
         if self._entity is None and self._focus is None and stem(item.text) != item.text.lower():
             self._asks.add("several")
-        listed = "list" in self._asks and self._after() == "having"
+        first = not (self._targets or self._waiting or self._entity)
+        listed = first and self._after() == "having"  # "the trade with the highest price"
         if (self._focused or listed) and not entity.key:
             self._asks.add("rows")
         if self._focused and entity.key:

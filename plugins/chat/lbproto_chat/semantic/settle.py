@@ -84,8 +84,9 @@ class _Settling:
             return
         (target,) = frame.targets
         several = "rows" in frame.asks or frame.limit or frame.skip
-        if target.op in ("max", "min") and isinstance(target.thing, Measure) and several:
-            frame.rank = Rank("max" if target.op == "max" else "min", Target("", target.thing))
+        op = "" if frame.among else target.outer or target.op
+        if op in ("max", "min") and isinstance(target.thing, Measure) and several:
+            frame.rank = Rank("max" if op == "max" else "min", Target("", target.thing))
             frame.targets = (Target("", target.thing),)
 
     def _rank_each(self, rank: Rank) -> None:

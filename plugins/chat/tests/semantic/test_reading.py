@@ -151,6 +151,8 @@ def test_a_question_that_goes_on_takes_the_rest_from_the_one_before(
         ("trades over $1,667", "price > 1667"),
         ("outputs over 1.5k satoshi", "value_sat > 1500"),
         ("How many trades have a price higher than the average price?", "(SELECT avg(price)"),
+        ("how many trades had the highest price", "price = (SELECT max(price)"),
+        ("trade with the biggest turnover", "LIMIT 1"),
         ("how many trades on the sell side", "WHERE (\"side\" = 'sell')"),
         ("trades in the 10 seconds after 09:21", "09:21:10+00:00"),
         ("How much more ETH was bought than sold?", "sum(amount) FILTER"),
