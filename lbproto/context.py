@@ -19,7 +19,7 @@ from lbproto.holds import RepeatKey
 from lbproto.hub import Hub, Receipt
 from lbproto.outcomes import Outcome
 from lbproto.registry import Route
-from lbproto.rooms import Hold
+from lbproto.rooms import Placeholder
 from lbproto.session import Session
 from lbproto.wire.port import Inbound, Socket
 
@@ -104,7 +104,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     repeat: RepeatKey | None = None
     meter: Meter | None = None
     job: Work | None = None
-    hold: Hold | None = None
+    hold: Placeholder | None = None
     _outcome: Outcome | None = None
 
     @classmethod

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from lbproto.errors import UsageError
 
-__all__ = ["PUBLISHED_TIERS", "SECOND", "Meter", "Refusal", "Tier", "Window"]
+__all__ = ["PUBLISHED_TIERS", "SECOND", "Bucket", "Refusal", "Tier", "Window"]
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
@@ -124,7 +124,7 @@ class Refusal(NamedTuple):
     wait: int | None
 
 
-class Meter:
+class Bucket:
     """What was let through so far, by several windows together.
 
     Args:
@@ -188,7 +188,7 @@ class Meter:
         return None if worst is None else Refusal(worst, longest)
 
     def full(self, now: int) -> bool:
-        """Whether everything has been paid for: a new meter would let the same through."""
+        """Whether everything has been paid for: a new bucket would let the same through."""
         rest = (until for until, _ in (self._set_aside or {}).values())
         return max(self._until, default=0) <= now and max(rest, default=0) <= now
 

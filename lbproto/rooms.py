@@ -13,7 +13,7 @@ from lbproto.outbox import Pushed
 from lbproto.turn import Group, Line, Turn, in_step, step_out
 from lbproto.wire.formats import WireFormat
 
-__all__ = ["Hold", "Member", "Room", "Rooms"]
+__all__ = ["Member", "Placeholder", "Room", "Rooms"]
 
 _FEW = 4  # members for whom it is not worth to be sent to together
 _MAX_PAST = 256  # stays that a session is remembered to have had
@@ -48,11 +48,11 @@ class Member(Protocol):
         ...
 
 
-class Hold:
+class Placeholder:
     """Takes a session's place in a room while the session's first message is being made.
 
     Up to the mark nothing is kept: the first message will contain it, and a session that was in
-    the room before goes on getting it. From the mark on the hold is the member; what it is sent
+    the room before goes on getting it. From the mark on this is the member; what it is sent
     meanwhile is found in the log.
     """
 
@@ -110,7 +110,7 @@ class Room:
         self.members: dict[Member, None] = {}
         self.alone: dict[Member, None] = {}
         self.groups: dict[WireFormat, Group] = {}
-        self.held: dict[Member, Hold] = {}
+        self.held: dict[Member, Placeholder] = {}
         self.count = 0
         self.lane = Lane()
 
@@ -214,13 +214,13 @@ class Rooms:
 
     # Joining and leaving
 
-    def hold(self, name: str, member: Member) -> Hold:
+    def hold(self, name: str, member: Member) -> Placeholder:
         """Be ready to keep the room's events for a session that is in it, or about to be."""
         room = self._room(name)
-        hold = room.held[member] = Hold(self, name, member)
+        hold = room.held[member] = Placeholder(self, name, member)
         return hold
 
-    def replace(self, name: str, member: Member, hold: Hold) -> int:
+    def replace(self, name: str, member: Member, hold: Placeholder) -> int:
         """Let the hold be the member from here on.
 
         Returns:

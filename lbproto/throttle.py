@@ -28,9 +28,9 @@ from lbproto.errors import (
     envelope,
 )
 from lbproto.hub import Hub
-from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Refusal, Tier, Window
+from lbproto.limits import PUBLISHED_TIERS, SECOND, Bucket, Refusal, Tier, Window
 from lbproto.messages import Error, RateLimitError, Subscribe
-from lbproto.quotas import Quota, UserMeters
+from lbproto.quotas import Quota, UserBuckets
 from lbproto.registry import Registry
 from lbproto.session import Session
 from lbproto.transport import CloseCode
@@ -126,7 +126,7 @@ class Throttle:
         self._monotonic = clock.monotonic
         self._own = Tier() if limits.per_session is None else Tier(limits.per_session)
         self._flood = Tier() if limits.flood is None else Tier(limits.flood)
-        self._users = UserMeters(limits.max_users)
+        self._users = UserBuckets(limits.max_users)
         self._store = limits.store
         self.refused = self.flooding = 0
         self._alone = False  # whether it was away when it was asked last
@@ -154,7 +154,7 @@ class Throttle:
         user = None
         if not excused and quota.tier.rates and (route is None or route.counted == "user"):
             user = self._users.of(identity.user_id, quota.tier, now)
-        if quota.meter.take(now, weight):
+        if quota.bucket.take(now, weight):
             if user is None:
                 if excused:
                     quota.excused -= 1
@@ -163,7 +163,7 @@ class Throttle:
                 if self._store is not None:
                     quota.owed = weight
                 return True
-            quota.meter.give_back(weight)
+            quota.bucket.give_back(weight)
         self._refuse(session, quota, inbound, user, weight, now)
         return False
 
@@ -192,7 +192,7 @@ class Throttle:
         user = self._users.of(session.user_id, tier, now)
         user.adopt(ahead, now)
         if not taken:
-            quota.meter.give_back(weight)
+            quota.bucket.give_back(weight)
             self._refuse(session, quota, inbound, user, weight, now)
         return taken
 
@@ -222,12 +222,12 @@ class Throttle:
         session: Session,
         quota: Quota,
         inbound: Inbound,
-        user: Meter | None,
+        user: Bucket | None,
         weight: int,
         now: int,
     ) -> None:
-        meters = (quota.meter,) if user is None else (quota.meter, user)
-        error = _error([refusal for meter in meters if (refusal := meter.refusal(now, weight))])
+        buckets = (quota.bucket,) if user is None else (quota.bucket, user)
+        error = _error([refusal for bucket in buckets if (refusal := bucket.refusal(now, weight))])
         self._tell(session, quota, inbound, error, now)
         self._count_refusal(session, quota, now)
 
@@ -258,7 +258,7 @@ class Throttle:
     def _count_refusal(self, session: Session, quota: Quota, now: int) -> None:
         self.refused += 1
         if quota.refused is None:
-            quota.refused = Meter(self._flood)
+            quota.refused = Bucket(self._flood)
         if not quota.refused.take(now) and session.socket is not None:
             logger.info("closing the connection of session %s, which floods", session.sid)
             self.flooding += 1

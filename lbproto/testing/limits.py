@@ -24,7 +24,7 @@ from anyio.lowlevel import checkpoint
 
 from lbproto.backends.base import LimitStore
 from lbproto.backends.memory_limits import MemoryLimits
-from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Tier, Window
+from lbproto.limits import PUBLISHED_TIERS, SECOND, Bucket, Tier, Window
 from lbproto.testing.clock import VirtualClock
 
 __all__ = ["LimitsSuite", "MakeLimits", "PassTime", "asked"]
@@ -166,13 +166,13 @@ class LimitsSuite:
         """By each published window, in whole seconds, as clients are told them."""
         tier, seen = PUBLISHED_TIERS[name], set[float]()
         windows, weight = asked(tier), tier.windows[0].burst
-        meter, now = Meter(tier), 0
+        bucket, now = Bucket(tier), 0
         while len(seen) < len(windows):
             taken, ahead = await _take(limits, windows, weight)
             if taken:
                 continue
-            meter.adopt(ahead, now)
-            refusal = meter.refusal(now, weight)
+            bucket.adopt(ahead, now)
+            refusal = bucket.refusal(now, weight)
             assert refusal is not None
             assert refusal.wait is not None
             seconds = -(-refusal.wait // SECOND)

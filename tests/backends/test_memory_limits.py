@@ -1,4 +1,4 @@
-"""Limits counted in memory: the reference of the port, beside the meters of a node."""
+"""Limits counted in memory: the reference of the port, beside the buckets of a node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lbproto import Tier, Window
 from lbproto.backends.memory_limits import MemoryLimits
-from lbproto.limits import SECOND, Meter
+from lbproto.limits import SECOND, Bucket
 from lbproto.testing.limits import LimitsSuite, MakeLimits, PassTime, asked
 
 
@@ -62,18 +62,18 @@ LENGTHS = st.lists(st.sampled_from([1, 7, 100, 360, 500]), min_size=1, max_size=
     st.lists(tiers(LENGTHS), min_size=2, max_size=2),
     st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6), st.just(0) | st.integers(0, 600))),
 )
-def test_it_counts_as_a_meter_does(
+def test_it_counts_as_a_bucket_does(
     several: list[Tier], requests: list[tuple[int, int, int]]
 ) -> None:
     """To the nanosecond, whatever is asked for and however tiers change."""
-    limits, meter, now = MemoryLimits(), Meter(several[0]), 1_000
+    limits, bucket, now = MemoryLimits(), Bucket(several[0]), 1_000
     for which, weight, later in requests:
         now += later
         tier = several[which // 4]
-        if tier is not meter.tier:
-            meter.change(tier, now)
-        taken = meter.take(now, weight)
-        ahead = [max(until - now, 0) for until in meter._until]
+        if tier is not bucket.tier:
+            bucket.change(tier, now)
+        taken = bucket.take(now, weight)
+        ahead = [max(until - now, 0) for until in bucket._until]
         assert limits.take_nowait("ann", asked(tier), weight, now) == (taken, ahead)
 
 

@@ -1,4 +1,4 @@
-"""Windows and meters: how much they let through, whatever is asked for when."""
+"""Windows and buckets: how much they let through, whatever is asked for when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import UsageError
-from lbproto.limits import PUBLISHED_TIERS, SECOND, Meter, Refusal, Tier, Window
+from lbproto.limits import PUBLISHED_TIERS, SECOND, Bucket, Refusal, Tier, Window
 
 
 class Asked(NamedTuple):
@@ -51,11 +51,11 @@ def busiest(admitted: list[tuple[int, int]], length: int) -> int:
 def test_no_window_ever_admits_more_than_its_number(
     several: list[Window], requests: list[Asked]
 ) -> None:
-    meter, now = Meter(Tier(*several)), 1_000
+    bucket, now = Bucket(Tier(*several)), 1_000
     admitted = []
     for later, weight in requests:
         now += later
-        if meter.take(now, weight):
+        if bucket.take(now, weight):
             admitted.append((now, weight))
     for window in several:
         assert busiest(admitted, round(window.seconds * SECOND)) <= window.number
@@ -64,18 +64,18 @@ def test_no_window_ever_admits_more_than_its_number(
 @given(windows(), asked())
 def test_a_window_admits_whatever_keeps_to_its_rate(window: Window, requests: list[Asked]) -> None:
     """Not only nothing too much: nobody is refused who comes no faster than it says."""
-    meter, now = Meter(Tier(window)), 1_000
+    bucket, now = Bucket(Tier(window)), 1_000
     for later, weight in requests:
         now += window.interval * weight + later
-        assert meter.take(now, weight) is (weight <= window.burst)
+        assert bucket.take(now, weight) is (weight <= window.burst)
 
 
 @given(windows())
 def test_a_burst_is_admitted_at_once_and_nothing_more(window: Window) -> None:
-    meter = Meter(Tier(window))
-    assert [meter.take(7) for _ in range(window.burst + 1)] == [True] * window.burst + [False]
-    assert not meter.take(6 + window.interval)
-    assert meter.take(7 + window.interval)
+    bucket = Bucket(Tier(window))
+    assert [bucket.take(7) for _ in range(window.burst + 1)] == [True] * window.burst + [False]
+    assert not bucket.take(6 + window.interval)
+    assert bucket.take(7 + window.interval)
 
 
 @given(
@@ -84,21 +84,21 @@ def test_a_burst_is_admitted_at_once_and_nothing_more(window: Window) -> None:
     st.integers(1, 6),
 )
 def test_the_wait_is_exact(several: list[Window], requests: list[Asked], weight: int) -> None:
-    meter, now = Meter(Tier(*several)), 1_000
+    bucket, now = Bucket(Tier(*several)), 1_000
     for later, each in requests:
         now += later
-        meter.take(now, each)
-    refusal = meter.refusal(now, weight)
+        bucket.take(now, each)
+    refusal = bucket.refusal(now, weight)
     if refusal is None:
-        assert meter.take(now, weight)
+        assert bucket.take(now, weight)
     elif refusal.wait is None:
         assert weight > refusal.window.burst
-        assert not meter.take(now + 10**12, weight)
+        assert not bucket.take(now + 10**12, weight)
     else:
         assert refusal.window in several
-        assert not meter.take(now + refusal.wait - 1, weight)
-        assert meter.refusal(now + refusal.wait, weight) is None
-        assert meter.take(now + refusal.wait, weight)
+        assert not bucket.take(now + refusal.wait - 1, weight)
+        assert bucket.refusal(now + refusal.wait, weight) is None
+        assert bucket.take(now + refusal.wait, weight)
 
 
 @given(
@@ -107,18 +107,18 @@ def test_the_wait_is_exact(several: list[Window], requests: list[Asked], weight:
 def test_whoever_waits_whole_seconds_succeeds_and_a_second_earlier_fails(
     name: str, pauses: list[float], weight: int
 ) -> None:
-    meter, now = Meter(PUBLISHED_TIERS[name]), 0
+    bucket, now = Bucket(PUBLISHED_TIERS[name]), 0
     for pause in pauses:
         now += round(pause * SECOND)
-        meter.take(now, weight)
-    while meter.take(now, weight):  # until the minute is used up
+        bucket.take(now, weight)
+    while bucket.take(now, weight):  # until the minute is used up
         pass
-    refusal = meter.refusal(now, weight)
+    refusal = bucket.refusal(now, weight)
     assert refusal is not None
     assert refusal.wait is not None
     seconds = ceil(refusal.wait / SECOND)
-    assert not meter.take(now + (seconds - 1) * SECOND, weight)
-    assert meter.take(now + seconds * SECOND, weight)
+    assert not bucket.take(now + (seconds - 1) * SECOND, weight)
+    assert bucket.take(now + seconds * SECOND, weight)
 
 
 @given(
@@ -129,14 +129,14 @@ def test_whoever_waits_whole_seconds_succeeds_and_a_second_earlier_fails(
 def test_a_refused_request_is_counted_by_no_window(
     several: list[Window], requests: list[Asked], refused: list[Asked]
 ) -> None:
-    """Two meters see the same, and one of them in between what it refuses: no difference."""
-    meter, twin, now = Meter(Tier(*several)), Meter(Tier(*several)), 1_000
+    """Two buckets see the same, and one of them in between what it refuses: no difference."""
+    bucket, twin, now = Bucket(Tier(*several)), Bucket(Tier(*several)), 1_000
     for number, (later, weight) in enumerate(requests):
         now += later
-        if number < len(refused) and meter.refusal(now, refused[number].weight):
-            assert not meter.take(now, refused[number].weight)
-        assert meter.take(now, weight) is twin.take(now, weight)
-        assert meter.refusal(now) == twin.refusal(now)
+        if number < len(refused) and bucket.refusal(now, refused[number].weight):
+            assert not bucket.take(now, refused[number].weight)
+        assert bucket.take(now, weight) is twin.take(now, weight)
+        assert bucket.refusal(now) == twin.refusal(now)
 
 
 @given(
@@ -147,27 +147,27 @@ def test_a_refused_request_is_counted_by_no_window(
 def test_what_is_given_back_was_never_taken(
     several: list[Window], requests: list[Asked], weight: int
 ) -> None:
-    meter, twin, now = Meter(Tier(*several)), Meter(Tier(*several)), 1_000
+    bucket, twin, now = Bucket(Tier(*several)), Bucket(Tier(*several)), 1_000
     for later, each in requests:
         now += later
-        if meter.take(now, weight):
-            meter.give_back(weight)
-        assert meter.take(now, each) is twin.take(now, each)
-        assert meter.refusal(now, each) == twin.refusal(now, each)
+        if bucket.take(now, weight):
+            bucket.give_back(weight)
+        assert bucket.take(now, each) is twin.take(now, each)
+        assert bucket.refusal(now, each) == twin.refusal(now, each)
 
 
 @given(windows(), asked())
 def test_full_is_when_nothing_is_left_to_be_paid_for(window: Window, requests: list[Asked]) -> None:
-    meter, now = Meter(Tier(window)), 1_000
-    assert meter.full(now)
+    bucket, now = Bucket(Tier(window)), 1_000
+    assert bucket.full(now)
     for pause, weight in requests:
         now += pause
-        if meter.full(now):
-            fresh = Meter(Tier(window))
-            assert meter.refusal(now, window.burst) is fresh.refusal(now, window.burst) is None
+        if bucket.full(now):
+            fresh = Bucket(Tier(window))
+            assert bucket.refusal(now, window.burst) is fresh.refusal(now, window.burst) is None
         else:
-            assert meter.refusal(now, window.burst) is not None
-        meter.take(now, weight)
+            assert bucket.refusal(now, window.burst) is not None
+        bucket.take(now, weight)
 
 
 # Two tiers
@@ -176,18 +176,18 @@ def test_full_is_when_nothing_is_left_to_be_paid_for(window: Window, requests: l
 FREE, PRO = PUBLISHED_TIERS["free"], PUBLISHED_TIERS["pro"]
 
 
-def used_up(meter: Meter, now: int) -> int:
+def used_up(bucket: Bucket, now: int) -> int:
     """How many requests are let through at once."""
-    return sum(iter(lambda: meter.take(now), False))
+    return sum(iter(lambda: bucket.take(now), False))
 
 
 def test_what_was_used_counts_in_another_tier_too() -> None:
-    meter = Meter(FREE)
-    assert used_up(meter, 0) == 30
-    meter.change(PRO, 0)
-    assert used_up(meter, 0) == 120
-    meter.change(FREE, 0)
-    assert meter.refusal(0) == Refusal(FREE.windows[0], (150 - 30 + 1) * 2 * SECOND)
+    bucket = Bucket(FREE)
+    assert used_up(bucket, 0) == 30
+    bucket.change(PRO, 0)
+    assert used_up(bucket, 0) == 120
+    bucket.change(FREE, 0)
+    assert bucket.refusal(0) == Refusal(FREE.windows[0], (150 - 30 + 1) * 2 * SECOND)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 90)), max_size=30))
@@ -195,11 +195,11 @@ def test_whoever_has_two_tiers_gets_no_more_than_the_higher_one_allows(
     changes: list[tuple[bool, int]],
 ) -> None:
     other = Tier(Window(5, 10))  # of no length that the other has
-    meter, now, admitted = Meter(FREE), 0, []
+    bucket, now, admitted = Bucket(FREE), 0, []
     for is_other, later in changes:
         now += later * SECOND
-        meter.change(other if is_other else FREE, now)
-        admitted += [(now, 1)] * used_up(meter, now) if not is_other else []
+        bucket.change(other if is_other else FREE, now)
+        admitted += [(now, 1)] * used_up(bucket, now) if not is_other else []
     assert busiest(admitted, 60 * SECOND) <= 60
 
 
@@ -209,24 +209,24 @@ def test_nothing_is_gained_by_changing_to_and_fro(
 ) -> None:
     """Not a nanosecond: what is used is rounded up."""
     tier, other = Tier(window), Tier(Window(number, window.seconds))
-    meter, now = Meter(tier), 1_000
+    bucket, now = Bucket(tier), 1_000
     for later, weight in requests:
         now += later
-        meter.take(now, weight)
-        before = meter.refusal(now, window.burst)
+        bucket.take(now, weight)
+        before = bucket.refusal(now, window.burst)
         for _ in range(times):
-            meter.change(other, now)
-            meter.change(tier, now)
-        after = meter.refusal(now, window.burst)
+            bucket.change(other, now)
+            bucket.change(tier, now)
+        after = bucket.refusal(now, window.burst)
         assert after == before or (after and before and (after.wait or 0) > (before.wait or 0))
 
 
-def test_what_is_set_aside_keeps_a_meter_from_being_full() -> None:
-    meter = Meter(FREE)
-    used_up(meter, 0)
-    meter.change(Tier(), 0)
-    assert not meter.full(30 * SECOND)
-    assert meter.full(1_000 * SECOND)
+def test_what_is_set_aside_keeps_a_bucket_from_being_full() -> None:
+    bucket = Bucket(FREE)
+    used_up(bucket, 0)
+    bucket.change(Tier(), 0)
+    assert not bucket.full(30 * SECOND)
+    assert bucket.full(1_000 * SECOND)
 
 
 # What can be stated
@@ -250,9 +250,9 @@ def test_the_published_tiers() -> None:
 
 
 def test_no_window_is_no_limit() -> None:
-    meter = Meter(Tier())
-    assert all(meter.take(0, 1_000) for _ in range(1_000))
-    assert meter.refusal(0, 1_000) is None
+    bucket = Bucket(Tier())
+    assert all(bucket.take(0, 1_000) for _ in range(1_000))
+    assert bucket.refusal(0, 1_000) is None
 
 
 @pytest.mark.parametrize(

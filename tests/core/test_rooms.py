@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lbproto.log import Entry, Lane, Log
-from lbproto.rooms import Hold, Member, Rooms
+from lbproto.rooms import Member, Placeholder, Rooms
 from lbproto.turn import Line
 from lbproto.wire import Frame, WireFormat
 from tests.core.harness import FORMATS, Hello
@@ -39,7 +39,7 @@ class Seat:
 
     inside: bool = False
     live: bool = False  # gets the room's frames without a hold between
-    hold: Hold | None = None
+    hold: Placeholder | None = None
     marked: bool = False
     kept: list[Entry] = field(default_factory=list)
 
