@@ -11,8 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from lbproto import Event, LimitExceeded, Server
-from lbproto.ledger.memory import MemoryLedger
-from lbproto.messages import Cancel, CreditsDeducted, CreditsInsufficient, ValidationError
+from lbproto.messages import Cancel, ValidationError
 from lbproto.testing import Client, VirtualClock, connect, serve, settle
 from lbproto_chat import (
     Chat,
@@ -26,7 +25,6 @@ from lbproto_chat import (
     Conversations,
     Question,
     Reply,
-    TokenPrice,
     Usage,
     chat,
 )
@@ -343,107 +341,3 @@ async def test_whoever_does_not_read_gets_larger_deltas() -> None:
     deltas = [event.delta for event in told if isinstance(event, ChatMessage)]
     assert max(map(len, deltas)) > 1_000
     assert len(deltas) < 1_000
-
-
-# Credits
-
-RATE = TokenPrice(prompt=0, completion=1, overhead=0, expected=10)
-
-
-async def balance(server: Server) -> int:
-    return (await server.credits.balance("ada")).available
-
-
-async def paying(server: Server, client: Client, amount: int) -> None:
-    await server.credits.grant("ada", amount, "a gift")
-    await client.take()
-
-
-async def test_what_was_used_is_paid_and_no_more() -> None:
-    async def speak(question: Question, reply: Reply) -> None:
-        await reply.say("x" * 40)
-        reply.used(100, 13)
-
-    async with talking(speak, price=RATE, credits=MemoryLedger()) as (server, client, _):
-        await paying(server, client, 100)
-        client.emit(ask())
-        told = await end(client)
-        assert [each.amount for each in told if isinstance(each, CreditsDeducted)] == [13]
-        assert await balance(server) == 87
-        await client.take()
-
-
-async def test_a_turn_that_cannot_be_paid_does_not_begin() -> None:
-    async with talking(hello, price=RATE, credits=MemoryLedger()) as (server, client, speaker):
-        await paying(server, client, 9)
-        client.emit(ask())
-        assert (await client.expect(CreditsInsufficient)).required == 10
-        assert speaker.asked == []
-        assert await balance(server) == 9
-
-
-async def test_credits_that_are_used_up_in_the_middle_end_the_turn() -> None:
-    async def speak(question: Question, reply: Reply) -> None:
-        for _ in range(10):
-            await reply.say("a word or two", 5)
-            for _ in range(50):  # until it is delivered
-                await anyio.lowlevel.checkpoint()
-
-    async with talking(speak, price=RATE, credits=MemoryLedger()) as (server, client, speaker):
-        await paying(server, client, 22)
-        client.emit(ask())
-        told = await end(client)
-        assert text_of(told) == "a word or two" * 4
-        assert any(isinstance(event, CreditsInsufficient) for event in told)
-        assert isinstance(told[-2], ChatStopTyping)
-        assert isinstance(told[-1], ChatError)
-        assert told[-1].code == "INSUFFICIENT_CREDITS"
-        await settle()
-        assert await balance(server) == 2
-        assert speaker.stopped == 1
-        await client.take()
-
-
-async def test_a_cancelled_turn_is_paid_as_far_as_it_was_delivered() -> None:
-    async def speak(question: Question, reply: Reply) -> None:
-        await reply.say("three tokens", 3)
-        await anyio.sleep_forever()
-
-    async with talking(speak, price=RATE, credits=MemoryLedger()) as (server, client, _):
-        await paying(server, client, 100)
-        client.emit(ask())
-        await client.expect(ChatMessage)
-        client.emit(Cancel(id="c"))
-        await end(client)
-        await settle()
-        assert await balance(server) == 97
-        await client.take()
-
-
-async def test_a_failure_before_any_output_costs_nothing() -> None:
-    async def speak(question: Question, reply: Reply) -> None:
-        raise LimitExceeded("no")
-
-    async with talking(speak, price=RATE, credits=MemoryLedger()) as (server, client, _):
-        await paying(server, client, 100)
-        client.emit(ask())
-        await end(client)
-        await settle()
-        assert await balance(server) == 100
-        await client.take()
-
-
-async def test_a_flat_price() -> None:
-    async with talking(hello, price=7, credits=MemoryLedger()) as (server, client, _):
-        await paying(server, client, 10)
-        client.emit(ask())
-        await end(client)
-        await settle()
-        assert await balance(server) == 3
-        await client.take()
-
-
-def test_prices_are_rounded_up_once() -> None:
-    price = TokenPrice(prompt=2, completion=6, per=1_000)
-    assert [price.of(Usage(0, 0)), price.of(Usage(1, 0)), price.of(Usage(1_000, 500))] == [0, 1, 5]
-    assert price.estimate(ask("x" * 400)) == 3
