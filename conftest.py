@@ -27,9 +27,9 @@ _CROWDS = ("tests/e2e/", "tests/load/", "tests/benchmarks/")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Say which tests stay together."""
-    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+    from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it ships no types
         def _split_scope(self, nodeid: str) -> str:
             return "crowds" if nodeid.startswith(_CROWDS) else str(super()._split_scope(nodeid))
 

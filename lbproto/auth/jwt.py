@@ -206,7 +206,7 @@ def _load(pem: str | bytes) -> tuple[str, PublicKeyTypes]:
 def _need_extra() -> None:
     try:
         import cryptography  # noqa: F401 - whether they are there
-        import jwt  # noqa: F401
+        import jwt  # noqa: F401 - whether it is there
     except ImportError:
         raise UsageError(_NO_EXTRA) from None
 

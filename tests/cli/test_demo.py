@@ -250,7 +250,7 @@ def test_the_welcome_at_a_terminal(
 @pytest.mark.parametrize(
     ("host", "url"),
     [
-        ("0.0.0.0", "ws://localhost:"),  # noqa: S104
+        ("0.0.0.0", "ws://localhost:"),  # noqa: S104 - nothing listens
         ("127.0.0.1", "ws://127.0.0.1:"),
     ],
 )

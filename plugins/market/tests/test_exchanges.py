@@ -295,7 +295,7 @@ async def test_an_exchange_whose_clock_is_wrong(
     for number, trade in enumerate(trades, start=1):
         await clock.advance(0.2)
         exchange.publish(trade)
-        await follower.until(lambda: len(follower.of(MarketTrade)) == number)  # noqa: B023
+        await follower.until(lambda: len(follower.of(MarketTrade)) == number)  # noqa: B023 - awaited at once
     await clock.advance(100)
     await follower.until(lambda: True)
     assert await follower.candles() == _expected(trades) == follower.assembled()
