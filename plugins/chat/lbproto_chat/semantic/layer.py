@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 Value: TypeAlias = str | int
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,8 +44,8 @@ class TimeColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     column: str
     order: str = ""
-    start: datetime = msgspec.field(name="from")
-    until: datetime
+    start: Moment = msgspec.field(name="from")
+    until: Moment
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -212,6 +212,7 @@ def test_values_are_literals_and_names_are_quoted(reader: Reader) -> None:
         ("[[tables]]\nname = 'a'\nabout = 'b'\ndefault = 'c'\nentities = []", "no entity c"),
         ("[[tables]]\nnome = 'a'", "is no layer"),
         ("tables = [", "is no layer"),
+        ("[[tables]]\ntime = { column = 't', from = 2025-01-01T00:00:00 }", "timezone"),
     ],
 )
 def test_a_layer_that_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:
