@@ -144,6 +144,7 @@ class Lexicon:
         allowed = 2 if len(word) > 7 else 1 if len(word) > 4 else 0
         if not allowed or not word.isalpha():
             return None
+        letters = set(word)
         found = [
             known
             for known in self._words
@@ -153,6 +154,7 @@ class Lexicon:
             and word[:-1] != known[:-1]
             and not word.startswith(known)
             and not known.startswith(word)
+            and len(letters.difference(known)) <= allowed  # cheap, and enough for most
             and _slips(word, known, allowed) <= allowed
         ]
         return found[0] if len(found) == 1 else None
