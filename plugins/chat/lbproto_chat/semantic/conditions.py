@@ -121,9 +121,8 @@ class Conditions(Times):
     def _id(self) -> bool:
         if not self._kinds("id"):
             return False
-        value = self._left[0].value
-        assert isinstance(value, tuple)  # noqa: S101 - what the lexicon makes of an id
-        return self._put(1, column_is(*value))
+        column, value = cast("tuple[str, str]", self._left[0].value)
+        return self._put(1, column_is(column, value))
 
     def _number_of(self) -> bool:
         """Transaction 5: the number is the noun's; it is told from "5 transactions" by order."""
@@ -333,8 +332,7 @@ class Conditions(Times):
             place -= 1
         if place < 0 or self._done[place].kind not in ("measure", "sums"):
             return None
-        measure = self._done[place].value
-        assert isinstance(measure, Measure)  # noqa: S101 - so both kinds have it
+        measure = cast("Measure", self._done[place].value)
         earlier = self._done[place - 1].kind if place else ""
         if (
             consume

@@ -28,14 +28,18 @@ class Reading(msgspec.Struct, frozen=True):
         sql: the query that answers it.
         says: how it was read.
         shape: what its columns are.
-        table: what it is about.
+        frame: its parts, for a question that goes on from it.
     """
 
     sql: str
     says: str
     shape: Shape
-    table: str
     frame: Frame
+
+    @property
+    def table(self) -> str:
+        """What it is about."""
+        return self.frame.table.name
 
 
 class Ambiguous(msgspec.Struct, frozen=True):
@@ -166,6 +170,4 @@ def _reading(frame: Frame, earlier: Frame | None, slips: dict[str, str]) -> Read
     says = "; ".join((shape.subject, *shape.details))
     if slips:
         says += "; " + ", ".join(f"“{word}” taken as “{right}”" for word, right in slips.items())
-    return Reading(
-        text_of(shape.query), f"{says} ({frame.table.name})", shape, frame.table.name, frame
-    )
+    return Reading(text_of(shape.query), f"{says} ({frame.table.name})", shape, frame)

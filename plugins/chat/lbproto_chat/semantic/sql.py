@@ -119,8 +119,7 @@ def text_of(query: Select) -> str:
     )
     source = query.source
     table = _name(source) if isinstance(source, str) else f"({text_of(source)})"
-    # Names are quoted, values are literals, the rest is the layer's own.
-    parts = [f"SELECT {', '.join(items)} FROM {table}"]  # noqa: S608
+    parts = [f"SELECT {', '.join(items)} FROM {table}"]  # noqa: S608 - names and values are quoted
     if query.where is not None:
         parts.append(f"WHERE {_text(query.where)}")
     if query.groups:

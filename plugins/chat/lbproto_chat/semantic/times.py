@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from lbproto_chat.semantic.frames import Condition
-from lbproto_chat.semantic.layer import Table
+from lbproto_chat.semantic.layer import Table, TimeColumn
 from lbproto_chat.semantic.lexicon import Item
 from lbproto_chat.semantic.moments import at_edge, moments_of, since, within
 from lbproto_chat.semantic.sql import Span
@@ -72,15 +72,15 @@ class Times:
             self.turned = ">=" if self._left[0].kind == "after" else "<"
             del self._left[:2]
             return True
-        first = self._moments(1, self._kinds("after before"))
-        last = self._moments(3)
+        first = self._moments(time, 1, self._kinds("after before"))
+        last = self._moments(time, 3)
         if (
             first
             and last
             and self._kinds("between from", "moments clock number", "and to before after")
         ):
             long = last.end - last.start >= timedelta(days=1)
-            return self._within(4, first.start, last.end if long else last.start)
+            return self._within(time, 4, first.start, last.end if long else last.start)
         if first and self._kinds("after from"):
             long = first.end - first.start >= timedelta(days=1)
             late = long and self._left[0].text.lower() == "after"
@@ -90,22 +90,20 @@ class Times:
         if first and self._kinds("before to"):
             self._note(first.start <= time.start)
             return self._put(2, since(time, "<", first.start))
-        if self._kinds("grain span", "after before") and (moment := self._moments(2)):
+        if self._kinds("grain span", "after before") and (moment := self._moments(time, 2)):
             length = _length(self._left[0].value)
             if self._left[1].kind == "before":
-                return self._within(3, moment.start - length, moment.start)
-            return self._within(3, moment.start, moment.start + length)
+                return self._within(time, 3, moment.start - length, moment.start)
+            return self._within(time, 3, moment.start, moment.start + length)
         used = 0  # "in the minute of 09:21"
         while used < min(3, len(self._left)) and self._left[used].kind in ("in", "grain", "of"):
             used += 1
-        there = self._moments(used, "in" in [each.kind for each in self._left[:used]])
+        there = self._moments(time, used, "in" in [each.kind for each in self._left[:used]])
         if there:
-            return self._within(used + 1, there.start, there.end)
-        return self._end_of_data(used)
+            return self._within(time, used + 1, there.start, there.end)
+        return self._end_of_data(time, used)
 
-    def _within(self, used: int, start: datetime, end: datetime) -> bool:
-        time = self._table.time
-        assert time is not None  # noqa: S101 - else there are no moments
+    def _within(self, time: TimeColumn, used: int, start: datetime, end: datetime) -> bool:
         self._note(start >= time.until or end <= time.start)
         if any(start >= until or end <= since for since, until in self._spans):
             raise Unread(self._left[used - 1].text)  # at 09:20 and at 09:21 there is nothing
@@ -119,10 +117,9 @@ class Times:
             ]
             self.beyond += texts[:1]
 
-    def _end_of_data(self, used: int) -> bool:
+    def _end_of_data(self, time: TimeColumn, used: int) -> bool:
         """The first minute, or the last 30 seconds."""
-        time = self._table.time
-        if time is None or len(self._left) < used + 2:
+        if len(self._left) < used + 2:
             return False
         which, span = self._left[used : used + 2]
         if which.kind != "op" or which.value not in ("first", "last"):
@@ -133,10 +130,10 @@ class Times:
             self.beyond.append(f"{which.text} {span.text}")
         return self._put(used + 2, at_edge(time, str(which.value), span, self._table.name))
 
-    def _moments(self, place: int, said_in: bool = False) -> Moments | None:
-        if place >= len(self._left) or self._table.time is None:
+    def _moments(self, time: TimeColumn, place: int, said_in: bool = False) -> Moments | None:
+        if place >= len(self._left):
             return None
-        return moments_of(self._left[place].value, self._table.time, said_in=said_in)
+        return moments_of(self._left[place].value, time, said_in=said_in)
 
 
 def _length(span: object) -> timedelta:
