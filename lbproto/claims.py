@@ -22,7 +22,7 @@ import msgspec
 
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
-from lbproto.encoded import decode_hook, json_hook
+from lbproto.encoded import json_hook
 from lbproto.errors import (
     ErrorCode,
     InsufficientCredits,
@@ -30,7 +30,7 @@ from lbproto.errors import (
     RequestError,
     UsageError,
 )
-from lbproto.events import ErrorEvent, Event
+from lbproto.events import ErrorEvent
 from lbproto.jobs.records import Records
 from lbproto.outcomes import Answer, Key, Outcome
 from lbproto.registry import Registry
@@ -209,22 +209,13 @@ class Claims:
     def _answers(self, record: _Record) -> list[Answer] | None:
         answers: list[Answer] = []
         for name, payload, is_refusal in record.answers or ():
-            event = self._event(name, payload)
+            event = self._registry.restored(name, payload)
             if event is None or (
                 is_refusal and not isinstance(event, ErrorEvent)
             ):  # its plugin is not what it is there
                 return None
             answers.append(Answer(event, is_refusal))
         return None if record.answers is None else answers
-
-    def _event(self, name: str, payload: msgspec.Raw) -> Event | None:
-        emission = self._registry.emissions.get(name)
-        if emission is None:
-            return None
-        try:
-            return msgspec.json.decode(payload, type=emission.event, dec_hook=decode_hook)
-        except msgspec.DecodeError:
-            return None
 
 
 def _error(failure: _Failure | None) -> RequestError | None:

@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
+from lbproto.encoded import decode_hook
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy
@@ -184,6 +187,16 @@ class Registry:
             name = type(event).__qualname__
             raise UsageError(f"{name} is not declared: add plugin.emits({name}) to the plugin")
         return Emission(type(event), disconnect, "")
+
+    def restored(self, name: str, payload: msgspec.Raw) -> Event | None:
+        """An event from a record, in JSON; None where its plugin is not what it was, or is gone."""
+        emission = self.emissions.get(name)
+        if emission is None:
+            return None
+        try:
+            return msgspec.json.decode(payload, type=emission.event, dec_hook=decode_hook)
+        except msgspec.DecodeError:
+            return None
 
     def room(self, name: str) -> tuple[RoomPattern, dict[str, str]]:
         """The family a room belongs to, and its placeholders' values.

@@ -157,7 +157,7 @@ class JobsElsewhere:
                 event = self._decoded(answer)
                 if event is not None:
                     tell(ctx, event)
-                missed += len(bytes(answer))
+                missed += memoryview(answer).nbytes
                 while missed > _MISSED and session.socket is None and not session.closed:
                     await changed.wait()
                 socket = session.socket
@@ -244,9 +244,9 @@ class _Distant:
 
     def tell(self, event: Event) -> None:
         self._is_complete = self._work.ended
-        payload = Raw(msgpack_encoder.encode(event))
-        self._unread.append(len(bytes(payload)))
-        self._reply.say(_Told(event.event_name, payload))
+        payload = msgpack_encoder.encode(event)
+        self._unread.append(len(payload))
+        self._reply.say(_Told(event.event_name, Raw(payload)))
 
     def tell_refusal(
         self,

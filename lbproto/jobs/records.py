@@ -276,7 +276,7 @@ class Records:
 
     def ends(self, job: LostJob) -> tuple[list[Event], ErrorEvent]:
         """The events that end a lost job: those before the failure, and that."""
-        events = [self._event(name, payload) for name, payload in job.record.ends]
+        events = [self._registry.restored(name, payload) for name, payload in job.record.ends]
         *others, failure = events or [None]
         if not isinstance(failure, ErrorEvent):  # its plugin is not what it was, or not there
             failure = Error.of(restarted(), event=job.record.request)
@@ -294,15 +294,6 @@ class Records:
         if until is None:
             return 0.0
         return min(_LEASE + _MARGIN, max(_ROUND, float(until) - self._clock.now() + _MARGIN))
-
-    def _event(self, name: str, payload: msgspec.Raw) -> Event | None:
-        emission = self._registry.emissions.get(name)
-        if emission is None:
-            return None
-        try:
-            return msgspec.json.decode(payload, type=emission.event)
-        except msgspec.DecodeError:
-            return None
 
 
 def restarted() -> Overloaded:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import string
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import (
     Context,
+    Encoded,
     Event,
     NotFound,
     OverflowPolicy,
@@ -37,6 +39,27 @@ async def join(ctx: Context) -> None: ...
 
 def room(pattern: str, plugin: str = "p") -> RoomPattern:
     return RoomPattern(pattern, join, announce=True, refused=None, plugin=plugin)
+
+
+# From records
+
+
+class Page(Event):
+    rows: Encoded
+
+
+def test_an_event_is_restored_as_it_was_sent() -> None:
+    registry = Registry()
+    registry.add_emission(Emission(Page, disconnect, "one"))
+    page = Page(rows=Encoded.of_json(b'[{"a":1}]'))
+    assert registry.restored("page", msgspec.Raw(b'{"rows":[{"a":1}]}')) == page
+
+
+@pytest.mark.parametrize(("name", "payload"), [("other", b"{}"), ("page", b"{}"), ("page", b"?")])
+def test_what_its_plugin_does_not_send_any_more_is_not_restored(name: str, payload: bytes) -> None:
+    registry = Registry()
+    registry.add_emission(Emission(Page, disconnect, "one"))
+    assert registry.restored(name, msgspec.Raw(payload)) is None
 
 
 # Names
