@@ -7,19 +7,35 @@ after the last one is gone. `lbproto.backends.memory` is the reference for the f
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from lbproto.statistics import PubSubStatistics
 
-__all__ = ["MAX_CHILDREN", "LimitStore", "PubSub", "Storage", "divided"]
+__all__ = ["MAX_CHILDREN", "LimitStore", "Port", "PubSub", "Storage", "divided"]
 
 
 MAX_CHILDREN = 1_000
 """How many records `Storage.children` answers at most."""
 
 
-class Storage(AbstractAsyncContextManager["Storage"], Protocol):
+class Port(Protocol):
+    """What is entered before it is used, and left afterwards; by itself it has nothing to open."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        return None
+
+
+class Storage(Port, Protocol):
     """Small records by key, shared by every node that uses the same storage.
 
     Keys are 1-512 characters of Unicode, values at most 1 MiB. A key is a path: the parent of
@@ -85,7 +101,7 @@ def divided(key: str) -> tuple[str, str]:
     return key[:cut], key[cut:]
 
 
-class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
+class PubSub(Port, Protocol):
     """Messages between the nodes of one application. A node never gets its own back.
 
     Delivery is at most once and in order per publisher and channel.
@@ -133,7 +149,7 @@ class PubSub(AbstractAsyncContextManager["PubSub"], Protocol):
         ...
 
 
-class LimitStore(AbstractAsyncContextManager["LimitStore"], Protocol):
+class LimitStore(Port, Protocol):
     """What users have asked for, counted once for all nodes that use the same store.
 
     For each user and window it keeps one moment, `until`, by its own clock: when all that was let

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
-from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple
 
 import anyio
@@ -46,12 +45,7 @@ class Bridge:
             self._portal = await to_thread.run_sync(self._thread.__enter__)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         thread, self._thread, self._portal = self._thread, None, None
         if thread is not None:
             with anyio.CancelScope(shield=True):  # a thread is not left behind
@@ -103,15 +97,10 @@ class Bridged(ABC):
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         with anyio.CancelScope(shield=True):
             await self._call(self._close)
-            await self._bridge.__aexit__(kind, error, trace)
+            await self._bridge.__aexit__(*error)
 
 
 async def _result(future: Future[T]) -> T:

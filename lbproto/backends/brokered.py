@@ -24,7 +24,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import uniform
 from secrets import token_hex
-from types import TracebackType
 from typing import ClassVar, Self
 
 import msgspec
@@ -119,14 +118,9 @@ class BrokeredPubSub(Bridged, PubSub):
         self._bridged = not is_asyncio()
         return await super().__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._inbox.close()
-        await super().__aexit__(kind, error, trace)
+        await super().__aexit__(*error)
 
     @property
     def ready(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from itertools import islice
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -37,17 +36,6 @@ class MemoryStorage(Storage):
         self._folders: dict[str, dict[str, _Record]] = {}  # by all up to the last "/" of their keys
         self._count = 0
         self._sweep_at = 1024
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     async def get(self, key: str) -> bytes | None:
         value, _ = self._read(key) or (None, None)
@@ -147,12 +135,7 @@ class MemoryPubSub(PubSub):
         self._broker.nodes.add(self)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._broker.nodes.discard(self)
         self._send.close()
         self._receive.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import add
-from types import TracebackType
-from typing import Self
 
 from lbproto.backends.base import LimitStore
 from lbproto.clock import Clock, SystemClock
@@ -26,17 +24,6 @@ class MemoryLimits(LimitStore):
         self._clock = clock or SystemClock()
         self._users: dict[str, dict[int, tuple[int, int]]] = {}  # by length: until, interval
         self._sweep_at = 1024
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     async def take(
         self, user_id: str, windows: Sequence[tuple[int, int, int]], weight: int

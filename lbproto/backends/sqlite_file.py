@@ -20,7 +20,6 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
 import anyio
@@ -85,12 +84,7 @@ class SQLiteFile(ABC):
         self._writer = writer
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             closing = Call[None]()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import inf
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
 from lbproto.ledger.store import LedgerStore
@@ -37,17 +36,6 @@ class MemoryLedger(LedgerStore):
     def __init__(self) -> None:
         self._records: dict[Account, _Record] = {}
         self._queue: list[tuple[int, Account]] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from lbproto.backends.base import Port
 from lbproto.ledger.account import Account, Change, Movement, Outcome
 
 __all__ = ["LedgerStore"]
@@ -12,7 +12,7 @@ __all__ = ["LedgerStore"]
 T = TypeVar("T")
 
 
-class LedgerStore(AbstractAsyncContextManager["LedgerStore"], Protocol):
+class LedgerStore(Port, Protocol):
     """Accounts, their movements, and the receipts of their transactions.
 
     An async context manager that is entered before anything is asked of it. A store knows nothing

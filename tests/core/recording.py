@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from lbproto import Overloaded, Server
 from lbproto.backends.base import Storage
@@ -33,17 +32,6 @@ class Line(Storage):
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
         self.is_cut = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
 
     async def get(self, key: str) -> bytes | None:
         return await self._reached().get(key)
