@@ -28,6 +28,7 @@ from lbproto_chat.semantic.sql import (
 from lbproto_chat.semantic.times import Times
 from lbproto_chat.semantic.tokens import Number
 from lbproto_chat.semantic.unread import Tie
+from lbproto_chat.semantic.walk import Walk
 
 __all__ = ["Conditions"]
 
@@ -37,17 +38,23 @@ _ALL = {"avg": "average", "median": "median"}
 _TEXTS = {"starts": "starts_with", "ends": "ends_with", "contains": "contains"}
 
 
-class Conditions(Times):
+class Conditions:
     """Finds the conditions of one question.
 
     Args:
         table: what it is about.
         items: its words, less those that say nothing.
         assumed: the measure that a number is of which does not say so; none: `Tie` is raised.
+
+    Attributes:
+        times: the rules for times, and what they have noticed.
+        havings: the conditions on groups.
     """
 
     def __init__(self, table: Table, items: Sequence[Item], assumed: Measure | None) -> None:
-        super().__init__(table, items)
+        self._table = table
+        self._walk = Walk(items)
+        self.times = Times(table, self._walk)
         self._assumed = assumed
         self.havings: list[Having] = []
 
@@ -58,8 +65,8 @@ class Conditions(Times):
             Tie: see `assumed`.
         """
         rules: tuple[Callable[[], bool], ...] = (
-            self._data_span,
-            self._time,
+            self.times.data_span,
+            self.times.time,
             self._absence,
             self._text,
             self._range,
@@ -71,18 +78,18 @@ class Conditions(Times):
             self._number_of,
             self._id,
         )
-        while self._left:
+        while self._walk.left:
             if not any(rule() for rule in rules):
-                self._done.append(self._left.pop(0))
-        return self._done
+                self._walk.done.append(self._walk.left.pop(0))
+        return self._walk.done
 
     # Texts and nothing.
 
     def _absence(self) -> bool:
-        wanted = self._kinds("having", "entity dimension")
-        if not self._kinds("no", "entity dimension measure") and not wanted:
+        wanted = self._walk.comes("having", "entity dimension")
+        if not self._walk.comes("no", "entity dimension measure") and not wanted:
             return False
-        thing = cast("Entity | Dimension | Measure", self._left[1].value)
+        thing = cast("Entity | Dimension | Measure", self._walk.left[1].value)
         name = thing.name
         if isinstance(thing, Entity):
             if not thing.nullable or (wanted and not self._noun_before()):
@@ -93,102 +100,102 @@ class Conditions(Times):
         else:
             node = Column(thing.column)
         test = Operation("IS NOT NULL" if wanted else "IS NULL", (node,))
-        return self._put(
+        return self._walk.put(
             2, Condition(f"null:{name}", f"with{'' if wanted else 'out'} {name}", test)
         )
 
     def _noun_before(self) -> bool:
-        return any(each.kind == "entity" for each in self._done)
+        return any(each.kind == "entity" for each in self._walk.done)
 
     def _text(self) -> bool:
-        if not self._kinds("starts ends contains") or len(self._left) < 2:
+        if not self._walk.comes("starts ends contains") or len(self._walk.left) < 2:
             return False
         column = next(
             (
                 each.value.key
-                for each in reversed(self._done)
+                for each in reversed(self._walk.done)
                 if isinstance(each.value, Entity) and each.value.key
             ),
             self._table.ids[0].column if self._table.ids else "",
         )
-        text = self._left[1].text
+        text = self._walk.left[1].text
         if not column:
             return False
-        test = Call(_TEXTS[self._left[0].kind], (Column(column), Value(text)))
-        says = f"{column} {self._left[0].text} {text}"
-        return self._put(2, Condition(f"text:{column}", says, test))
+        test = Call(_TEXTS[self._walk.left[0].kind], (Column(column), Value(text)))
+        says = f"{column} {self._walk.left[0].text} {text}"
+        return self._walk.put(2, Condition(f"text:{column}", says, test))
 
     def _id(self) -> bool:
-        if not self._kinds("id"):
+        if not self._walk.comes("id"):
             return False
-        column, value = cast("tuple[str, str]", self._left[0].value)
-        return self._put(1, column_is(column, value))
+        column, value = cast("tuple[str, str]", self._walk.left[0].value)
+        return self._walk.put(1, column_is(column, value))
 
     def _number_of(self) -> bool:
         """Transaction 5: the number is the noun's; it is told from "5 transactions" by order."""
-        if self._kinds("entity", "having", "number"):
-            nxt = self._left[3].kind if len(self._left) > 3 else ""
+        if self._walk.comes("entity", "having", "number"):
+            nxt = self._walk.left[3].kind if len(self._walk.left) > 3 else ""
             if nxt not in ("entity", "label", "unit", "measure", "sums"):
-                del self._left[1]
-        if not self._kinds("entity", "number"):
+                del self._walk.left[1]
+        if not self._walk.comes("entity", "number"):
             return False
-        entity, number = self._left[0].value, self._left[1].value
+        entity, number = self._walk.left[0].value, self._walk.left[1].value
         if not isinstance(entity, Entity) or not entity.number or not isinstance(number, Number):
             return False
         if number.value != int(number.value):
             return False
         condition = column_is(entity.number, int(number.value), f"{entity.name} {number.value:f}")
-        self._put(2, condition)
-        self._done.insert(-1, Item("named", entity, ""))
+        self._walk.put(2, condition)
+        self._walk.done.insert(-1, Item("named", entity, ""))
         return True
 
     # Numbers.
 
     def _range(self) -> bool:
-        start = self._kinds("between from", "number quantity", "and to", "number quantity")
+        start = self._walk.comes("between from", "number quantity", "and to", "number quantity")
         if not start:
             return False
-        low, high = self._left[1], self._left[3]
+        low, high = self._walk.left[1], self._walk.left[3]
         measure = self._measure(high if high.kind == "quantity" else low, 4)
         unit = _unit(high) or _unit(low)
         bounds = tuple(_scaled(_number(each), unit, measure) for each in (low, high))
         summed = self._summed() and measure.adds
         says = f"{measure.name} between {low.text} and {high.text}"
         for operator, bound, used in ((">=", bounds[0], 0), ("<=", bounds[1], 4)):
-            self._put(used, _compared(measure, operator, bound, says, summed=summed))
+            self._walk.put(used, _compared(measure, operator, bound, says, summed=summed))
         return True
 
     def _against_all(self) -> bool:
         """Over the average: of all rows, whatever else the question says."""
-        used = 2 if self._kinds("comparative", "than", "op") else 1
-        if used == 1 and not self._kinds("> < >= <=", "op"):
+        used = 2 if self._walk.comes("comparative", "than", "op") else 1
+        if used == 1 and not self._walk.comes("> < >= <=", "op"):
             return False
-        op = str(self._left[used].value)
-        if op not in _ALL or any(each.kind in ("op", "label") for each in self._done):
+        op = str(self._walk.left[used].value)
+        if op not in _ALL or any(each.kind in ("op", "label") for each in self._walk.done):
             return False
-        operator, hint = self._left[0].kind, None
+        operator, hint = self._walk.left[0].kind, None
         if used == 2:
-            operator, hint = cast("tuple[str, Measure]", self._left[0].value)
+            operator, hint = cast("tuple[str, Measure]", self._walk.left[0].value)
         measure = self._measure_before(consume=True) or hint
-        if len(self._left) > used + 1 and self._left[used + 1].kind == "measure":
-            measure = cast("Measure", self._left[used + 1].value)
+        if len(self._walk.left) > used + 1 and self._walk.left[used + 1].kind == "measure":
+            measure = cast("Measure", self._walk.left[used + 1].value)
             used += 1
         if measure is None:
             return False
         says = f"{measure.name} {_SAYS[operator]} the {_ALL[op]}"
-        return self._put(used + 1, self._of_all(measure, operator, op, says))
+        return self._walk.put(used + 1, self._of_all(measure, operator, op, says))
 
     def _extreme(self) -> bool:
         """How many had the highest price."""
-        if not self._kinds("having in", "super op", "measure"):
+        if not self._walk.comes("having in", "super op", "measure"):
             return False
-        value = self._left[1].value
+        value = self._walk.left[1].value
         op = value[0] if isinstance(value, tuple) else value
-        if op not in ("max", "min") or all(each.kind != "count" for each in self._done):
+        if op not in ("max", "min") or all(each.kind != "count" for each in self._walk.done):
             return False
-        measure = cast("Measure", self._left[2].value)
-        says = f"the {self._left[1].text} {measure.name}"
-        return self._put(3, self._of_all(measure, "=", op, says))
+        measure = cast("Measure", self._walk.left[2].value)
+        says = f"the {self._walk.left[1].text} {measure.name}"
+        return self._walk.put(3, self._of_all(measure, "=", op, says))
 
     def _of_all(self, measure: Measure, operator: str, op: str, says: str) -> Condition:
         """A measure against a figure of all rows that it is of."""
@@ -199,53 +206,57 @@ class Conditions(Times):
 
     def _comparison(self) -> bool:
         used, hint = 1, None
-        if self._kinds("comparative", "than", "number quantity"):
-            operator, hint = cast("tuple[str, Measure]", self._left[0].value)
+        if self._walk.comes("comparative", "than", "number quantity"):
+            operator, hint = cast("tuple[str, Measure]", self._walk.left[0].value)
             used = 2
-        elif self._kinds("> < >= <= =", "number quantity"):
-            operator = self._left[0].kind
-        elif self._kinds("having only", "number", "entity"):
+        elif self._walk.comes("> < >= <= =", "number quantity"):
+            operator = self._walk.left[0].kind
+        elif self._walk.comes("having only", "number", "entity"):
             operator = "="
         else:
             return False
         return self._compare(str(operator), used, hint)
 
     def _or_more(self) -> bool:
-        if not self._kinds("number quantity", "orup ordown"):
+        if not self._walk.comes("number quantity", "orup ordown"):
             return False
-        operator = ">=" if self._left[1].kind == "orup" else "<="
-        del self._left[1]
+        operator = ">=" if self._walk.left[1].kind == "orup" else "<="
+        del self._walk.left[1]
         return self._compare(operator, 0, None)
 
     def _quantity(self) -> bool:
-        if self._kinds("quantity"):
+        if self._walk.comes("quantity"):
             return self._compare("=", 0, None)
         if (
-            self._kinds("number")
-            and _number(self._left[0]) == 0
-            and self._kinds("number", "measure")
+            self._walk.comes("number")
+            and _number(self._walk.left[0]) == 0
+            and self._walk.comes("number", "measure")
         ):
-            self._left[0], self._left[1] = self._left[1], self._left[0]
-            self._done.append(self._left.pop(0))
+            self._walk.left[0], self._walk.left[1] = self._walk.left[1], self._walk.left[0]
+            self._walk.done.append(self._walk.left.pop(0))
             return self._compare("=", 0, None)
-        ordered = self._kinds("number", "super op most entity label")
-        if self._kinds("number") and not ordered and self._measure_before(consume=False):
+        ordered = self._walk.comes("number", "super op most entity label")
+        if self._walk.comes("number") and not ordered and self._measure_before(consume=False):
             return self._compare("=", 0, None)
-        if self._kinds("number") and self._done and self._done[-1].text.lower() == "at":
+        if (
+            self._walk.comes("number")
+            and self._walk.done
+            and self._walk.done[-1].text.lower() == "at"
+        ):
             return self._compare("=", 0, None)
-        if self._kinds("no", "number") and _number(self._left[1]) == 0:  # non-zero
-            del self._left[0]
-            if self._kinds("number", "measure"):
-                self._left.insert(0, self._left.pop(1))
-                self._done.append(self._left.pop(0))
+        if self._walk.comes("no", "number") and _number(self._walk.left[1]) == 0:  # non-zero
+            del self._walk.left[0]
+            if self._walk.comes("number", "measure"):
+                self._walk.left.insert(0, self._walk.left.pop(1))
+                self._walk.done.append(self._walk.left.pop(0))
             return self._compare(">", 0, None, counts=False)
         return False
 
     def _compare(
         self, operator: str, place: int, hint: Measure | None, *, counts: bool = True
     ) -> bool:
-        number = self._left[place]
-        after = self._left[place + 1 : place + 3]
+        number = self._walk.left[place]
+        after = self._walk.left[place + 1 : place + 3]
         having = (
             self._counted(after) if counts and number.kind == "number" and hint is None else None
         )
@@ -255,8 +266,8 @@ class Conditions(Times):
             noun = entity.name if value.value == 1 else entity.several
             says = f"{_SAYS[operator]} {number.text} {noun}"
             self.havings.append(Having(target, operator, value, says, where))
-            del self._left[: place + 1 + length]
-            self._done.append(Item("held", None, says))
+            del self._walk.left[: place + 1 + length]
+            self._walk.done.append(Item("held", None, says))
             return True
         summed = self._summed()
         measure = hint or self._measure(number, place + 1)
@@ -265,11 +276,11 @@ class Conditions(Times):
         value = _scaled(_number(number), _unit(number), measure)
         says = f"{measure.name} {_SAYS[operator]} {number.text}"
         condition = _compared(measure, operator, value, says, summed=summed and measure.adds)
-        return self._put(place + 1, condition)
+        return self._walk.put(place + 1, condition)
 
     def _summed(self) -> bool:
         """What was just said has many rows, or means a sum."""
-        said = [each for each in self._done if each.kind not in _LINKS][-1:]
+        said = [each for each in self._walk.done if each.kind not in _LINKS][-1:]
         return any(
             each.kind in ("sums", "label")
             or (isinstance(each.value, Entity) and bool(each.value.key))
@@ -302,15 +313,15 @@ class Conditions(Times):
             if unit is None or each.unit in (unit.name, unit.of)
         ]
         before = self._measure_before(consume=True)
-        behind = self._left[after : after + 2]
+        behind = self._walk.left[after : after + 2]
         if behind and behind[0].kind in _LINKS:
             behind = behind[1:]
         named = behind[0].value if behind and behind[0].kind == "measure" else None
         for each in (before, hint, named):
             if isinstance(each, Measure) and each in fitting:
                 if each is named and before is None:
-                    place = self._left.index(behind[0])
-                    self._left[place] = Item("said", None, behind[0].text)
+                    place = self._walk.left.index(behind[0])
+                    self._walk.left[place] = Item("said", None, behind[0].text)
                 return each
         if unit is not None and fitting:
             return fitting[0]
@@ -327,19 +338,19 @@ class Conditions(Times):
 
     def _measure_before(self, *, consume: bool) -> Measure | None:
         """The measure just said; used up, unless something is to be made of it besides."""
-        place = len(self._done) - 1
-        while place >= 0 and self._done[place].kind in _LINKS:
+        place = len(self._walk.done) - 1
+        while place >= 0 and self._walk.done[place].kind in _LINKS:
             place -= 1
-        if place < 0 or self._done[place].kind not in ("measure", "sums"):
+        if place < 0 or self._walk.done[place].kind not in ("measure", "sums"):
             return None
-        measure = cast("Measure", self._done[place].value)
-        earlier = self._done[place - 1].kind if place else ""
+        measure = cast("Measure", self._walk.done[place].value)
+        earlier = self._walk.done[place - 1].kind if place else ""
         if (
             consume
-            and self._done[place].kind == "measure"
+            and self._walk.done[place].kind == "measure"
             and earlier not in ("op", "super", "much")
         ):
-            del self._done[place:]
+            del self._walk.done[place:]
         return measure
 
 

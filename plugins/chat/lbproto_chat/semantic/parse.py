@@ -54,12 +54,12 @@ def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None
     first = items[0].kind if items else ""
     conditions = Conditions(table, slots(items), assumed)
     left, found, among = groups(table, conditions.found())
-    if conditions.beyond:
-        raise Beyond(conditions.beyond[0])
+    if conditions.times.beyond:
+        raise Beyond(conditions.times.beyond[0])
     frame = _Parser(table, left, grouped=bool(found)).frame()
     frame.groups, frame.among = tuple(found), tuple(among)
     frame.havings = tuple(conditions.havings)
-    frame.turned = conditions.turned
+    frame.turned = conditions.times.turned
     frame.goes_on = first in ("follow", "and", "only", "or") or "refers" in frame.asks
     return frame
 
