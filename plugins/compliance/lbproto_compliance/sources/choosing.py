@@ -41,8 +41,8 @@ def choose(
     for place in places:
         if place.startswith(("http://", "https://")):
             others.append(_node(chain, place, first, last))
-        elif Path(place).suffix in _LISTS:
-            others.append(_LISTS[Path(place).suffix](chain, Path(place)))
+        elif (read := _LISTS.get(Path(place).suffix.lower())) is not None:  # as in SDN.XML
+            others.append(read(chain, Path(place)))
         else:
             exports.append(Path(place))
     return [*(file_sources(chain, exports, moment) if exports else ()), *others]

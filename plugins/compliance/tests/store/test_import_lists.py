@@ -9,6 +9,7 @@ import pytest
 
 from lbproto_compliance.importing import Outcome
 from lbproto_compliance.sources import Source
+from lbproto_compliance.sources.choosing import choose
 from lbproto_compliance.sources.ofac import Ofac
 from lbproto_compliance.sources.tagpack import TagPack
 from lbproto_compliance.store import ChainStore, Store
@@ -51,6 +52,13 @@ def known(chain: ChainStore) -> list[tuple[str, str]]:
 @pytest.fixture
 def chain(store: Store) -> ChainStore:
     return store.chain("bitcoin")
+
+
+@pytest.mark.parametrize("name", ["SDN.XML", "sdn.xml"])
+def test_a_list_is_told_by_its_name_in_whatever_case(tmp_path: Path, name: str) -> None:
+    sdn(tmp_path, name=name)
+    [source] = choose("bitcoin", [str(tmp_path / name)])
+    assert isinstance(source, Ofac)
 
 
 @pytest.mark.parametrize("listing", [sdn, pack])
