@@ -72,7 +72,7 @@ def decode(text: str) -> Encoded:
     try:
         values = [_VALUES[character] for character in rest]
     except KeyError:
-        raise MalformedAddress("alphabet", "it has a character that Bech32 does not have") from None
+        raise MalformedAddress("alphabet", _ALPHABET) from None
     modified = _CONSTANTS.get(_checksum(prefix, values))
     if modified is None:
         raise MalformedAddress("checksum", "its last characters do not match those before")

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -86,7 +86,7 @@ class RecordFile:
         self._kind = Path(path.stem).suffix if self._gzipped else path.suffix
         try:
             with path.open("rb") as file:
-                self.digest = _digest(file)
+                self.digest = file_digest(file, "sha256").hexdigest()
                 """Of its bytes: the same file is the same, whatever its name."""
             self.columns = frozenset(self._columns())
             """The fields that its records have; of JSON, those of the first record."""
@@ -210,13 +210,6 @@ class RecordFile:
             f"{self.path} is cut off: {sign}. Nothing of it is kept, since its last block may not "
             "be whole: get all of it, or end its last line if that is all, and import again"
         )
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _text(line: bytes) -> str | None:

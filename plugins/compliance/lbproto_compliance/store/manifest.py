@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -192,11 +192,9 @@ class Layout:
     def adopt(self, file: Path, table: Kept) -> str:
         """Give a file that has been written its name among the parts; that name."""
         with file.open("rb") as opened:
-            digest = sha256()
-            while block := opened.read(1 << 20):
-                digest.update(block)
+            digest = file_digest(opened, "sha256").hexdigest()
             os.fsync(opened.fileno())
-        name = f"{table}-{digest.hexdigest()[:ID_LENGTH]}.parquet"
+        name = f"{table}-{digest[:ID_LENGTH]}.parquet"
         file.replace(self.parts / name)
         _sync(self.parts)
         return name
