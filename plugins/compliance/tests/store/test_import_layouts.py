@@ -322,5 +322,5 @@ def test_files_of_no_use_are_refused(tmp_path: Path, block_file: Path, moment: M
     for name, content in (("empty.csv", b""), ("empty.json", b"\n"), ("list.json", b"[1]\n")):
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError, match=r"has no header|does not begin with a line of JSON"):
             file_sources("bitcoin", [path])
