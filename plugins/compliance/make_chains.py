@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import AsyncGenerator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,7 +40,7 @@ _BLOG = (
 
 _CHAINS = {
     "bitcoin": (
-        Moment(481_824, datetime(2017, 8, 24, 1, 57, 37), "block"),  # noqa: DTZ001 - UTC
+        Moment(481_824, datetime(2017, 8, 24, 1, 57, 37, tzinfo=UTC), "block"),
         [
             Attribution(
                 "152f1muMCNa7goXYhYAQC61hxEgGacmncB",
@@ -57,7 +57,7 @@ _CHAINS = {
         ],
     ),
     "ethereum": (
-        Moment(1_920_000, datetime(2016, 7, 20, 13, 20, 40), "dao-fork"),  # noqa: DTZ001 - UTC
+        Moment(1_920_000, datetime(2016, 7, 20, 13, 20, 40, tzinfo=UTC), "dao-fork"),
         [
             Attribution(
                 "0xbf4ed7b27f1d666546e30d74d50d173d20bca754",
