@@ -64,9 +64,10 @@ def frame_of(table: Table, items: Sequence[Item], assumed: Measure | None = None
     return frame
 
 
-class _Parser(Figures):
+class _Parser:
     def __init__(self, table: Table, items: Sequence[Item], *, grouped: bool) -> None:
-        super().__init__(table, grouped=grouped)
+        self._table = table
+        self._made = Figures(table, grouped=grouped)
         self._items = items
         self._place = 0
         self._conditions: list[Condition] = []
@@ -82,7 +83,7 @@ class _Parser(Figures):
         for place, item in enumerate(self._items):
             self._place = place
             if item.kind in _MODES:
-                self._mode = self._mode or _MODES[item.kind]
+                self._made.mode = self._made.mode or _MODES[item.kind]
             elif item.kind not in _IGNORED:
                 rule = getattr(self, f"on_{item.kind}", None)
                 if rule is None:
@@ -90,16 +91,18 @@ class _Parser(Figures):
                 rule(item)
             if item.kind != "which" and not (item.kind == "condition" and self._focused):
                 self._focused = self._focused and item.kind in ("any", "label")
-        self.complete(counts=bool(self._conditions))
-        self.settle()
-        if self._order is not None and self._rank is None:
-            self._rank = Rank(self._order, self._targets[0] if self._targets else None)
-            self._asks.add("ordered")
-        if len(self._numbers) > 1:
-            raise Unread(str(self._numbers[-1]))
+        self._made.complete(counts=bool(self._conditions))
+        self._made.settle()
+        if self._order is not None and self._made.rank is None:
+            self._made.rank = Rank(
+                self._order, self._made.targets[0] if self._made.targets else None
+            )
+            self._made.asks.add("ordered")
+        if len(self._made.numbers) > 1:
+            raise Unread(str(self._made.numbers[-1]))
         if self._negated:
             raise Unread("not")
-        noun = self._entity or self._table.entity(self._table.default)
+        noun = self._made.about
         if self._each is not None and self._each.where != noun.where:
             raise Unread(self._each.name)
         part: list[Condition] = []
@@ -107,88 +110,90 @@ class _Parser(Figures):
             part = self._conditions[self._part_from : self._part_until]
         return Frame(
             table=self._table,
-            asks=frozenset(self._asks),
-            targets=tuple(self._targets),
-            ops=tuple(op for op, _ in self._waiting),
-            entity=self._entity,
-            focus=self._focus,
+            asks=frozenset(self._made.asks),
+            targets=tuple(self._made.targets),
+            ops=tuple(op for op, _ in self._made.waiting),
+            entity=self._made.entity,
+            focus=self._made.focus,
             conditions=tuple(self._conditions),
-            rank=self._rank,
-            limit=min(self._numbers[0], _LIMIT) if self._numbers else None,
+            rank=self._made.rank,
+            limit=min(self._made.numbers[0], _LIMIT) if self._made.numbers else None,
             skip=self._skip,
-            mode=self._mode,
+            mode=self._made.mode,
             part=tuple(part),
-            unit=self._unit or self._converted_to(),
+            unit=self._made.unit or self._converted_to(),
         )
 
     def _converted_to(self) -> Unit | None:
         """The unit that is named beside the figures, if it is another than they have."""
-        unit, things = self._unit_said, [each.thing for each in self._targets]
+        unit, things = self._made.unit_said, [each.thing for each in self._made.targets]
         fits = all(not isinstance(each, Entity) and each.unit == unit.of for each in things if unit)
         return unit if unit and unit.of and things and fits else None
 
     # What is asked for, and what is to be made.
 
     def on_count(self, _item: Item) -> None:
-        self._asks.add("count")
-        if self._by and self._after() not in ("entity", "label"):  # "sorted by count"
-            self._figure(Target("count", self._entity or self._table.entity(self._table.default)))
+        self._made.asks.add("count")
+        if self._made.by and self._after() not in ("entity", "label"):  # "sorted by count"
+            self._made.figure(Target("count", self._made.about))
         else:
-            self._waiting.append(("count", None))
+            self._made.waiting.append(("count", None))
 
     def on_much(self, _item: Item) -> None:
-        self._asks.add("much")
+        self._made.asks.add("much")
 
     def on_when(self, _item: Item) -> None:
-        self._asks.add("when")
+        self._made.asks.add("when")
 
     def on_list(self, _item: Item) -> None:
-        self._asks.add("list")
+        self._made.asks.add("list")
 
     def on_which(self, _item: Item) -> None:
-        self._asks.add("which")
+        self._made.asks.add("which")
         self._focused = True
 
     def on_op(self, item: Item) -> None:
         if item.value == "distinct":
-            self._asks.add("distinct")
+            self._made.asks.add("distinct")
         elif item.value in ("range", "change", "stddev") and self._measure_waits():
-            self._targets[-1] = Target(str(item.value), self._targets[-1].thing)
+            self._made.targets[-1] = Target(str(item.value), self._made.targets[-1].thing)
         else:
-            self._waiting.append((str(item.value), None))
+            self._made.waiting.append((str(item.value), None))
 
     def on_move(self, _item: Item) -> None:
         """How far a price moved; of anything else it says no more than "traded" does."""
         if self._measure_waits():
-            self._targets[-1] = Target("change", self._targets[-1].thing)
+            self._made.targets[-1] = Target("change", self._made.targets[-1].thing)
 
     def on_super(self, item: Item) -> None:
         op, measure = item.value if isinstance(item.value, tuple) else (item.value, None)
-        self._waiting.append((str(op), cast("Measure | None", measure)))
+        self._made.waiting.append((str(op), cast("Measure | None", measure)))
 
     def on_comparative(self, item: Item) -> None:
         """A "higher" that no number follows, but another figure if any."""
         operator, _ = cast("tuple[str, Measure]", item.value)
-        if "which" in self._asks:
-            self._waiting.append(("max" if operator == ">" else "min", None))
+        if "which" in self._made.asks:
+            self._made.waiting.append(("max" if operator == ">" else "min", None))
         else:
-            self._mode = self._mode or ("difference" if "much" in self._asks else "compare")
+            self._made.mode = self._made.mode or (
+                "difference" if "much" in self._made.asks else "compare"
+            )
 
     def on_more(self, item: Item) -> None:
-        if "which" in self._asks:
+        if "which" in self._made.asks:
             self.on_most(item)
         else:
-            self._mode = self._mode or "compare"
+            self._made.mode = self._made.mode or "compare"
 
     def on_most(self, item: Item) -> None:
         often = any(word in item.text.lower() for word in _OFTEN)
-        self._rank = Rank(cast('Literal["max", "min"]', item.value), often=often)
+        self._made.rank = Rank(cast('Literal["max", "min"]', item.value), often=often)
 
     def on_number(self, item: Item) -> None:
         number = cast("Number", item.value).value
         if number != int(number) or number < 1:
             raise Unread(item.text)
-        self._numbers.append(int(number))
+        self._made.numbers.append(int(number))
 
     def on_nth(self, item: Item) -> None:
         self._skip = cast("Nth", item.value).place - 1
@@ -198,16 +203,16 @@ class _Parser(Figures):
     def on_unit(self, item: Item) -> None:
         """A unit that figures are to be in, or a word that goes with a measure ("ETH price")."""
         unit = cast("Unit", item.value)
-        if self._counting():  # how many ETH
-            self._waiting = [each for each in self._waiting if each[0] != "count"]
-            self._asks.add("much")
+        if self._made.counting:  # how many ETH
+            self._made.waiting = [each for each in self._made.waiting if each[0] != "count"]
+            self._made.asks.add("much")
         asked = self._before() in ("in", "count", "much", "most")
-        if asked or (self._rank is not None and self._rank.by is None):
-            self._unit = unit
-        self._unit_said = unit
+        if asked or (self._made.rank is not None and self._made.rank.by is None):
+            self._made.unit = unit
+        self._made.unit_said = unit
 
     def on_verb(self, item: Item) -> None:
-        self._verb = cast("Measure", item.value)
+        self._made.verb = cast("Measure", item.value)
 
     def on_each(self, item: Item) -> None:
         """Of each row ("per trade"), which is what figures are made of anyway."""
@@ -220,16 +225,16 @@ class _Parser(Figures):
 
     def on_by(self, _item: Item) -> None:
         if self._after() not in ("label", "filter", "condition", "named"):  # "paid by a buyer"
-            self._by = True
+            self._made.by = True
 
     on_sorted = on_by
 
     def on_and(self, _item: Item) -> None:
-        self._parted = True
+        self._made.parted = True
 
     def on_refers(self, _item: Item) -> None:
-        if not (self._targets or self._entity):  # else it is what this question has named
-            self._asks.add("refers")
+        if not (self._made.targets or self._made.entity):  # else it is what this question has named
+            self._made.asks.add("refers")
 
     def on_only(self, _item: Item) -> None:
         """It changes nothing."""
@@ -239,7 +244,9 @@ class _Parser(Figures):
 
     def on_is(self, _item: Item) -> None:
         """From here on conditions are what a share is of."""
-        if self._mode == "share" and (self._targets or self._entity or self._conditions):
+        if self._made.mode == "share" and (
+            self._made.targets or self._made.entity or self._conditions
+        ):
             self._part_from = len(self._conditions)
 
     on_having = on_is
@@ -247,22 +254,22 @@ class _Parser(Figures):
     def on_in(self, _item: Item) -> None:
         """Of a share that is one of what follows, conditions up to here are the part's."""
         whole = self._after() in ("entity", "sums", "measure")
-        if self._mode == "share" and self._conditions and whole and self._part_from is None:
+        if self._made.mode == "share" and self._conditions and whole and self._part_from is None:
             self._part_until = len(self._conditions)
-            self._entity = None
+            self._made.entity = None
 
     def on_order(self, item: Item) -> None:
         """Largest first: of groups, as rows are ordered by what makes them large anyway."""
-        if not self._grouped:
+        if not self._made.grouped:
             raise Unread(item.text)
         self._order = cast('Literal["max", "min"]', item.value)
 
     def on_ends(self, _item: Item) -> None:
         """From the first row to the last, which a change is; all else is of all rows anyway."""
-        last = self._targets[-1] if self._targets else None
-        if last is not None and not last.op and self._mode in ("", "difference"):
-            self._targets[-1] = Target("change", last.thing)
-            self._mode = ""
+        last = self._made.targets[-1] if self._made.targets else None
+        if last is not None and not last.op and self._made.mode in ("", "difference"):
+            self._made.targets[-1] = Target("change", last.thing)
+            self._made.mode = ""
 
     # Rows.
 
@@ -284,19 +291,19 @@ class _Parser(Figures):
     def on_named(self, item: Item) -> None:
         """The noun of "transaction 5", which is a condition; the question may have another."""
         entity = cast("Entity", item.value)
-        if not entity.key and self._entity is None:
-            self._entity = entity
+        if not entity.key and self._made.entity is None:
+            self._made.entity = entity
 
     def on_label(self, item: Item) -> None:
         dimension, label = cast("Any", item.value)
         self._where(column_is(dimension.column, label, f"{dimension.name} is {label}"))
         after = self._after()
         if after not in ("entity", "measure", "sums", "metric") and (
-            self._waiting or not self._entity
+            self._made.waiting or not self._made.entity
         ):
             noun = self._table.entity(self._table.default)
             if not noun.where:  # where it has some of its own a label is no noun
-                self._noun(noun, item.text)
+                self._made.noun(noun, item.text)
 
     def on_entity(self, item: Item) -> None:
         entity = cast("Entity", item.value)
@@ -304,43 +311,51 @@ class _Parser(Figures):
             column_is(column, value, entity.several, of_entity=True)
             for column, value in entity.where.items()
         ]
-        if self._entity is None and self._focus is None and stem(item.text) != item.text.lower():
-            self._asks.add("several")
-        first = not (self._targets or self._waiting or self._entity)
+        if (
+            self._made.entity is None
+            and self._made.focus is None
+            and stem(item.text) != item.text.lower()
+        ):
+            self._made.asks.add("several")
+        first = not (self._made.targets or self._made.waiting or self._made.entity)
         listed = first and self._after() == "having"  # "the trade with the highest price"
         if (self._focused or listed) and not entity.key:
-            self._asks.add("rows")
+            self._made.asks.add("rows")
         if self._focused and entity.key:
-            self._focus = group_of(self._table, item)
-            self._entity = self._entity or entity
-        elif self._after() in ("measure", "sums", "metric") and not self._counting():
-            self._entity = self._entity or entity
+            self._made.focus = group_of(self._table, item)
+            self._made.entity = self._made.entity or entity
+        elif self._after() in ("measure", "sums", "metric") and not self._made.counting:
+            self._made.entity = self._made.entity or entity
         else:
-            self._noun(entity, item.text)
+            self._made.noun(entity, item.text)
 
     # Figures.
 
     def on_measure(self, item: Item) -> None:
-        self._make(cast("Measure", item.value), "")
+        self._made.make(cast("Measure", item.value), "")
 
     def on_sums(self, item: Item) -> None:
-        self._make(cast("Measure", item.value), "sum")
+        self._made.make(cast("Measure", item.value), "sum")
 
     def on_metric(self, item: Item) -> None:
         metric = cast("Metric", item.value)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._made.waiting = self._made.waiting, []
         target = Target("metric", metric)
         if waiting and waiting[-1][0] not in ("max", "min"):
             raise Unread(waiting[-1][0])
         if waiting:
-            self._rank = Rank(cast('Literal["max", "min"]', waiting[-1][0]), target)
-        self._figure(target)
+            self._made.rank = Rank(cast('Literal["max", "min"]', waiting[-1][0]), target)
+        self._made.figure(target)
 
     # Around the place.
 
     def _measure_waits(self) -> bool:
         """A measure has just been said of which it is open what is to be made."""
-        return self._before() == "measure" and bool(self._targets) and not self._targets[-1].op
+        return (
+            self._before() == "measure"
+            and bool(self._made.targets)
+            and not self._made.targets[-1].op
+        )
 
     def _before(self) -> str:
         return self._items[self._place - 1].kind if self._place else ""
@@ -353,24 +368,24 @@ class _Parser(Figures):
         group = group_of(self._table, item)
         if group is None:
             raise Unread(item.text)
-        if self._counting():
-            self._waiting = []
-            self._asks.add("groups")
-        elif self._focus is not None:
+        if self._made.counting:
+            self._made.waiting = []
+            self._made.asks.add("groups")
+        elif self._made.focus is not None:
             raise Unread(item.text)
         elif stem(item.text) != item.text.lower():
-            self._asks.add("several")
-        self._focus = group
+            self._made.asks.add("several")
+        self._made.focus = group
 
     def on_span(self, item: Item) -> None:
         """Which 3 seconds: so many of them, where nothing is grouped by them."""
         span = cast("Span", item.value)
-        self._numbers.append(span.number)
+        self._made.numbers.append(span.number)
         self.on_grain(Item("grain", span.unit, item.text))
 
     def on_dimension(self, item: Item) -> None:
         if self._after() == "of":  # "the side of the last trade": rows show it
-            self._asks.add("list")
+            self._made.asks.add("list")
         elif self._before() == "label":  # "the sell side"
             return
         else:
