@@ -89,8 +89,8 @@ def chat(
     async def ask(job: Job[Chat]) -> ChatResponse:
         request = job.request
         await job.ctx.authorize(request.application_id)
-        _check_context(request.context)
-        turn = partial(_answer, job, answerer, rate, max_answer)
+        context = _plain(request.context)
+        turn = partial(_answer, job, context, answerer, rate, max_answer)
         return await kept.take_turn(job.ctx, request.application_id, request.conversation_id, turn)
 
     deletion = Stages(
@@ -113,6 +113,7 @@ def chat(
 
 async def _answer(
     job: Job[Chat],
+    context: Any,
     answerer: Answerer,
     rate: TokenPrice | None,
     most: int,
@@ -123,7 +124,7 @@ async def _answer(
         text=request.message,
         application_id=request.application_id,
         history=await conversation.history(),
-        context=request.context,
+        context=context,
     )
     collector = Collector(question, most)
     seq = charged = 0
@@ -174,6 +175,12 @@ def _closing(request: Chat, id_: str, told: int | None) -> ChatMessage:
     return _message(request, id_, told, "")
 
 
-def _check_context(context: object) -> None:
-    if len(msgspec.json.encode(context)) > _CONTEXT:
+def _plain(context: object) -> Any:
+    """A question's context as JSON has it: not every wire sends only what JSON can hold."""
+    try:
+        data = msgspec.json.encode(context)
+    except (TypeError, ValueError):
+        raise InvalidRequest("`context` is not what JSON can hold - at `$.context`") from None
+    if len(data) > _CONTEXT:
         raise InvalidRequest(f"`context` has more than {_CONTEXT:,} bytes - at `$.context`")
+    return msgspec.json.decode(data)

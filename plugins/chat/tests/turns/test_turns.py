@@ -312,6 +312,25 @@ async def test_what_is_no_question(payload: dict[str, Any]) -> None:
         assert speaker.asked == []
 
 
+@pytest.mark.parametrize(
+    ("context", "given"),
+    [({"at": b"\xff"}, {"at": "/w=="}), ({1: [None, 2.5]}, {"1": [None, 2.5]}), ({None: 1}, None)],
+    ids=["bytes", "keys", "no JSON"],
+)
+async def test_a_context_is_what_json_can_hold(context: Any, given: Any) -> None:
+    speaker = Speaker(echo)
+    async with (
+        serve(chat(speaker)) as server,
+        connect(server, "ada", wire="plain-msgpack") as client,
+    ):
+        client.emit(ask(context=context))
+        told = await end(client)
+    if given is None:
+        assert isinstance(told[-1], ChatError)
+        assert told[-1].code == "INVALID_REQUEST"
+    assert [question.context for question in speaker.asked] == ([given] if given else [])
+
+
 async def test_too_much_context_and_another_application() -> None:
     async with talking(echo) as (_, client, speaker):
         client.emit(ask(context=["x" * 1_000] * 20))
