@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import random
-from types import TracebackType
 from typing import Any, Self
 
 import anyio
@@ -132,12 +131,7 @@ class OpenAICompatible:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -173,7 +167,8 @@ class OpenAICompatible:
                 if not left or failure.after > _PAUSE:
                     raise failure.error from None
                 logger.info("the model is asked again: %s", failure.error)
-                await anyio.sleep(max(failure.after, pause * (0.5 + random())))  # noqa: S311
+                spread = 0.5 + random()  # noqa: S311 - spreads attempts, keeps no secret
+                await anyio.sleep(max(failure.after, pause * spread))
                 pause *= 2
         raise AssertionError  # the last attempt returns or raises
 

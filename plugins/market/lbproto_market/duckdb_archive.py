@@ -37,7 +37,6 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from math import inf
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 import anyio
@@ -168,12 +167,7 @@ class DuckDBArchive:
         self._tasks.start_soon(self._work)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if self._tasks is None:
             return
         with anyio.CancelScope(shield=True):

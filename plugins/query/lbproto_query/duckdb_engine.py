@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -73,19 +72,13 @@ class DuckDBEngine:
         self._tasks = await anyio.create_task_group().__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         tasks, self._tasks = self._tasks, None
         if tasks is not None:
             for worker in self._alive:
                 worker.stop()
-            await tasks.__aexit__(
-                None, None, None
-            )  # what came of the body is the caller's as it is
+            # Of what came of the body it is told nothing: that is the caller's as it is.
+            await tasks.__aexit__(None, None, None)
 
     @property
     def worker_count(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 import msgspec
@@ -113,17 +112,12 @@ class Engine(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *error: object) -> None: ...
 
     def query(self, request: QueryRequest) -> AbstractAsyncContextManager[Stream]:
         """Begin a query; leaving the context before its end cancels it, without waiting for that.
 
         Entering raises a `RequestError`: `NotFound` (no such catalogue), `LimitExceeded` (text or
-        parameters too large), `Overloaded` (too many queries), `Overloaded`.
+        parameters too large), `Overloaded` (too many queries, or what runs them is out of reach).
         """
         ...

@@ -61,11 +61,11 @@ def wrapped(sql: str, columns: Sequence[Column], arrays: bool, most: int) -> str
     if arrays:
         items = ", ".join(f"to_json({value})" for value in values)
         row = f"array_to_json(ARRAY[{items}]::json[])::text"
-        return f"SELECT left({row}, {most}) FROM {result}"  # noqa: S608 - meant
+        return f"SELECT left({row}, {most}) FROM {result}"  # noqa: S608 - see above
     fields = zip(columns, values, strict=True)
     made = ", ".join(f"{value} AS {_quoted(each.name)}" for each, value in fields)
     row = f"left(row_to_json(made)::text, {most})"
-    return f"SELECT {row} FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608 - meant
+    return f"SELECT {row} FROM (SELECT {made} FROM {result}) AS made"  # noqa: S608 - see above
 
 
 def _value(type_: str, name: str) -> str:
