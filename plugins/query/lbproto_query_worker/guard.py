@@ -33,6 +33,7 @@ SUBQUERY TABLE_FUNCTION LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER ORDER_MODIFIER DIS
 ORDER_DEFAULT ASCENDING DESCENDING
 """
 _ALLOWED_CLASSES, _ALLOWED_NODES = frozenset(_CLASSES.split()), frozenset(_NODES.split())
+_CALLABLE = FUNCTIONS | TABLE_FUNCTIONS
 _COUNTS = frozenset({"count", "count_star"})
 # They follow their second argument as deep as it goes, and so end the process: it has to be known.
 _STRUCTURED = frozenset(
@@ -170,7 +171,7 @@ def _check_node(node: dict[str, Any], scope: _Scope, tables: Set[str]) -> None:
 
 def _check_function(node: dict[str, Any]) -> None:
     name, path = node["function_name"], node["qualified_name"]["path"]
-    if lowered(name) not in FUNCTIONS | TABLE_FUNCTIONS or path != [name]:
+    if lowered(name) not in _CALLABLE or path != [name]:
         raise Refusal("UNAUTHORIZED", f"The function {name[:64]} is not allowed")
     if lowered(name) in _STRUCTURED:
         for argument in node["arguments"][1:]:
