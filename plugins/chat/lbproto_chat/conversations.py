@@ -95,14 +95,10 @@ class Conversations:
 
 
 class Conversation:
-    """One conversation, while a turn of it goes on.
-
-    Attributes:
-        is_lost: whether the turn has lost its lease.
-    """
+    """One conversation, while a turn of it goes on."""
 
     def __init__(self, ctx: Context, key: str, window: int, retention: float) -> None:
-        self.is_lost = False
+        self._is_lost = False  # the lease is another's, or may be
         self._storage = ctx.storage
         self._clock = ctx.clock
         self._key = key
@@ -123,22 +119,22 @@ class Conversation:
     async def renew(self, scope: anyio.CancelScope) -> None:
         """Keep the lease; cancels the scope where it is lost."""
         renewed = self._clock.monotonic()
-        while not self.is_lost:
+        while not self._is_lost:
             await self._clock.sleep(_RENEWED)
             try:
-                self.is_lost = await self._storage.get(self._turn) != self._token
-                if not self.is_lost:
+                self._is_lost = await self._storage.get(self._turn) != self._token
+                if not self._is_lost:
                     await self._storage.put(self._turn, self._token, ttl=_LEASE)
                     renewed = self._clock.monotonic()
             except RequestError:  # out of reach: the lease runs still, for a while
-                self.is_lost = self._clock.monotonic() > renewed + _LEASE - _RENEWED
+                self._is_lost = self._clock.monotonic() > renewed + _LEASE - _RENEWED
         scope.cancel()
 
     async def end(self) -> None:
         """Give up the lease."""
         with anyio.move_on_after(_UNWINDING, shield=True):
             try:
-                if not self.is_lost:
+                if not self._is_lost:
                     await self._storage.delete(self._turn)
             except RequestError as error:
                 logger.warning("The lease of a turn lapses by itself: %s", error)

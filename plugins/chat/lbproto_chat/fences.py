@@ -1,6 +1,7 @@
 """What a model says, taken apart as it comes: words for the user, and the SQL that it wants to run.
 
-SQL is what is in the first block that is fenced by three backticks and called `sql`, or nothing.
+SQL is what is in the first block that is fenced by three backticks and called `sql`, one of its
+dialects, or nothing.
 """
 
 from __future__ import annotations

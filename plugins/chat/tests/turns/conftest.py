@@ -12,9 +12,6 @@ import duckdb
 import pytest
 from anyio.abc import SocketStream
 
-from lbproto import Event
-from lbproto.testing import Client
-from lbproto_chat import ChatError, ChatResponse
 from lbproto_chat.openai_compatible import OpenAICompatible
 from lbproto_query import Catalogues, DuckDBEngine
 
@@ -176,13 +173,3 @@ def catalogues(tmp_path_factory: pytest.TempPathFactory) -> Catalogues:
 async def engine(catalogues: Catalogues) -> AsyncIterator[DuckDBEngine]:
     async with DuckDBEngine(catalogues, isolated=False) as engine:
         yield engine
-
-
-async def until_end(client: Client, ends: int = 1) -> list[Event]:
-    """What comes, up to so many ends of turns."""
-    told: list[Event] = []
-    with anyio.fail_after(20):
-        while sum(isinstance(event, ChatResponse | ChatError) for event in told) < ends:
-            told += await client.take()
-            await anyio.sleep(0.002)
-    return told

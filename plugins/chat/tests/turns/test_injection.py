@@ -163,11 +163,10 @@ async def test_what_comes_with_a_result_asks_for_nothing(root: Path, where: str)
         for at, (note, sql) in enumerate(CASES):
             quoted = note.replace('"', '""')
             select = {
-                "cell": "SELECT note FROM notes WHERE id = ?".replace("?", str(at)),
+                "cell": f"SELECT note FROM notes WHERE id = {at}",  # noqa: S608 - a number of ours
                 "label": f'SELECT {at} AS "{quoted}"',
             }[where]
-            if "```" in select:  # the model cannot write that
-                select = select.replace("```", "")
+            select = select.replace("```", "")  # the model cannot write that
             evil = f"```sql\n{sql.format(root=root)}\n```"
             model = Obedient(f"```sql\n{select}\n```", evil)
             answerer = ModelAnswerer(model, engine, {"shop": {"notes": "What people say"}})

@@ -39,7 +39,7 @@ async def until_end(client: Client) -> list[Any]:
     with anyio.fail_after(20):
         while not any(isinstance(event, ChatResponse | ChatError) for event in told):
             told += await client.take()
-            await anyio.sleep(0.002)
+            await anyio.sleep(0.002)  # sockets have no clock that could be moved
     return told
 
 
