@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +27,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from benchmarks.servers import free_port
 from lbproto_chat import Message
 from lbproto_chat.openai_compatible import OpenAICompatible
 
@@ -101,7 +101,7 @@ async def measure(conversations: int, rate: float, seconds: float, warm: float) 
         async with _reading_model(model_port, conversations, beside):
             await beside.begin(conversations, warm)
             await asyncio.sleep(seconds / 2)
-        port = _free_port()
+        port = free_port()
         with _process("benchmarks.chat_server", str(port), str(model_port)) as server:
             process = psutil.Process(server.pid)
             async with _reading_server(port, conversations, heard):
@@ -178,13 +178,6 @@ async def _connected(port: int, user: str) -> ClientConnection:
         except OSError:
             await asyncio.sleep(0.1)
     raise RuntimeError("the server does not serve")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _delays(name: str, heard: Heard) -> str:
