@@ -49,25 +49,35 @@ class BrokeredPubSub(Bridged, PubSub):
         failures: what a link may raise, besides `OSError` and `UsageError`.
 
     Args:
+        urls: where the broker is.
+        prefix: what all that it is told of begins with.
         max_payload: of how many bytes a message may be.
         max_messages: how many messages wait for the broker at most.
         max_bytes: how many bytes.
         timeout: for how long the broker may take for anything, in seconds.
         heartbeat: how often the node sends to itself, in seconds.
+
+    Raises:
+        UsageError: there is no URL.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(
         self,
-        *,
-        max_payload: int,
-        max_messages: int,
-        max_bytes: int,
-        timeout: float,
-        heartbeat: float,
+        *urls: str,
+        prefix: str = "lbproto",
+        max_payload: int = 1_000_000,
+        max_messages: int = 65_536,
+        max_bytes: int = 16 * 1024 * 1024,
+        timeout: float = 5.0,
+        heartbeat: float = 5.0,
     ) -> None:
+        if not urls:
+            raise UsageError(f"A {type(self).__name__} needs the URL of a server")
         super().__init__()
+        self._urls = urls
+        self._prefix = prefix
         self._max_payload = max_payload
         self._timeout = timeout
         self._heartbeat = heartbeat

@@ -37,11 +37,6 @@ class NATSPubSub(BrokeredPubSub):
         urls: `nats://[user:password@]host:port`, or `tls://`; of a cluster, several.
         prefix: what all subjects begin with. Applications that share a server each have their own.
         max_payload: of how many bytes a message may be; a little less than the server takes.
-        max_messages: how many messages wait for the server at most.
-        max_bytes: how many bytes.
-        timeout: for how long the server may take for anything, in seconds; longer, and the
-            connection is given up.
-        heartbeat: how often it is seen whether the server passes on what is published, in seconds.
 
     Raises:
         UsageError: there is no URL.
@@ -49,32 +44,10 @@ class NATSPubSub(BrokeredPubSub):
 
     failures = (Error,)
 
-    def __init__(
-        self,
-        *urls: str,
-        prefix: str = "lbproto",
-        max_payload: int = 1_000_000,
-        max_messages: int = 65_536,
-        max_bytes: int = 16 * 1024 * 1024,
-        timeout: float = 5.0,
-        heartbeat: float = 5.0,
-    ) -> None:
-        if not urls:
-            raise UsageError("A NATSPubSub needs the URL of a server")
-        super().__init__(
-            max_payload=max_payload,
-            max_messages=max_messages,
-            max_bytes=max_bytes,
-            timeout=timeout,
-            heartbeat=heartbeat,
-        )
-        self._urls = list(urls)
-        self._prefix = prefix
-
     async def _connect(self) -> Link:
         link = _NATSLink(self._prefix, self._timeout)
         try:
-            await link.open(self._urls, self._max_payload + OVERHEAD)
+            await link.open(list(self._urls), self._max_payload + OVERHEAD)
         except BaseException:
             await finish(link.close())
             raise

@@ -58,11 +58,11 @@ class RedisPubSub(BrokeredPubSub):
         timeout: float = 5.0,
         heartbeat: float = 5.0,
     ) -> None:
-        if not urls:
-            raise UsageError("A RedisPubSub needs the URL of a server")
         if "{" in prefix or "}" in prefix:
             raise UsageError("The prefix of a RedisPubSub has braces, which mark a hash tag")
         super().__init__(
+            *urls,
+            prefix=prefix,
             max_payload=max_payload,
             max_messages=max_messages,
             max_bytes=max_bytes,
@@ -70,7 +70,6 @@ class RedisPubSub(BrokeredPubSub):
             heartbeat=heartbeat,
         )
         self._sources = [Source(url, timeout) for url in urls]
-        self._prefix = prefix
         self._service = service
 
     async def _connect(self) -> Link:

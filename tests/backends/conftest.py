@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from lbproto.backends import brokered
 from lbproto.backends.redis_limits import RedisLimits
 from tests.backends.redis_limiting import PATIENCE, Make
 from tests.backends.stopped import StoppedClock
@@ -21,12 +22,19 @@ def valkey() -> Iterator[Valkey]:
     server.stop()
 
 
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes find their way back sooner than hundreds."""
+    monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
+    monkeypatch.setattr(brokered, "_HOLD", 0.5)
+
+
 _numbers = count()
 
 
 @pytest.fixture
 def prefix() -> str:
-    return f"limits-{next(_numbers)}"
+    return f"test-{next(_numbers)}"
 
 
 @pytest.fixture

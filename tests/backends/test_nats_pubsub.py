@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import count
 
 import anyio
 import pytest
 from anyio import to_thread
 
 from lbproto import UsageError
-from lbproto.backends import brokered
 from lbproto.backends.nats_pubsub import NATSPubSub
 from lbproto.testing.pubsub import Inbox, MakePubSub, PubSubSuite
 from tests.backends.nats import NATS
@@ -19,8 +17,6 @@ from tests.backends.redis_limiting import until
 from tests.ledger.servers import free_port
 
 pytestmark = pytest.mark.anyio
-
-_numbers = count()
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +26,14 @@ def nats() -> Iterator[NATS]:
     server.stop()
 
 
-@pytest.fixture
-def prefix() -> str:
-    return f"test-{next(_numbers)}"
-
-
 class TestNATSPubSub(PubSubSuite):
     @pytest.fixture
     def make_pubsub(self, nats: NATS, prefix: str) -> MakePubSub:
         return partial(NATSPubSub, nats.url, prefix=prefix)
 
 
-async def test_a_blip_loses_nothing(
-    nats: NATS, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
-    monkeypatch.setattr(brokered, "_HOLD", 0.5)
+@pytest.mark.usefixtures("brisk")
+async def test_a_blip_loses_nothing(nats: NATS, prefix: str) -> None:
     urls = f"nats://127.0.0.1:{free_port()}", nats.url  # the first is not there
     one, two = (NATSPubSub(*urls, prefix=prefix) for _ in range(2))
     async with one, two, Inbox.of(two) as inbox:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import anyio
@@ -10,7 +9,7 @@ import pytest
 
 from lbproto import Context, Job, Plugin, Server, SystemClock
 from lbproto.backends.redis_pubsub import RedisPubSub
-from tests.backends.redis_limiting import PATIENCE
+from tests.backends.redis_limiting import PATIENCE, until
 from tests.core.harness import Client, Sent, connected, running
 from tests.core.working import Dig, DigResponse, Site
 from tests.ledger.servers import Valkey
@@ -37,12 +36,6 @@ class Reader:
     def names(self) -> list[str]:
         self.got += self.client.take()
         return [sent.name for sent in self.got]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - what a broker does is no event here
-            await anyio.sleep(0.01)
 
 
 async def test_nodes_have_one_truth(valkey: Valkey, prefix: str) -> None:

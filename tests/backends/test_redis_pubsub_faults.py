@@ -12,22 +12,14 @@ import pytest
 from anyio import to_thread
 
 from lbproto import LimitExceeded, Overloaded, UsageError
-from lbproto.backends import brokered
 from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.testing.pubsub import Inbox
 from tests.backends.redis_limiting import PATIENCE, until
 from tests.ledger.servers import Valkey, free_port
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 
 MakePubSub = Callable[..., RedisPubSub]
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two nodes find their way back sooner than hundreds."""
-    monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
-    monkeypatch.setattr(brokered, "_HOLD", 0.5)
 
 
 @pytest.fixture

@@ -9,21 +9,13 @@ import pytest
 from anyio import to_thread
 from redis.crc import key_slot
 
-from lbproto.backends import brokered
 from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.testing.pubsub import Inbox
 from tests.backends.redis_kinds import Cluster, encrypted, sentinel
 from tests.backends.redis_limiting import until
 from tests.ledger.servers import Valkey, free_port
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two nodes find their way back sooner than hundreds."""
-    monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
-    monkeypatch.setattr(brokered, "_HOLD", 0.5)
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 
 
 @pytest.fixture(scope="module")
