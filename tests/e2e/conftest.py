@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.node import need_node
 from tests.e2e.probe import PURPOSE
+from tests.ledger.servers import Valkey
 from tests.serving import SERVERS, ServerProcess, serving
 
 APP = "tests.e2e.app:app"
@@ -24,6 +25,14 @@ def anyio_backend() -> str:
 def node() -> None:
     """Node, with the modules of tests/node."""
     need_node()
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Valkey]:
+    """One that keeps nothing."""
+    server = Valkey(appendonly="no")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

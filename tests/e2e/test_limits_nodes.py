@@ -13,47 +13,27 @@ from anyio import to_thread
 
 from tests.e2e.clients import SECONDS
 from tests.e2e.limiting_nodes import STORE
+from tests.e2e.pairs import Pair, connecting, serving_two
 from tests.ledger.servers import Valkey
-from tests.serving import ServerProcess, serving
 
 pytestmark = pytest.mark.anyio
 
 APP = "tests.e2e.limiting_nodes:app"
-Nodes = tuple[ServerProcess, ServerProcess]
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    server = Valkey(appendonly="no")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def nodes(valkey: Valkey) -> Iterator[Nodes]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(STORE, valkey.url)
-        with serving(APP, "uvicorn-uvloop") as one, serving(APP, "hypercorn-trio") as two:
-            yield one, two
+def nodes(valkey: Valkey) -> Iterator[Pair]:
+    with serving_two(APP, STORE, valkey.url) as both:
+        yield both
 
 
 @asynccontextmanager
-async def clients(nodes: Nodes, user: str) -> AsyncIterator[list[socketio.AsyncClient]]:
+async def clients(nodes: Pair, user: str) -> AsyncIterator[list[socketio.AsyncClient]]:
     """A client of each node, of one user."""
     both = [socketio.AsyncClient(reconnection=False) for _ in nodes]
     with anyio.fail_after(SECONDS):
-        try:
-            for client, node in zip(both, nodes, strict=True):
-                await client.connect(
-                    node.http,
-                    auth={"token": f"token-{user}"},
-                    transports=["websocket"],
-                    wait_timeout=SECONDS,
-                )
+        async with connecting(both, nodes, [user] * len(both)):
             yield both
-        finally:
-            for client in both:
-                await client.disconnect()
 
 
 async def ask(client: socketio.AsyncClient) -> int:
@@ -62,14 +42,14 @@ async def ask(client: socketio.AsyncClient) -> int:
     return 0 if answer["ok"] else int(answer["error"]["retryAfter"])
 
 
-async def test_together_they_admit_a_windows_number(nodes: Nodes) -> None:
+async def test_together_they_admit_a_windows_number(nodes: Pair) -> None:
     async with clients(nodes, "slow-ada") as (one, two):
         assert [await ask(client) for client in (one, two)] == [0, 0]
         for client in (two, one, two):
             assert 290 <= await ask(client) <= 300  # the clock goes on
 
 
-async def test_whoever_waits_as_one_node_says_is_served_by_the_other(nodes: Nodes) -> None:
+async def test_whoever_waits_as_one_node_says_is_served_by_the_other(nodes: Pair) -> None:
     async with clients(nodes, "quick-ada") as (one, two):
         served = 0
         while not (seconds := await ask(one)):
@@ -81,7 +61,7 @@ async def test_whoever_waits_as_one_node_says_is_served_by_the_other(nodes: Node
 
 
 async def test_while_the_store_is_away_each_counts_by_itself_and_after_that_together(
-    nodes: Nodes, valkey: Valkey
+    nodes: Pair, valkey: Valkey
 ) -> None:
     async with clients(nodes, "slow-bob") as bobs, clients(nodes, "slow-eve") as eves:
         await to_thread.run_sync(valkey.kill)

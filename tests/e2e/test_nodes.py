@@ -16,28 +16,18 @@ from anyio import to_thread
 
 from tests.e2e.clients import SECONDS
 from tests.e2e.nodes import BROKER
+from tests.e2e.pairs import Pair, connecting, serving_two
 from tests.ledger.servers import Valkey
-from tests.serving import ServerProcess, serving
 
 pytestmark = pytest.mark.anyio
 
 APP = "tests.e2e.nodes:app"
-Nodes = tuple[ServerProcess, ServerProcess]
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[Valkey]:
-    server = Valkey(appendonly="no")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def nodes(valkey: Valkey) -> Iterator[Nodes]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(BROKER, valkey.url)
-        with serving(APP, "uvicorn-uvloop") as one, serving(APP, "hypercorn-trio") as two:
-            yield one, two
+def nodes(valkey: Valkey) -> Iterator[Pair]:
+    with serving_two(APP, BROKER, valkey.url) as both:
+        yield both
 
 
 class Reader:
@@ -77,26 +67,17 @@ class Reader:
 
 
 @asynccontextmanager
-async def readers(nodes: Nodes) -> AsyncIterator[tuple[Reader, Reader]]:
+async def readers(nodes: Pair) -> AsyncIterator[tuple[Reader, Reader]]:
     """A client of each node."""
     both = Reader(), Reader()
-    try:
-        for reader, node, user in zip(both, nodes, ("ada", "bob"), strict=True):
-            await reader.client.connect(
-                node.http,
-                auth={"token": f"token-{user}"},
-                transports=["websocket"],
-                wait_timeout=SECONDS,
-            )
+    async with connecting([reader.client for reader in both], nodes, ("ada", "bob")):
+        for reader in both:
             await reader.ask("subscribe", {"room": "ticks"})
         yield both
-    finally:
-        for reader in both:
-            await reader.client.disconnect()
 
 
 async def test_a_broker_that_is_killed_while_events_flow_loses_none(
-    nodes: Nodes, valkey: Valkey
+    nodes: Pair, valkey: Valkey
 ) -> None:
     count = 600
     async with readers(nodes) as both, anyio.create_task_group() as tasks:
@@ -124,7 +105,7 @@ async def test_a_broker_that_is_killed_while_events_flow_loses_none(
 
 
 async def test_a_broker_that_hangs_makes_nodes_unready_until_it_goes_on(
-    nodes: Nodes, valkey: Valkey
+    nodes: Pair, valkey: Valkey
 ) -> None:
     async with readers(nodes) as (one, two):
         with valkey.suspended():
@@ -138,7 +119,7 @@ async def test_a_broker_that_hangs_makes_nodes_unready_until_it_goes_on(
         assert two.heard["patient"] == list(range(5))
 
 
-async def test_a_worker_emits_to_the_clients_of_both(nodes: Nodes, valkey: Valkey) -> None:
+async def test_a_worker_emits_to_the_clients_of_both(nodes: Pair, valkey: Valkey) -> None:
     async with readers(nodes) as (one, two):
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(BROKER, valkey.url)
