@@ -118,7 +118,6 @@ class Desk:
                 parse(request.chain, request.address),
                 request.hops,
                 chain=request.chain,
-                snapshot_id=snapshot.id,
                 taint=self._manner.taint,
                 prices=self._prices,
                 weights=self._manner.weights,

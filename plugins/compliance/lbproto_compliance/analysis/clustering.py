@@ -10,8 +10,7 @@ import numpy as np
 
 from lbproto_compliance.analysis.case import Case
 from lbproto_compliance.analysis.identities import cited, confidence, worst
-from lbproto_compliance.analysis.patterns import MOST_EVIDENCE
-from lbproto_compliance.analysis.report import ClusterReport, Evidence
+from lbproto_compliance.analysis.report import MOST_EVIDENCE, ClusterReport, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.weights import Weights
 from lbproto_compliance.analysis.witness import witness

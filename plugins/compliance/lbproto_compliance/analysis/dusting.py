@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbproto_compliance.analysis.case import Case
-from lbproto_compliance.analysis.report import Evidence
+from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share
 from lbproto_compliance.chains import Chain
@@ -36,7 +36,6 @@ What a token is worth is not known here. A gift goes to so many; loot is not div
 
 _MOST_SENDERS = 200  # of one address, that are looked at
 _MOST_TXS = 1_000  # of one sender: its newest
-_MOST_EVIDENCE = 5
 
 
 class Dust(NamedTuple):
@@ -102,7 +101,7 @@ def find_dust(case: Case) -> Dust:
     if not dust:
         return Dust({}, [])
     share = largest_share(by_asset(dust), case.incoming.totals)
-    found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:_MOST_EVIDENCE])
+    found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:MOST_EVIDENCE])
     return Dust(dust, [found])
 
 

@@ -50,7 +50,6 @@ def analyse(
     hops: int,
     *,
     chain: str,
-    snapshot_id: str,
     taint: Method = "haircut",
     prices: Prices = NoPrices(),  # noqa: B008 - it has no state
     weights: Weights = DEFAULT_WEIGHTS,
@@ -65,7 +64,6 @@ def analyse(
         address: canonical.
         hops: how far to look, 1 to 5 payments.
         chain: a name in `CHAINS`.
-        snapshot_id: for the report.
         taint: how money is followed where it was mixed.
         prices: for amounts in US dollars; none by default. They are no part of the score.
         weights: what a signal adds to the score.
@@ -89,15 +87,12 @@ def analyse(
     def report(clusters: list[ClusterReport], *, truncated: bool) -> Analysis:
         total, signals = score(findings, weights)
         return Analysis(
-            chain=chain,
-            address=address,
             risk_score=total,
             risk_level=risk_level(total),
             clusters=clusters,
             signals=signals,
             truncated=truncated,
             taint=taint,
-            snapshot_id=snapshot_id,
         )
 
     if seed is None:

@@ -8,19 +8,16 @@ from fractions import Fraction
 import numpy as np
 
 from lbproto_compliance.analysis.case import Case, Side
-from lbproto_compliance.analysis.report import Evidence
+from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.volumes import distinct, largest_share, totals
 from lbproto_compliance.analysis.witness import witness
 from lbproto_compliance.graph import Graph
 
-__all__ = ["FEWEST_CUSTOMERS", "MOST_EVIDENCE", "find_coinjoin", "find_hubs", "find_mixing"]
+__all__ = ["FEWEST_CUSTOMERS", "find_coinjoin", "find_hubs", "find_mixing"]
 
 FEWEST_CUSTOMERS = 10
 """Of a mixer, on either side."""
-
-MOST_EVIDENCE = 5
-"""Transactions, of one signal."""
 
 _MOST_AMOUNTS = 4  # that a mixer takes
 _MOST_FEE = 0.1  # of what was paid in

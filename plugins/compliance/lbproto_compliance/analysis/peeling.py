@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbproto_compliance.analysis.patterns import MOST_EVIDENCE
-from lbproto_compliance.analysis.report import Evidence
+from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.graph import Graph
 

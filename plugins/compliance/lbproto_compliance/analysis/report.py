@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from lbproto import Model
 
 __all__ = [
+    "MOST_EVIDENCE",
     "MOST_HOPS",
     "Analysis",
     "ClusterReport",
@@ -21,6 +22,9 @@ __all__ = [
 
 MOST_HOPS = 5
 """Payments between an address and what is said of it, at most."""
+
+MOST_EVIDENCE = 5
+"""Transactions that a signal shows, where each would do."""
 
 Direction: TypeAlias = Literal["self", "incoming", "outgoing"]
 Level: TypeAlias = Literal["unknown", "low", "medium", "high", "critical"]
@@ -93,8 +97,6 @@ class Analysis(Model, kw_only=True):
     """All that there is to say about an address.
 
     Args:
-        chain: which.
-        address: canonical.
         risk_score: 0 to 100, the sum of all contributions.
         risk_level: of that; `unknown` below 10, as finding nothing is no proof of innocence.
         clusters: the address's own first, then those of attributed addresses among the evidence,
@@ -102,15 +104,11 @@ class Analysis(Model, kw_only=True):
         signals: what counts most first.
         truncated: a hub or a limit left something out.
         taint: how money was followed where it was mixed.
-        snapshot_id: the data; the same data give the same analysis.
     """
 
-    chain: str
-    address: str
     risk_score: int
     risk_level: Level
     clusters: list[ClusterReport]
     signals: list[Signal]
     truncated: bool
     taint: Method
-    snapshot_id: str

@@ -122,9 +122,7 @@ class Book:
 
     def analyse(self, address: str, hops: int = 2, **options: Unpack[Options]) -> Analysis:
         """What there is to say; checked for what holds of every analysis."""
-        analysis = analyse(
-            self.graph, self.said, address, hops, chain=self.chain, snapshot_id="a" * 32, **options
-        )
+        analysis = analyse(self.graph, self.said, address, hops, chain=self.chain, **options)
         assert sum(signal.contribution for signal in analysis.signals) == analysis.risk_score
         for signal in analysis.signals:
             assert signal.evidence

@@ -310,7 +310,7 @@ def test_but_it_does_a_mixer(book: Book) -> None:
 def test_an_address_on_a_list_but_in_no_transaction(book: Book) -> None:
     book.pay("alice", "bob")
     book.say("thief", "sanctioned")
-    analysis = analyse(book.graph, book.said, "thief", 2, chain="ethereum", snapshot_id="s")
+    analysis = analyse(book.graph, book.said, "thief", 2, chain="ethereum")
     assert (analysis.risk_score, analysis.clusters[0].label) == (100, "thief the sanctioned")
     assert [each.tx_hash for each in analysis.signals[0].evidence] == [None]
 

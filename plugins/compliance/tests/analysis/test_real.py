@@ -26,7 +26,6 @@ def _analyse(snapshot: Snapshot, chain: str, address: str, hops: int = 2) -> Ana
         address,
         hops,
         chain=chain,
-        snapshot_id=snapshot.id,
     )
     assert sum(signal.contribution for signal in analysis.signals) == analysis.risk_score
     return analysis
