@@ -128,14 +128,14 @@ def flows_of(
     for snapshot in snapshots:
         walk = _Walk(snapshot, begin_ms, end_ms, prices, check)
         for pair, total in ((corridor, outbound), (back, inbound)):
-            groups = walk.between(*pair)
+            groups, unknown = walk.along(pair)
             total.add(groups)
+            unattributed.add(unknown)
             if len(flows) + len(groups) > MAX_FLOWS:
                 raise LimitExceeded(
                     f"the window has more than {MAX_FLOWS:,} flows: narrow it - at `$.window`"
                 )
             flows += [_flow(group, pair, walk.chain.name) for group in groups]
-            unattributed.add(walk.unattributed(pair.origin))
     flows.sort(key=lambda flow: (flow.bucket_start, flow.chain, flow.asset, flow.from_))
     out, in_ = outbound.usd, inbound.usd
     totals = CorridorTotals(
@@ -172,30 +172,25 @@ class _Walk:
             check()
             if country is not None and node is not None:
                 held.setdefault(country, []).append(node)
-        self._of = {country: np.array(nodes, np.int32) for country, nodes in held.items()}
+        self._of = {country: np.sort(np.array(nodes, np.int32)) for country, nodes in held.items()}
         self._attributed = np.sort(np.concatenate([*self._of.values(), _NONE]))
 
-    def between(self, origin: str, destination: str) -> list[_Group]:
-        """What the addresses of one country paid those of another."""
-        targets = np.sort(self._of.get(destination, _NONE))
-        return self._groups(
-            [
-                edges.chosen(_among(edges.targets, targets))
-                for edges in self._edges(origin, self._graph.outgoing)
-            ]
-        )
+    def along(self, corridor: Corridor) -> tuple[list[_Group], list[_Group]]:
+        """What the addresses of the first country paid.
 
-    def unattributed(self, country: str) -> list[_Group]:
-        """What the addresses of a country paid, or got from, addresses that have none."""
-        paid = [
-            edges.chosen(~_among(edges.targets, self._attributed))
-            for edges in self._edges(country, self._graph.outgoing)
-        ]
-        got = [
-            edges.chosen(~_among(edges.sources, self._attributed))
-            for edges in self._edges(country, self._graph.incoming)
-        ]
-        return self._groups(paid + got)
+        Returns:
+            To those of the second; and to addresses that have none, with what those paid them.
+        """
+        targets = self._of.get(corridor.destination, _NONE)
+        paid = self._edges(corridor.origin, self._graph.outgoing)
+        got = self._edges(corridor.origin, self._graph.incoming)
+        return (
+            self._groups([edges.chosen(_among(edges.targets, targets)) for edges in paid]),
+            self._groups(
+                [edges.chosen(~_among(edges.targets, self._attributed)) for edges in paid]
+                + [edges.chosen(~_among(edges.sources, self._attributed)) for edges in got]
+            ),
+        )
 
     def _edges(self, country: str, of: Callable[[int], Edges]) -> list[Edges]:
         """Of each address of a country, those in the window."""
