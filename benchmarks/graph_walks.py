@@ -231,7 +231,6 @@ def measure(library: str, directory: Path) -> dict[str, Any]:
 def build_ours(directory: Path) -> dict[str, float]:
     payments, before = load(directory), _resident()
     count = len(payments.sources)
-    none = np.empty(0, np.int32)
     begin = perf_counter()
     build(
         directory / "graph",
@@ -245,11 +244,6 @@ def build_ours(directory: Path) -> dict[str, float]:
             amounts=payments.amounts,
             assets=np.zeros(count, np.int16),
             asset_names=("ETH",),
-            input_txs=none,
-            input_nodes=none,
-            output_txs=none,
-            output_nodes=none,
-            output_amounts=np.empty(0),
         ),
     )
     found = {"build_s": perf_counter() - begin, "peak_mb": (_peak() - before) / 1e6}

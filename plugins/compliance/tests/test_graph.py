@@ -29,7 +29,6 @@ _SOME: tuple[Payment, ...] = ((0, 1, 3), (2, 1, 0), (0, 2, 1), (1, 1, 2), (0, 1,
 def _flows(payments: Sequence[Payment]) -> Flows:
     """On a chain of accounts; each payment's amount is its position and a half."""
     sources, targets, txs = np.array(payments, np.int32).reshape(-1, 3).T
-    none = np.empty(0, np.int32)
     return Flows(
         addresses=np.array([f"0x{node:02}" for node in range(_NODES)], "S"),
         tx_hashes=np.array([f"tx{tx:02}" for tx in range(_TXS)], "S"),
@@ -40,11 +39,6 @@ def _flows(payments: Sequence[Payment]) -> Flows:
         amounts=np.arange(0.5, len(payments)),
         assets=np.arange(len(payments), dtype=np.int16) % 2,
         asset_names=("ETH", "0xtoken"),
-        input_txs=none,
-        input_nodes=none,
-        output_txs=none,
-        output_nodes=none,
-        output_amounts=np.empty(0),
     )
 
 

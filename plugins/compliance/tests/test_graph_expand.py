@@ -25,7 +25,7 @@ _SEEDS = st.lists(st.integers(0, _NODES - 1), min_size=1, max_size=3)
 
 def _graph(payments: Sequence[Payment], nodes: int = _NODES) -> Graph:
     sources, targets = np.array(payments, np.int32).reshape(-1, 2).T
-    count, none = len(payments), np.empty(0, np.int32)
+    count = len(payments)
     return Graph.of(
         Flows(
             addresses=np.array([b"%07d" % node for node in range(nodes)]),
@@ -37,11 +37,6 @@ def _graph(payments: Sequence[Payment], nodes: int = _NODES) -> Graph:
             amounts=np.ones(count),
             assets=np.zeros(count, np.int16),
             asset_names=("ETH",),
-            input_txs=none,
-            input_nodes=none,
-            output_txs=none,
-            output_nodes=none,
-            output_amounts=np.empty(0),
         )
     )
 

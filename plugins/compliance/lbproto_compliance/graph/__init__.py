@@ -29,7 +29,6 @@ nothing here knows of attributions or of scores::
         walk.cut, walk.stopped                # whether `most_edges` ended it; whether a hub did
     expansion.truncated                       # a hub or the limit left something out
 
-    deposits(graph, node, exchanges)          # -> [Deposit(node, exchange, users, txs), ...]
     depositors(graph, node, exchanges)        # -> Cluster of those who share deposit addresses
 
 `Edges` is columns of one length: `sources, targets, txs, amounts, assets` (positions in
@@ -42,14 +41,13 @@ from lbproto_compliance.graph.clusters import CONFIDENCE, Cluster
 from lbproto_compliance.graph.edges import Edges, Outputs
 from lbproto_compliance.graph.expansion import LIMITS, Expansion, Limits, Step, Walk, expand
 from lbproto_compliance.graph.flows import Flows
-from lbproto_compliance.graph.forwarding import Deposit, Forwarding, depositors, deposits
+from lbproto_compliance.graph.forwarding import Forwarding, depositors
 from lbproto_compliance.graph.graph import Graph
 
 __all__ = [
     "CONFIDENCE",
     "LIMITS",
     "Cluster",
-    "Deposit",
     "Edges",
     "Expansion",
     "Flows",
@@ -61,6 +59,5 @@ __all__ = [
     "Walk",
     "build",
     "depositors",
-    "deposits",
     "expand",
 ]

@@ -11,6 +11,8 @@ from lbproto_compliance.graph.arrays import Floats, Int32s, Int64s
 
 __all__ = ["Flows"]
 
+_NONE = np.empty(0, np.int32)
+
 
 class Flows(NamedTuple):
     """Payments; addresses and transactions are named by their positions.
@@ -48,8 +50,8 @@ class Flows(NamedTuple):
     amounts: Floats
     assets: NDArray[np.int16]
     asset_names: tuple[str, ...]
-    input_txs: Int32s
-    input_nodes: Int32s
-    output_txs: Int32s
-    output_nodes: Int32s
-    output_amounts: Floats
+    input_txs: Int32s = _NONE
+    input_nodes: Int32s = _NONE
+    output_txs: Int32s = _NONE
+    output_nodes: Int32s = _NONE
+    output_amounts: Floats = np.empty(0)

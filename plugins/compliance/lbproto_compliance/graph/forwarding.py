@@ -14,17 +14,16 @@ What an exchange's own addresses are is told by the caller, from attributions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from lbproto_compliance.graph.arrays import Int32s
 from lbproto_compliance.graph.clusters import Cluster, cluster_of
 from lbproto_compliance.graph.edges import Edges
 from lbproto_compliance.graph.graph import Graph
 
-__all__ = ["Deposit", "Forwarding", "depositors", "deposits"]
+__all__ = ["Forwarding", "depositors"]
 
 _ROUNDING = 1e-9  # of an amount: amounts are floating point
 
@@ -45,36 +44,6 @@ class Forwarding(NamedTuple):
     most_degree: int = 1_000
 
 
-class Deposit(NamedTuple):
-    """A deposit address, and who pays into it.
-
-    Attributes:
-        node: the deposit address.
-        exchange: where it forwards to.
-        users: nodes whose payments were forwarded, ascending.
-        txs: transactions that forwarded, ascending: the evidence.
-    """
-
-    node: int
-    exchange: int
-    users: Int32s
-    txs: Int32s
-
-
-def deposits(
-    graph: Graph, node: int, exchanges: Iterable[int], forwarding: Forwarding | None = None
-) -> list[Deposit]:
-    """The deposit addresses that a node pays into, and itself where it is one.
-
-    Args:
-        exchanges: nodes that are known to be exchanges' own.
-        forwarding: what counts as forwarded; by default Ethereum's.
-    """
-    known, rules = frozenset(exchanges), forwarding or Forwarding()
-    found = (_deposit(graph, each, known, rules) for each in _looked_at(graph, node, rules))
-    return [each for each in found if each is not None and node in (each.node, *each.users)]
-
-
 def depositors(
     graph: Graph,
     node: int,
@@ -91,19 +60,18 @@ def depositors(
         most: transactions of addresses that may be deposit addresses; the search ends there.
     """
     known, rules = frozenset(exchanges), forwarding or Forwarding()
-    found: dict[int, Deposit | None] = {}
+    customers: dict[int, frozenset[int]] = {}
     members = {node}
     waiting = [node]
     while waiting and most > 0:
         user = waiting.pop()
         for each in _looked_at(graph, user, rules):
-            if each not in found:
+            if each not in customers:
                 most -= max(1, min(graph.degree(each), rules.most_degree))
-                found[each] = _deposit(graph, each, known, rules)
-            deposit = found[each]
-            if deposit is not None and user in (deposit.node, *deposit.users):
-                users = {*deposit.users.tolist()} - members
-                members |= users | {deposit.node}
+                customers[each] = _customers(graph, each, known, rules)
+            if customers[each] and user in (each, *customers[each]):
+                users = customers[each] - members
+                members |= users | {each}
                 waiting += sorted(users)
             if most <= 0:
                 break
@@ -118,33 +86,22 @@ def _looked_at(graph: Graph, node: int, rules: Forwarding) -> list[int]:
     return [node, *np.unique(graph.outgoing(node).targets).tolist()]
 
 
-def _deposit(
+def _customers(
     graph: Graph, node: int, exchanges: frozenset[int], rules: Forwarding
-) -> Deposit | None:
+) -> frozenset[int]:
+    """Whose payments a deposit address forwarded; nobody's where it is none."""
     if node in exchanges or graph.degree(node) > rules.most_degree:
-        return None
+        return frozenset()
     out = graph.outgoing(node)
     targets = set(out.targets.tolist())
     if len(targets) != 1 or not targets <= exchanges:
-        return None
+        return frozenset()
     into = graph.incoming(node)
-    pairs = list(_forwarded(graph, into, out, rules))
-    if not pairs:
-        return None
-    users = {int(into.sources[received]) for received, _ in pairs}
-    txs = {int(out.txs[sent]) for _, sent in pairs}
-    return Deposit(
-        node,
-        targets.pop(),
-        np.array(sorted(users), np.int32),
-        np.array(sorted(txs), np.int32),
-    )
+    return frozenset(int(into.sources[at]) for at in _forwarded(graph, into, out, rules))
 
 
-def _forwarded(
-    graph: Graph, into: Edges, out: Edges, rules: Forwarding
-) -> Iterable[tuple[int, int]]:
-    """Positions of what was received and of what forwarded it: each once, the latest first."""
+def _forwarded(graph: Graph, into: Edges, out: Edges, rules: Forwarding) -> Iterator[int]:
+    """Positions of what was received and then forwarded: each once, the latest first."""
     times = graph.tx_times
     received_at, sent_at = times[into.txs], times[out.txs]
     free = np.ones(len(into.txs), np.bool_)
@@ -163,4 +120,4 @@ def _forwarded(
         )
         if len(matching):
             free[matching[-1]] = False
-            yield int(matching[-1]), sent
+            yield int(matching[-1])
