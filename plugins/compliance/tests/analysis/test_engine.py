@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproto_compliance.analysis import Method, Weights
+from lbproto_compliance.analysis import Method, Weights, exposures
 from lbproto_compliance.analysis.ledger import ledger
 from lbproto_compliance.analysis.taint import Payment, trace
 from lbproto_compliance.graph import Limits, expand
@@ -216,7 +217,19 @@ def test_a_doubtful_list_is_not_made_sure_by_another(book: Book) -> None:
     ]
 
 
-def test_what_is_too_much_to_follow_is_left_out_and_told(book: Book) -> None:
+def test_poison_of_several_origins_is_no_more_than_was_paid(book: Book) -> None:
+    for thief in ("thief1", "thief2"):
+        book.pay(thief, "carol")
+        book.say(thief, "scam")
+    book.pay("carol", "alice")
+    book.pay("bob", "alice")
+    (signal,) = book.analyse("alice", taint="poison").signals
+    assert signal.pct == 50
+
+
+def test_what_is_too_much_to_follow_is_left_out_and_told(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _crowd(book)
     assert not book.analyse("alice", 2).truncated
     graph = book.graph
@@ -239,6 +252,9 @@ def test_what_is_too_much_to_follow_is_left_out_and_told(book: Book) -> None:
     assert (whole.cut, part.cut) == (False, True)
     assert 0 < len(part.payments) <= 50 + graph.degree(seed) < len(whole.payments)
     assert part.followed < whole.followed
+    # So many payments that the limit as it is would be reached take minutes.
+    monkeypatch.setattr(exposures, "ledger", partial(ledger, most_payments=50))
+    assert book.analyse("alice", 3).truncated
 
 
 def test_a_hub_of_many_payments_is_asked_for(book: Book) -> None:

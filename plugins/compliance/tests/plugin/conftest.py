@@ -96,7 +96,7 @@ class Ledger:
             yield server, client
 
     async def answer(self, client: Client, name: str, *ends: type[Event], **data: Any) -> list[Any]:
-        """What comes of a request, up to one of these events: threads take real time."""
+        """What comes of a request, up to one of these events."""
         client.emit({"event": name, "data": data})
         return await self.until(client, *ends)
 
@@ -106,7 +106,7 @@ class Ledger:
         with anyio.fail_after(30):
             while not any(isinstance(event, ends) for event in told):
                 told += await client.take()
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.002)  # a worker thread has no clock that could be faked
         return told
 
 

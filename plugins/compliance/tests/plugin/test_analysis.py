@@ -11,6 +11,8 @@ import pytest
 
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.messages import CreditsInsufficient, ValidationError
+from lbproto_compliance import desk
+from lbproto_compliance.analysis import Analysis, engine
 from lbproto_compliance.events import (
     AddressAnalysisCompleted,
     AddressAnalysisError,
@@ -179,14 +181,19 @@ async def test_cancelled_between_steps_it_ends_and_its_thread_too(
     tainted: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, go_on = Flag(), Flag()
-    graph = Snapshot.graph
+    graph, analysed = Snapshot.graph, []
 
     def slow_graph(snapshot: Snapshot) -> Any:
         reached.set()
         assert go_on.wait(30)
         return graph(snapshot)
 
+    def analyse(*args: Any, **options: Any) -> Analysis:
+        analysed.append(engine.analyse(*args, **options))
+        return analysed[-1]
+
     monkeypatch.setattr(Snapshot, "graph", slow_graph)
+    monkeypatch.setattr(desk, "analyse", analyse)
     async with tainted.served(workers=1) as (server, client):
         data = {"chain": "ethereum", "address": tainted.address(2)}
         client.emit({"event": "address_analysis", "data": data})
@@ -200,6 +207,7 @@ async def test_cancelled_between_steps_it_ends_and_its_thread_too(
         with anyio.fail_after(30):
             while server.statistics().jobs:
                 await client.take()
+        assert not analysed  # it was left in the middle
         told = await analysis(tainted, client, 2)  # and the one worker is free again
         assert isinstance(told[-1], AddressAnalysisCompleted)
 

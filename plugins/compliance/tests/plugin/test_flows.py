@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import msgspec
 import pytest
 
 from lbproto import Clock
 from lbproto.messages import Error, ValidationError
-from lbproto_compliance import corridors
+from lbproto_compliance import DEFAULT_WEIGHTS, LIMITS, corridors, desk
 from lbproto_compliance.corridors import country_of
 from lbproto_compliance.countries import COUNTRIES
-from lbproto_compliance.events import CorridorFlow, CorridorTotals, CrossBorderFlowsResponse
+from lbproto_compliance.events import (
+    CorridorFlow,
+    CorridorTotals,
+    CrossBorderFlows,
+    CrossBorderFlowsResponse,
+)
 from lbproto_compliance.prices import StaticPrices
 
 if TYPE_CHECKING:
@@ -168,6 +176,30 @@ async def test_more_flows_than_an_answer_may_have(
         error = await flows(traded, client)
     assert error.code == "LIMIT_EXCEEDED"
     assert "narrow it - at `$.window`" in error.message
+
+
+async def test_what_nobody_waits_for_any_more_is_given_up(
+    traded: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = Flag(), Flag()
+    ended = []
+
+    def flows_of(*args: Any) -> Any:
+        reached.set()
+        assert go_on.wait(30)
+        ended.append(corridors.flows_of(*args))
+        return ended[-1]
+
+    monkeypatch.setattr(desk, "flows_of", flows_of)
+    manner = desk.Manner("haircut", DEFAULT_WEIGHTS, LIMITS)
+    working = desk.Desk(traded.store, PRICES, manner, workers=1)
+    request = msgspec.convert({"corridor": "US-NG", "window": "P1D"}, CrossBorderFlows)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(working.flows, request, 0)
+        assert await anyio.to_thread.run_sync(reached.wait, 30)
+        tasks.cancel_scope.cancel()
+        go_on.set()
+    assert not ended
 
 
 def test_the_country_of_an_address_is_where_most_confidence_is(traded: Ledger) -> None:
