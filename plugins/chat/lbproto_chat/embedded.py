@@ -57,5 +57,6 @@ class EmbeddedAnswerer:
 
 async def _rows(
     engine: Engine, application_id: str, limits: QueryLimits, sql: str
-) -> list[list[Any]]:
-    return (await run(engine, application_id, sql, limits)).rows
+) -> tuple[list[list[Any]], bool]:
+    result = await run(engine, application_id, sql, limits)
+    return result.rows, result.is_cut

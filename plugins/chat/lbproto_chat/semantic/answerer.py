@@ -10,11 +10,12 @@ import msgspec
 from lbproto_chat.semantic.layer import Layer
 from lbproto_chat.semantic.reading import Ambiguous, Outside, Reader, Reading
 from lbproto_chat.semantic.say import Row, sentences
+from lbproto_chat.semantic.settle import MOST_ROWS
 
 __all__ = ["Answer", "Run", "SemanticAnswerer"]
 
-Run: TypeAlias = Callable[[str], Awaitable[Sequence[Row]]]
-"""Runs a query and gives its rows, each in the order of its columns."""
+Run: TypeAlias = Callable[[str], Awaitable[tuple[Sequence[Row], bool]]]
+"""Runs a query; gives its rows, each in the order of its columns, and whether there were more."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,8 +38,8 @@ class SemanticAnswerer:
     Args:
         layer: what questions can be about.
         run: runs a query, as the user who asks: under the guard and the limits that hold for
-            queries, after the engine has looked at what it gives (DESCRIBE). What it raises goes to
-            the caller of `answer`.
+            queries, after the engine has looked at what it gives (DESCRIBE). It returns the rows,
+            and whether there were more. What it raises goes to the caller of `answer`.
     """
 
     def __init__(self, layer: Layer, run: Run) -> None:
@@ -55,5 +56,6 @@ class SemanticAnswerer:
         reading = self._reader.read(question, history)
         if not isinstance(reading, Reading):
             return Answer(reading.text, None, reading)
-        rows = await self._run(reading.sql)
-        return Answer(sentences(reading, rows), reading.sql, reading)
+        rows, is_cut = await self._run(reading.sql)
+        is_cut = is_cut or len(rows) >= MOST_ROWS  # no statement asks for more
+        return Answer(sentences(reading, rows, is_cut=is_cut), reading.sql, reading)

@@ -20,13 +20,14 @@ _LONGEST = 100  # characters of a value
 Row = Sequence[object]
 
 
-def sentences(reading: Reading, rows: Sequence[Row]) -> str:
+def sentences(reading: Reading, rows: Sequence[Row], *, is_cut: bool = False) -> str:
     """The answer: how the question was read, then the figures.
 
     Args:
         reading: the question's.
         rows: the result of its SQL, each in the order of its columns. Decimals, integers and times
             may be text, as they are on the wire.
+        is_cut: there may be more of them.
     """
     shape, table = reading.shape, reading.frame.table
     parts = [f"I read this as: {reading.says}."]
@@ -35,10 +36,9 @@ def sentences(reading: Reading, rows: Sequence[Row]) -> str:
     elif len(rows) == 1:
         parts.append(_sentence(table, shape.figures, rows[0]))
     else:
-        more = len(rows) - _SHOWN
-        parts.append(
-            f"There are {len(rows):,}:" if more <= 0 else f"The first {_SHOWN} of {len(rows):,}:"
-        )
+        count = f"{len(rows):,}{' or more' if is_cut else ''}"
+        is_short = len(rows) <= _SHOWN
+        parts.append(f"There are {count}:" if is_short else f"The first {_SHOWN} of {count}:")
         parts += [f"- {_listed(table, shape.figures, row)}" for row in rows[:_SHOWN]]
     return "\n".join((*parts, *shape.notes))
 

@@ -27,7 +27,7 @@ async def test_an_answer_is_the_engines_figure_in_a_sentence(layer: Layer) -> No
 
     async with DuckDBEngine(bundled_catalogues(), isolated=False) as engine:
 
-        async def run(sql: str) -> list[list[Any]]:
+        async def run(sql: str) -> tuple[list[list[Any]], bool]:
             ran.append(sql)
             rows: list[list[Any]] = []
             request = QueryRequest(application_id="default", sql=sql, arrays=True)
@@ -35,7 +35,7 @@ async def test_an_answer_is_the_engines_figure_in_a_sentence(layer: Layer) -> No
                 async for part in stream:
                     if isinstance(part, Rows):
                         rows += json.loads(part.data)
-            return rows
+            return rows, False
 
         answerer = SemanticAnswerer(layer, run)
         first = await answerer.answer("How many buys were there?")
