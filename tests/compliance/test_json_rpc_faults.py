@@ -123,6 +123,15 @@ async def test_a_packed_answer_is_not_unpacked_without_end(faulty: Reading) -> N
         await faulty.read(max_bytes=1_000_000)
 
 
+async def test_answers_in_any_order(faulty: Reading) -> None:
+    def backwards(asked: Asked) -> Said:
+        answers = json.loads(faulty.node(asked).body)
+        return Said(json.dumps(answers[::-1] if isinstance(answers, list) else answers).encode())
+
+    with answering(backwards) as url:
+        assert values(await Reading(faulty.node, url).read()) == ALL
+
+
 async def test_a_node_that_knows_no_batches(faulty: Reading) -> None:
     def alone(asked: Asked) -> Said:
         if asked.body.startswith(b"["):
