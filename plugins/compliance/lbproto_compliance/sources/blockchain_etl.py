@@ -31,9 +31,11 @@ from lbproto_compliance.sources.values import (
     amount,
     coin_address,
     evm_address,
+    failed,
     integer,
     moment,
     text,
+    told,
     tx_hash,
 )
 
@@ -94,7 +96,7 @@ class Facts:
             Malformed: nobody says.
             SourceError: the files cannot be read.
         """
-        if record.get("block_timestamp") not in (None, ""):
+        if told(record, "block_timestamp"):
             return moment(record, "block_timestamp")
         self._load()
         found = self._times.get(height)
@@ -136,7 +138,7 @@ class Facts:
     def _receipt(self, record: Fields) -> None:
         hash_ = tx_hash(record, "transaction_hash")
         contract = evm_address(record, "contract_address")
-        if record.get("status") not in (None, "") and integer(record, "status") == 0:
+        if failed(record, "status"):
             self._failed.add(hash_)
         elif contract is not None:
             self._created[hash_] = contract
@@ -147,8 +149,7 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
     height = integer(record, "block_number")
     time = moment(record, "block_timestamp")
     hash_ = tx_hash(record, "hash")
-    told = record.get("index") not in (None, "")
-    index = integer(record, "index", HIGHEST_PLACE) if told else NO_INDEX
+    index = _place(record, "index")
     rows: list[Row] = []
     for item in _nested(record, "inputs", "input_count"):
         spent = text(item, "spent_transaction_hash")
@@ -201,9 +202,7 @@ def transaction(record: Fields, chain: Chain, facts: Facts) -> list[Row]:
         chain.asset,
         amount(record, "value"),
     )
-    status = record.get("receipt_status")
-    failed = status not in (None, "") and integer(record, "receipt_status") == 0
-    return [] if failed or facts.failed(hash_) else [row]
+    return [] if failed(record, "receipt_status") or facts.failed(hash_) else [row]
 
 
 def token_transfer(record: Fields, facts: Facts) -> list[Row]:
@@ -248,7 +247,6 @@ class Traces:
         """The row of the next trace, or none."""
         height = integer(record, "block_number")
         kind = text(record, "trace_type") or ""
-        told = record.get("transaction_index") not in (None, "")
         hash_ = kind if kind in _UNTRANSACTED else tx_hash(record, "transaction_hash")
         if (height, hash_) != self._of:
             self._of, self._count = (height, hash_), 0
@@ -268,7 +266,7 @@ class Traces:
             Transfer(
                 height,
                 self._facts.time(record, height),
-                integer(record, "transaction_index", HIGHEST_PLACE) if told else NO_INDEX,
+                _place(record, "transaction_index"),
                 position,
                 hash_,
                 sender,
@@ -280,9 +278,13 @@ class Traces:
 
 
 def _moves_nothing(record: Fields) -> bool:
-    failed = record.get("status") not in (None, "") and integer(record, "status") == 0
     within = text(record, "call_type") in ("delegatecall", "staticcall", "callcode")
-    return failed or within or bool(text(record, "error"))
+    return failed(record, "status") or within or bool(text(record, "error"))
+
+
+def _place(record: Fields, name: str) -> int:
+    """Of a transaction in its block, where that is told."""
+    return integer(record, name, HIGHEST_PLACE) if told(record, name) else NO_INDEX
 
 
 def _nested(record: Fields, name: str, counted: str) -> list[Fields]:
@@ -296,7 +298,7 @@ def _nested(record: Fields, name: str, counted: str) -> list[Fields]:
     found = [] if found is None else found
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise Malformed(f"{name} are no list of objects")
-    if record.get(counted) not in (None, "") and integer(record, counted) != len(found):
+    if told(record, counted) and integer(record, counted) != len(found):
         raise Malformed(f"{name} are {len(found)}, which is not {counted}")
     return cast(list[Fields], found)
 

@@ -19,8 +19,7 @@ __all__ = ["JsonRpc"]
 
 logger = logging.getLogger(__name__)
 
-# EIP-155. Chains that write addresses in another way are none of these.
-_CHAIN_IDS = {"ethereum": 1, "polygon": 137, "bsc": 56}
+_CHAIN_IDS = {name: chain.eip155 for name, chain in CHAINS.items() if chain.eip155 is not None}
 
 
 class JsonRpc:

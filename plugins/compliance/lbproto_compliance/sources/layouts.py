@@ -21,9 +21,6 @@ from lbproto_compliance.sources.records import RecordFile
 
 __all__ = ["file_sources"]
 
-# Chains whose addresses and hashes are as ethereum-etl writes them.
-_EVM = ("ethereum", "polygon", "bsc")
-
 
 def file_sources(chain: str, paths: Sequence[Path], moment: Moment | None = None) -> list[Source]:
     """Files of chain data as sources; blocks, since each is read once for its digest.
@@ -55,7 +52,7 @@ def _source(file: RecordFile, chain: Chain, facts: etl.Facts, moment: Moment | N
     found: Source | None = None
     if chain.kind == "coins":
         found = _of_coins(file, moment)
-    elif chain.name in _EVM:
+    elif chain.eip155 is not None:  # as ethereum-etl writes addresses
         found = _of_accounts(file, chain, facts, moment)
     if found is None:
         columns = ", ".join(sorted(file.columns))

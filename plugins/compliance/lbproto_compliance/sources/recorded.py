@@ -24,6 +24,7 @@ from lbproto_compliance.sources.values import (
     evm_address,
     integer,
     text,
+    told,
     tx_hash,
 )
 
@@ -103,7 +104,7 @@ class BlockOfCoins:
         if side not in ("in", "out"):
             raise Malformed(f"side is neither in nor out: {side!r:.40}")
         spent = side == "in" and text(record, "prev_txid") not in _NOTHING
-        if side == "out" or record["value_sat"] not in (None, ""):
+        if side == "out" or told(record, "value_sat"):
             value = integer(record, "value_sat", MOST_COINS)
         else:
             value = None

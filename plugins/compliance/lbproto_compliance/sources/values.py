@@ -15,9 +15,11 @@ __all__ = [
     "amount",
     "coin_address",
     "evm_address",
+    "failed",
     "integer",
     "moment",
     "text",
+    "told",
     "tx_hash",
 ]
 
@@ -35,11 +37,21 @@ _REMEMBERED = 65_536
 _END_OF_TIME = 32_503_680_000
 
 
+def told(record: Fields, name: str) -> bool:
+    """Whether there is anything."""
+    return record.get(name) not in (None, "")
+
+
+def failed(record: Fields, name: str) -> bool:
+    """Whether a status says that; where there is none, it does not."""
+    return told(record, name) and integer(record, name) == 0
+
+
 def text(record: Fields, name: str) -> str | None:
     """A text; None where it is empty."""
-    value = record.get(name)
-    if value is None or value == "":
+    if not told(record, name):
         return None
+    value = record[name]
     if not isinstance(value, str):
         raise Malformed(f"{name} is no text")
     return value
@@ -52,9 +64,9 @@ def integer(record: Fields, name: str, highest: int = _HIGHEST) -> int:
 
 def amount(record: Fields, name: str, highest: int | None = None) -> str:
     """A whole number from 0 of at most 78 digits, as decimal text."""
-    value = record.get(name)
-    if value is None or value == "":
+    if not told(record, name):
         raise Malformed(f"{name} is missing")
+    value = record[name]
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         number = int(value)
     else:
