@@ -27,7 +27,7 @@ from lbproto_chat.semantic.sql import (
 )
 from lbproto_chat.semantic.times import Times
 from lbproto_chat.semantic.tokens import Number
-from lbproto_chat.semantic.unread import Tie
+from lbproto_chat.semantic.unread import Tie, Unread
 from lbproto_chat.semantic.walk import Walk
 
 __all__ = ["Conditions"]
@@ -63,6 +63,7 @@ class Conditions:
 
         Raises:
             Tie: see `assumed`.
+            Unread: a noun contradicts the word before it.
         """
         rules: tuple[Callable[[], bool], ...] = (
             self.times.data_span,
@@ -261,10 +262,10 @@ class Conditions:
             self._counted(after) if counts and number.kind == "number" and hint is None else None
         )
         if having is not None:
-            entity, where, length = having
+            entity, label, where, length = having
             target, value = Target("count", entity), Value(int(_number(number)))
             noun = entity.name if value.value == 1 else entity.several
-            says = f"{_SAYS[operator]} {number.text} {noun}"
+            says = " ".join(filter(None, (_SAYS[operator], number.text, label, noun)))
             self.havings.append(Having(target, operator, value, says, where))
             del self._walk.left[: place + 1 + length]
             self._walk.done.append(Item("held", None, says))
@@ -287,17 +288,19 @@ class Conditions:
             for each in said
         )
 
-    def _counted(self, after: Sequence[Item]) -> tuple[Entity, Node | None, int] | None:
-        """Of what a number is: "200 trades", "10 buys", "10 buy trades"."""
+    def _counted(self, after: Sequence[Item]) -> tuple[Entity, str, Node | None, int] | None:
+        """Of what a number is ("200 trades", "10 buys", "10 buy trades"), in how many items."""
         table = self._table
         if after and after[0].kind == "entity" and isinstance(after[0].value, Entity):
-            return after[0].value, rows_of(after[0].value), 1
+            return after[0].value, "", rows_of(after[0].value), 1
         if after and after[0].kind == "label":
             dimension, label = cast("tuple[Dimension, str]", after[0].value)
-            where = column_is(dimension.column, label).test
-            if len(after) > 1 and isinstance(after[1].value, Entity):
-                return after[1].value, where, 2
-            return table.entity(table.default), where, 1
+            noun = after[1].value if len(after) > 1 else None
+            entity = noun if isinstance(noun, Entity) else table.entity(table.default)
+            if entity.where.get(dimension.column, label) != label:  # spent outputs
+                raise Unread(after[0].text)
+            tests = dict.fromkeys((column_is(dimension.column, label).test, rows_of(entity)))
+            return entity, label, all_of(*tests), 2 if entity is noun else 1
         return None
 
     def _measure(self, number: Item, after: int, hint: Measure | None = None) -> Measure:

@@ -26,6 +26,10 @@ def test_a_reading_says_how_the_question_was_taken(reader: Reader) -> None:
     )
 
 
+def test_what_is_counted_of_a_group_is_said_with_its_label(reader: Reader) -> None:
+    assert "over 10 buy trades" in read(reader, "minutes with more than 10 buys").says
+
+
 def test_what_fits_two_tables_is_asked_back_with_both_named(reader: Reader) -> None:
     found = reader.read("What is the total value?")
     assert isinstance(found, Ambiguous)
@@ -70,6 +74,7 @@ def test_a_refusal_says_why_and_what_there_are_answers_about(
     [
         "buys that are sells and outputs",
         "outputs that were spent",
+        "transactions with more than 3 spent outputs",
         "how many trades at 12 34 56",
         "price of the ten",
         "the first output",
@@ -161,6 +166,13 @@ def test_a_question_that_goes_on_takes_the_rest_from_the_one_before(
         ("Which address received the coinbase reward?", '("tx_index" = 0)'),
         ("Which trade was the cheapest?", "ORDER BY price NULLS LAST"),
         ("count outputs by address, highest first", "ORDER BY count(*) DESC"),
+        ("trades on 2 February", "2023-02-03"),
+        ("how many trades in 2023", "2024-01-01"),
+        ("volume minute by minute", "GROUP BY date_trunc('minute'"),
+        ("volume in a 30 second window", "time_bucket(INTERVAL 30 SECOND"),
+        ("minute of the largest trade", "ORDER BY max(amount) DESC"),
+        ("total and average of the top 5 trades", "sum(amount), avg(amount) FROM (SELECT * FROM"),
+        ("trades at 0 price", "(price = 0)"),
     ],
     ids=str,
 )
