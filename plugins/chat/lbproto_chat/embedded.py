@@ -8,7 +8,7 @@ from typing import Any
 
 from lbproto import NotFound
 from lbproto_chat.answerers import Question, Reply
-from lbproto_chat.results import run
+from lbproto_chat.results import LIMITS, run
 from lbproto_chat.semantic import Layer, SemanticAnswerer
 from lbproto_query import Engine
 from lbproto_query import Limits as QueryLimits
@@ -30,7 +30,7 @@ class EmbeddedAnswerer:
         engine: Engine,
         layers: Mapping[str, Layer],
         *,
-        limits: QueryLimits = QueryLimits(seconds=10.0, rows=1_000, row_bytes=64 * 1024),  # noqa: B008 - frozen
+        limits: QueryLimits = LIMITS,
     ) -> None:
         self._answerers = {
             application_id: SemanticAnswerer(layer, partial(_rows, engine, application_id, limits))

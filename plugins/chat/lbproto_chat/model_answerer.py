@@ -10,7 +10,7 @@ from lbproto_chat.answerers import Question, Reply
 from lbproto_chat.fences import Fence
 from lbproto_chat.models import LanguageModel, Message
 from lbproto_chat.prompts import asked, correction, summary
-from lbproto_chat.results import Result, columns_of, run
+from lbproto_chat.results import LIMITS, Result, columns_of, run
 from lbproto_chat.tokens import about
 from lbproto_query import Engine
 from lbproto_query import Limits as QueryLimits
@@ -30,7 +30,7 @@ class ModelAnswerer:
         model: what is asked; entered and left by whoever made it.
         engine: runs the SQL, likewise.
         tables: by application, those that the model knows, each with a sentence about it.
-        limits: what a statement may take.
+        limits: what a statement may take; of its rows the model is shown some 12,000 characters.
         max_tokens: that each of the model's answers may have, of which a turn has up to three.
         dialect: of SQL, as the model is told.
     """
@@ -41,7 +41,7 @@ class ModelAnswerer:
         engine: Engine,
         tables: Mapping[str, Mapping[str, str]],
         *,
-        limits: QueryLimits = QueryLimits(seconds=10.0, rows=200, row_bytes=64 * 1024),  # noqa: B008 - frozen
+        limits: QueryLimits = LIMITS,
         max_tokens: int = 1_000,
         dialect: str = "DuckDB",
     ) -> None:

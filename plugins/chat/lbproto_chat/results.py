@@ -8,7 +8,10 @@ import msgspec
 
 from lbproto_query import Engine, Limits, QueryRequest, Rows
 
-__all__ = ["Result", "columns_of", "run"]
+__all__ = ["LIMITS", "Result", "columns_of", "run"]
+
+LIMITS = Limits(seconds=10.0, rows=1_000, row_bytes=64 * 1024)
+"""What a query for an answer may take where nothing else is said; what it gives is kept whole."""
 
 
 class Result(NamedTuple):
