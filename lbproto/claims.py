@@ -27,6 +27,7 @@ from lbproto.errors import (
     ErrorCode,
     InsufficientCredits,
     InvalidRequest,
+    Overloaded,
     RequestError,
     UsageError,
 )
@@ -120,6 +121,7 @@ class Claims:
         self._registry = registry
         self._clock = clock
         self._start_soon = start_soon
+        self._late: set[str] = set()  # names of records that are still to be written
 
     async def claim(self, key: Key, digest: bytes) -> Found | None:
         """Claim a request, or wait until whoever has claimed it has served it.
@@ -132,6 +134,8 @@ class Claims:
             Overloaded: the storage cannot be reached.
         """
         name, wait = _name(key), _SOON
+        if name in self._late:  # what is still to be written would undo what is served now
+            raise Overloaded("The storage was out of reach: try again", retry_after=_AGAIN)
         mine = _encoder.encode(_Record(self._records.node, digest))
         while not await self._storage.put_new(name, mine, ttl=_OPEN):
             value = await self._storage.get(name)
@@ -168,13 +172,16 @@ class Claims:
             logger.warning("Other nodes are told later what has become of a request")
             with suppress(UsageError):  # the server stops: another node serves it again
                 self._start_soon(partial(self._write_later, name, value))
+                self._late.add(name)
 
     async def _write_later(self, name: str, value: bytes | None) -> None:
-        until = self._clock.monotonic() + _LIFETIME
-        while self._clock.monotonic() < until:
-            await self._clock.sleep(_AGAIN)
-            if await self._write(name, value):
-                return
+        until, is_written = self._clock.monotonic() + _LIFETIME, False
+        try:
+            while not is_written and self._clock.monotonic() < until:
+                await self._clock.sleep(_AGAIN)
+                is_written = await self._write(name, value)
+        finally:
+            self._late.discard(name)
 
     async def _write(self, name: str, value: bytes | None) -> bool:
         try:

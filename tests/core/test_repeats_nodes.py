@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from lbproto import Internal, NotFound, Server
+from lbproto import Internal, NotFound, Server, claims
 from lbproto.backends.memory import MemoryStorage
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Sent, connected, running
@@ -157,6 +157,47 @@ async def test_an_outcome_is_written_once_the_storage_is_back(cluster: Cluster) 
         line.is_cut = False
         await cluster.clock.advance(5.0)
         assert await buy(await connected(two)) == bought(1)
+
+
+async def test_what_is_written_late_undoes_nothing_that_was_served_since(cluster: Cluster) -> None:
+    cluster.shop.gate, cluster.shop.failure = anyio.Event(), Internal("a flat tyre")
+    async with (
+        cluster.running() as (one, line),
+        cluster.running() as (two, _),
+        anyio.create_task_group() as tasks,
+    ):
+        client = await connected(one)
+        tasks.start_soon(buy, client)
+        await settle()
+        line.is_cut = True
+        cluster.shop.gate.set()
+        await settle()
+        line.is_cut, cluster.shop.failure = False, None
+        (refused,) = await buy(await connected(one))
+        assert refused.data["code"] == "OVERLOADED"
+        await cluster.clock.advance(5.0)
+        assert await buy(await connected(one)) == bought(2)
+        await cluster.clock.advance(5.0)
+        assert await buy(await connected(two)) == bought(2)
+
+
+async def test_a_record_takes_no_more_than_it_may(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_MOST", 100)
+    async with cluster.running() as (one, _), cluster.running() as (two, _):
+        await buy(await connected(one))
+        (refused,) = await buy(await connected(two))
+        assert refused.data["code"] == "LIMIT_EXCEEDED"
+        assert cluster.shop.served == 1
+
+
+async def test_an_answer_whose_plugin_is_gone_is_not_kept(cluster: Cluster) -> None:
+    async with cluster.running() as (one, _), cluster.running() as (two, _):
+        await buy(await connected(one))
+        del two.registry.emissions["priced"]
+        (refused,) = await buy(await connected(two))
+        assert refused.data["code"] == "LIMIT_EXCEEDED"
 
 
 async def test_what_is_too_large_to_keep_is_not_done_twice(cluster: Cluster) -> None:
