@@ -39,7 +39,7 @@ from lbproto.tasks import is_asyncio
 
 __all__ = ["BrokeredPubSub"]
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class BrokeredPubSub(Bridged, PubSub):
@@ -200,7 +200,7 @@ class BrokeredPubSub(Bridged, PubSub):
         if left := self._outbox.count:
             self._dropped += left
             self._outbox.release(left, self._outbox.size)
-            _logger.warning("%d messages to the other nodes were not sent in the end", left)
+            logger.warning("%d messages to the other nodes were not sent in the end", left)
 
     async def _supervise(self, tried: asyncio.Future[None]) -> None:
         """Make one link after the other.
@@ -220,11 +220,11 @@ class BrokeredPubSub(Bridged, PubSub):
                     tried.set_exception(error)
                     return
                 if not isinstance(error, (OSError, UsageError, *self.failures)):
-                    _logger.exception("the connection to the other nodes failed")
+                    logger.exception("the connection to the other nodes failed")
                 if self._hearing.is_set() or not tried.done():
                     self._lost_connections += 1
                     delay = _FIRST_DELAY
-                    _logger.warning("The other nodes are out of reach: %s", _reason(error))
+                    logger.warning("The other nodes are out of reach: %s", _reason(error))
             finally:
                 if link is not None:
                     await finish(link.close())
@@ -308,12 +308,12 @@ class BrokeredPubSub(Bridged, PubSub):
                 self._ready = True
                 self._hearing.set()
                 if tried.done():
-                    _logger.warning("The other nodes are within reach again")
+                    logger.warning("The other nodes are within reach again")
                 else:
                     tried.set_result(None)
             lost = self._missed + self._dropped
             if lost > self._told:
-                _logger.warning("%d messages of other nodes are lost here", lost - self._told)
+                logger.warning("%d messages of other nodes are lost here", lost - self._told)
                 self._told = lost
             await asyncio.sleep(self._heartbeat)
 
@@ -346,7 +346,7 @@ class BrokeredPubSub(Bridged, PubSub):
         try:
             parcel = _decode(data)
         except msgspec.DecodeError as error:
-            _logger.error("what was published to %r is no message of a node: %s", name, error)
+            logger.error("what was published to %r is no message of a node: %s", name, error)
             return
         missed = progress.advance(parcel)
         if missed is None:

@@ -14,7 +14,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from lbproto.errors import Overloaded, UsageError
 
-__all__ = ["NOT_LET_IN", "client", "let_in", "reach"]
+__all__ = ["NOT_LET_IN", "client", "let_in", "reach", "without_braces"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,17 @@ def client(url: str, connections: int, timeout: float) -> Redis:
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)
+
+
+def without_braces(prefix: str, whose: str) -> str:
+    """A prefix behind which braces are free to mark a hash tag.
+
+    Raises:
+        UsageError: it has some itself.
+    """
+    if "{" in prefix or "}" in prefix:
+        raise UsageError(f"The prefix of a {whose} has braces, which mark a hash tag")
+    return prefix
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from redis import RedisError
 
 from lbproto.backends.brokered import BrokeredPubSub
 from lbproto.backends.link import Link
+from lbproto.backends.redis_client import without_braces
 from lbproto.backends.redis_link import Source, connect
-from lbproto.errors import UsageError
 
 __all__ = ["RedisPubSub"]
 
@@ -58,11 +58,9 @@ class RedisPubSub(BrokeredPubSub):
         timeout: float = 5.0,
         heartbeat: float = 5.0,
     ) -> None:
-        if "{" in prefix or "}" in prefix:
-            raise UsageError("The prefix of a RedisPubSub has braces, which mark a hash tag")
         super().__init__(
             *urls,
-            prefix=prefix,
+            prefix=without_braces(prefix, "RedisPubSub"),
             max_payload=max_payload,
             max_messages=max_messages,
             max_bytes=max_bytes,

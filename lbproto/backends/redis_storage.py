@@ -21,8 +21,7 @@ from redis import exceptions
 
 from lbproto.backends.base import MAX_CHILDREN, Storage, divided
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import client, let_in, reach
-from lbproto.errors import UsageError
+from lbproto.backends.redis_client import client, let_in, reach, without_braces
 
 __all__ = ["RedisStorage"]
 
@@ -64,10 +63,8 @@ class RedisStorage(Bridged, Storage):
         timeout: float = 5.0,
         connections: int = 8,
     ) -> None:
-        if "{" in prefix or "}" in prefix:
-            raise UsageError("The prefix of a RedisStorage has braces, which mark a hash tag")
         super().__init__()
-        self._prefix = prefix
+        self._prefix = without_braces(prefix, "RedisStorage")
         self._client = client(url, connections, timeout)
         self._command: Callable[..., Awaitable[Any]] = self._client.execute_command
         self._script = self._client.register_script(_SCRIPT)

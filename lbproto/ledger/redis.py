@@ -25,8 +25,8 @@ from zlib import crc32
 import msgspec
 
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import client, let_in, reach
-from lbproto.errors import Overloaded, UsageError
+from lbproto.backends.redis_client import client, let_in, reach, without_braces
+from lbproto.errors import Overloaded
 from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
 from lbproto.ledger.store import LedgerStore
@@ -80,10 +80,8 @@ class RedisLedger(Bridged, LedgerStore):
         connections: int = 8,
         waiting: int = 10_000,
     ) -> None:
-        if "{" in prefix or "}" in prefix:
-            raise UsageError("The prefix of a RedisLedger has braces, which mark a hash tag")
         super().__init__()
-        self._prefix = prefix
+        self._prefix = without_braces(prefix, "RedisLedger")
         self._lanes = Lanes(self._commit, timeout, waiting, connections)
         self._client = client(url, connections, timeout)
         self._command: Callable[..., Awaitable[Any]] = self._client.execute_command

@@ -21,7 +21,10 @@ __all__ = ["anyio_backend", "clock", "serve"]
 
 # These suites say what was not equal.
 pytest.register_assert_rewrite(
-    "lbproto.testing.ledger", "lbproto.testing.limits", "lbproto.testing.storage"
+    "lbproto.testing.ledger",
+    "lbproto.testing.limits",
+    "lbproto.testing.pubsub",
+    "lbproto.testing.storage",
 )
 
 

@@ -84,7 +84,7 @@ class Dropping:
         self._port = port
         self._pairs: list[set[_Pair]] = [set() for _ in range(lines)]
         self._down: list[Loss | None] = [None] * lines
-        self._random = [Random(f"{seed}-{line}") for line in range(lines)]  # noqa: S311
+        self._random = [Random(f"{seed}-{line}") for line in range(lines)]  # noqa: S311 - no secret
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -39,9 +39,7 @@ def text_of(told: list[tuple[str, Any]]) -> str:
 
 
 def connecting(server: ServerProcess) -> Any:
-    return NodeClient.connecting(
-        f"http://127.0.0.1:{server.port}", auth={"token": "token-ada"}, transports=["websocket"]
-    )
+    return NodeClient.connecting(server.http, auth={"token": "token-ada"}, transports=["websocket"])
 
 
 @pytest.mark.usefixtures("node")
