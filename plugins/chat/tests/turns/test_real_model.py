@@ -72,7 +72,8 @@ def llama() -> Iterator[str]:
 
 async def busy(url: str) -> bool:
     """Whether the server works on an answer, by its own count."""
-    async with httpx.AsyncClient(verify=False) as client:  # noqa: S501 - it is http
+    # Each look has a client of its own: it need not load certificates, which take their time.
+    async with httpx.AsyncClient(verify=False) as client:  # noqa: S501 - the address is http
         text = (await client.get(f"{url}/metrics")).text
     (line,) = [each for each in text.splitlines() if each.startswith("llamacpp:requests_proc")]
     return line.split()[1] != "0"

@@ -81,7 +81,8 @@ class Peer:
         self._url = str(parsed)
         self._patience = patience
         self._limiter = anyio.CapacityLimiter(concurrency)
-        # To load certificates takes its time, and a node of one's own is asked over plain HTTP.
+        # To load certificates takes its time. A node of one's own is asked over plain HTTP, where
+        # there is nothing to verify, and no redirect leads from there to where there is.
         secure = parsed.scheme == "https"
         self._client = httpx.AsyncClient(timeout=patience.seconds, verify=secure)
 
@@ -135,7 +136,7 @@ class Peer:
                     )
                 logger.info("%s: %s; asking again", self.host, reason)
                 if wait is None:
-                    wait = pause * random.uniform(0.75, 1.25)  # noqa: S311 (no secret)
+                    wait = pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
                 await self._patience.sleep(min(wait, self._patience.longest_pause))
                 pause *= 2
 
