@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from lbproto_compliance.sources.batches import Batch, SourceError
+from lbproto_compliance.sources.json_rpc import JsonRpc
 from tests.compliance.faulty_node import ALL, Call, Change, Reading, values, word
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +24,18 @@ def changing(method: str, change: Callable[[Any], Any], height: int | None = Non
         return change(result)
 
     return changed
+
+
+@pytest.mark.parametrize(("chain", "number"), [("ethereum", 1), ("polygon", 137), ("bsc", 56)])
+async def test_a_node_has_to_be_of_the_chain(faulty: Reading, chain: str, number: int) -> None:
+    source = JsonRpc(chain, faulty.url, confirmations=0, traced=False)
+    faulty.node.change = changing("eth_chainId", lambda _: hex(number))
+    async with aclosing(source.batches(None)) as batches:
+        assert values([batch async for batch in batches]) == ALL
+    faulty.node.change = changing("eth_chainId", lambda _: "0x7")
+    async with aclosing(source.batches(None)) as batches:
+        with pytest.raises(SourceError, match=f"chain number 7, and {chain} is number {number}"):
+            await anext(batches)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is about what is read

@@ -252,6 +252,12 @@ def test_files_of_ethereum_etl_complete_each_other(
     assert outcome.snapshot.page(BOB, 1)[0].timestamp == datetime(2020, 9, 13, 12, 26, 41)  # noqa: DTZ001 - UTC
 
 
+@pytest.mark.parametrize("chain", ["ethereum", "polygon", "bsc"])
+def test_chains_of_ethereums_kind_have_its_layouts(tmp_path: Path, chain: str) -> None:
+    [source] = file_sources(chain, [ethereum(tmp_path, "csv")["token_transfers"]])
+    assert source.table == "transfers"
+
+
 def test_a_transfer_whose_block_nobody_knows_is_set_aside(
     tmp_path: Path, store: Store, imports: Imports
 ) -> None:
