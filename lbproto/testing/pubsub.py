@@ -175,6 +175,17 @@ class PubSubSuite:
                 one.publish_nowait(channel, b"x")
             assert {await inbox.take() for _ in channels} == {(each, b"x") for each in channels}
 
+    async def test_whoever_changes_their_mind_at_once_is_followed(self, nodes: Nodes) -> None:
+        one, two, _ = nodes
+        async with Inbox.of(two) as inbox:
+            with anyio.fail_after(_PATIENCE):
+                async with anyio.create_task_group() as tasks:
+                    for change in (two.subscribe, two.unsubscribe, two.subscribe):
+                        tasks.start_soon(change, "x")
+                await two.subscribe("x")
+            one.publish_nowait("x", b"1")
+            assert await inbox.take() == ("x", b"1")
+
     async def test_whoever_is_cancelled_disturbs_nobody(self, nodes: Nodes) -> None:
         one, two, _ = nodes
         async with Inbox.of(two) as inbox:
