@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from lbproto import Internal, NotFound, Server, claims
+from lbproto import InsufficientCredits, Internal, NotFound, RequestError, Server, claims
 from lbproto.backends.memory import MemoryStorage
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Sent, connected, running
@@ -89,8 +89,13 @@ async def test_an_id_stands_for_one_request_everywhere(cluster: Cluster) -> None
         assert cluster.shop.served == 1
 
 
-async def test_a_final_refusal_is_remembered_everywhere(cluster: Cluster) -> None:
-    cluster.shop.failure = NotFound("sold out")
+@pytest.mark.parametrize(
+    "failure", [NotFound("sold out"), InsufficientCredits("a bill", required=5, available=1)]
+)
+async def test_a_final_refusal_is_remembered_everywhere(
+    cluster: Cluster, failure: RequestError
+) -> None:
+    cluster.shop.failure = failure
     async with cluster.running() as (one, _), cluster.running() as (two, _):
         first = await buy(await connected(one))
         cluster.shop.failure = None
