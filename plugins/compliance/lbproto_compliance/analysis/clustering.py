@@ -95,13 +95,12 @@ def report_clusters(
         cluster = graph.cluster(node)
         if cluster.id not in shown:
             shown.add(cluster.id)
-            guess = None if node in identities else "possible_service"
-            reports.append(_report(cluster, identities.get(node), guess))
+            reports.append(_report(cluster, identities.get(node), guess="possible_service"))
     return reports
 
 
 def _report(
-    cluster: Cluster, who: Attribution | None, category: str | None = None
+    cluster: Cluster, who: Attribution | None, *, guess: str | None = None
 ) -> ClusterReport:
     return ClusterReport(
         cluster_id=cluster.id,
@@ -109,7 +108,7 @@ def _report(
         heuristics=list(cluster.heuristics),
         confidence=cluster.confidence,
         label=who.label if who else None,
-        category=who.category if who else category,
+        category=who.category if who else guess,
     )
 
 

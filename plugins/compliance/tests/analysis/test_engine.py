@@ -204,6 +204,14 @@ def _crowd(book: Book) -> None:
         book.say(f"person{number}", "mixer")
 
 
+def test_of_two_lists_the_surer_counts(book: Book) -> None:
+    book.pay("thief", "alice")
+    book.say("thief", "scam", confidence=0.1, source="a blog")
+    book.say("thief", "scam", source="a court")
+    (signal,) = book.analyse("alice").signals
+    assert signal.contribution == 56
+
+
 def test_a_doubtful_list_is_not_made_sure_by_another(book: Book) -> None:
     book.pay("doubted", "alice", 9e18)
     book.pay("thief", "alice", 1e18)
@@ -252,6 +260,8 @@ def test_what_is_too_much_to_follow_is_left_out_and_told(
     assert (whole.cut, part.cut) == (False, True)
     assert 0 < len(part.payments) <= 50 + graph.degree(seed) < len(whole.payments)
     assert part.followed < whole.followed
+    nearest = {*graph.incoming(seed).sources.tolist()}
+    assert part.followed <= nearest < whole.followed | harmful
     # So many payments that the limit as it is would be reached take minutes.
     monkeypatch.setattr(exposures, "ledger", partial(ledger, most_payments=50))
     assert book.analyse("alice", 3).truncated
@@ -281,6 +291,13 @@ def test_customers_of_one_deposit_address_are_one_cluster(book: Book) -> None:
     _, customer = book.analyse("alice").clusters
     assert (customer.size, customer.heuristics) == (3, ["deposit_address_reuse"])
     assert customer.confidence < 1
+
+
+def test_a_cluster_is_shown_once(coins: Book) -> None:
+    coins.spend({"thief": 100, "thief-too": 100}, [("alice", 150), ("thief", 50)])
+    for name in ("thief", "thief-too"):
+        coins.say(name, "scam")
+    assert [each.size for each in coins.analyse("alice").clusters] == [1, 2]
 
 
 def test_likely_change_is_told_and_joins_nothing(coins: Book) -> None:

@@ -145,6 +145,20 @@ def test_a_shop_is_no_mixer(book: Book) -> None:
     assert book.analyse("supplier3").signals == []
 
 
+def test_who_pays_back_those_who_pay_is_no_mixer(book: Book) -> None:
+    for number in range(12):
+        book.pay(f"saver{number}", "bank")
+        book.pay("bank", f"saver{number}")
+    assert book.analyse("saver3").signals == []
+
+
+def test_who_takes_equal_amounts_and_pays_out_others_is_no_mixer(book: Book) -> None:
+    for number in range(12):
+        book.pay(f"member{number}", "club", 10**18)
+        book.pay("club", f"player{number}", 5 * 10**17)
+    assert book.analyse("member3").signals == []
+
+
 def test_a_coinjoin(coins: Book) -> None:
     names = ["alice", "bob", "carol", "dan", "eve"]
     mixed = coins.spend(
@@ -163,6 +177,8 @@ def test_a_coinjoin(coins: Book) -> None:
 
 def test_a_sanctioned_address_of_the_same_owner(coins: Book) -> None:
     coins.spend({"thief": 500_000}, [("fence", 500_000)])
+    mixing = dict.fromkeys(("thief", "carol", "dan"), 100_000)  # what joins nobody is no evidence
+    coins.spend(mixing, [(f"{name}-mixed", 100_000) for name in mixing])
     joint = coins.spend({"alice": 100_000, "thief": 200_000}, [("bob", 290_000)])
     coins.say("thief", "sanctioned")
     analysis = coins.analyse("alice")
@@ -237,6 +253,14 @@ def test_a_token_that_nobody_asked_for_is_dust_too(book: Book) -> None:
     assert _signals(book.analyse("victim7")) == [("dusting", "incoming", 1, 100.0, 0)]
     # Whoever passes it on has made it theirs.
     assert _signals(book.analyse("victim8")) == [("scam", "incoming", 1, 100.0, 56)]
+
+
+def test_dust_makes_no_share_smaller(book: Book) -> None:
+    book.say("thief", "scam")
+    for number in range(1_000):
+        book.pay("advertiser", f"victim{number}", 5_000, "0xtoken")
+    book.pay("thief", "victim7", 5_000, "0xtoken")
+    assert _signals(book.analyse("victim7"))[0] == ("scam", "incoming", 1, 100.0, 56)
 
 
 def test_loot_that_is_divided_is_no_dust(book: Book) -> None:
