@@ -14,15 +14,13 @@ import anyio
 import duckdb
 import psutil
 
+from benchmarks.queries.reader import ROWS
 from lbproto_query import Catalogues, DuckDBEngine, Limits, QueryRequest, Rows
 from lbproto_query.streams import WorkerStream
 
 __all__ = ["cancel", "rates", "run", "stream"]
 
 _LIMITS = Limits(seconds=600, rows=10**12)
-_ROWS = (
-    "SELECT range::INTEGER AS i, range * 0.25 AS price, 'trade ' || range AS name FROM range({})"
-)
 _SLOW = {
     "sort": "SELECT range FROM range(20000000) ORDER BY sin(range), range OFFSET 999999",
     "join": "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range < 0",
@@ -68,7 +66,7 @@ async def stream(engine: DuckDBEngine, rows: int) -> None:
     seen = size = 0
     first = 0.0
     held: list[tuple[int, int]] = []
-    async with engine.query(_request(_ROWS.format(rows), arrays=False)) as parts:
+    async with engine.query(_request(ROWS.format(rows), arrays=False)) as parts:
         async for part in parts:
             if not isinstance(part, Rows):
                 continue
@@ -87,7 +85,7 @@ async def stream(engine: DuckDBEngine, rows: int) -> None:
 
 async def rates(engine: DuckDBEngine, rows: int) -> None:
     """Print rows a second, beside DuckDB's own."""
-    sql = _ROWS.format(rows)
+    sql = ROWS.format(rows)
     begin = perf_counter()
     with duckdb.connect(config={"threads": 2}) as connection:
         result = connection.execute(sql)

@@ -13,14 +13,15 @@ from dataclasses import replace
 
 from lbproto.load import Crowd, Dialect, listen, plain
 
-__all__ = ["asking"]
+__all__ = ["ROWS", "asking"]
 
-_SQL = "SELECT range::INTEGER AS i, range * 0.25 AS price, 'trade ' || range AS name FROM range({})"
+ROWS = "SELECT range::INTEGER AS i, range * 0.25 AS price, 'trade ' || range AS name FROM range({})"
+"""Three columns; how many rows is to be filled in."""
 
 
 def asking(rows: int) -> Dialect:
     """Whoever speaks it is in when its query has begun; each row counts."""
-    query = f'{{"event":"query","data":{{"sql":"{_SQL.format(rows)}"}}}}'
+    query = f'{{"event":"query","data":{{"sql":"{ROWS.format(rows)}"}}}}'
     return replace(
         plain("demo-reader"),
         subscribe=query,
