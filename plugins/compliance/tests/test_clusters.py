@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto_compliance.graph import Flows, Graph, build
+from lbproto_compliance.graph import CONFIDENCE, Flows, Graph, build
 from lbproto_compliance.graph.clusters import join
 from lbproto_compliance.graph.coinjoin import MOST_DUST
 
@@ -190,6 +191,12 @@ def test_a_cluster_says_what_it_stands_on() -> None:
     alone = graph.node("x")
     assert alone is not None
     assert graph.cluster(alone)[2:] == ((), 1.0)
+
+
+def test_the_table_of_the_explanation_is_the_one_in_use() -> None:
+    told = (Path(__file__).parents[3] / "docs/explanation/owners.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", told, re.MULTILINE)
+    assert {name: float(sure) for name, sure in rows} == CONFIDENCE
 
 
 _PAYER = (["payer"], [("shop", 5)])
