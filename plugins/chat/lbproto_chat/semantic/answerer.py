@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
+from anyio import to_thread
 
 from lbproto_chat.semantic.layer import Layer
 from lbproto_chat.semantic.reading import Ambiguous, Outside, Reader, Reading
@@ -53,7 +54,8 @@ class SemanticAnswerer:
             question: any text.
             history: earlier questions of the conversation, the oldest first.
         """
-        reading = self._reader.read(question, history)
+        # Long nonsense after more of it takes some tenth of a second: other clients do not wait.
+        reading = await to_thread.run_sync(self._reader.read, question, history)
         if not isinstance(reading, Reading):
             return Answer(reading.text, None, reading)
         rows, is_cut = await self._run(reading.sql)
