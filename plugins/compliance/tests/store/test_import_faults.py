@@ -25,6 +25,7 @@ from lbproto_compliance.sources.blockchain_etl import (
 from lbproto_compliance.sources.layouts import file_sources
 from lbproto_compliance.sources.recorded import Moment
 from lbproto_compliance.sources.records import CutOff, Malformed, RecordFile
+from lbproto_compliance.sources.values import amount
 from lbproto_compliance.store import Store
 
 Imports = Callable[..., Outcome]
@@ -224,6 +225,12 @@ def test_a_transaction_that_lacks_inputs_is_set_aside(
         "block_number is missing",
         *[UNPARTED] * 3,
     ]
+
+
+def test_an_amount_that_has_lost_its_last_digits_is_refused() -> None:
+    assert amount({"value": 2.0**53}, "value") == str(2**53)
+    with pytest.raises(Malformed, match="no longer exact"):
+        amount({"value": 2.0**60}, "value")
 
 
 DEEP = "[" * 100_000 + "]" * 100_000

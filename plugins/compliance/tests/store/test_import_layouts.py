@@ -252,6 +252,25 @@ def test_files_of_ethereum_etl_complete_each_other(
     assert outcome.snapshot.page(BOB, 1)[0].timestamp == datetime(2020, 9, 13, 12, 26, 41)  # noqa: DTZ001 - UTC
 
 
+def test_what_failed_moves_nothing_where_the_transactions_tell_it_themselves(
+    tmp_path: Path, store: Store, imports: Imports
+) -> None:
+    transaction = {
+        "block_number": 1,
+        "block_timestamp": 1_600_000_000,
+        "from_address": ADA,
+        "to_address": BOB,
+        "value": "5",
+    }
+    rows = [
+        transaction | {"hash": hash_, "transaction_index": index, "receipt_status": status}
+        for index, (hash_, status) in enumerate(((FIRST, 1), (SECOND, 0), (THIRD, None)))
+    ]
+    path = write_json(tmp_path / "transactions.json", rows)
+    snapshot = imports(store.chain("ethereum"), *file_sources("ethereum", [path])).snapshot
+    assert [move.tx_hash for move in snapshot.page(BOB, 9)] == [THIRD, FIRST]
+
+
 @pytest.mark.parametrize("chain", ["ethereum", "polygon", "bsc"])
 def test_chains_of_ethereums_kind_have_its_layouts(tmp_path: Path, chain: str) -> None:
     [source] = file_sources(chain, [ethereum(tmp_path, "csv")["token_transfers"]])

@@ -16,7 +16,15 @@ import pytest
 from lbproto import NotFound, UsageError
 from lbproto_compliance.importing import Outcome
 from lbproto_compliance.sources import Attribution, Transfer
-from lbproto_compliance.store import ChainStore, Key, Movement, Snapshot, Store, committing
+from lbproto_compliance.store import (
+    ChainStore,
+    Key,
+    Movement,
+    Snapshot,
+    Store,
+    chains,
+    committing,
+)
 
 Imports = Callable[..., Outcome]
 Coins = Callable[..., list[Any]]
@@ -281,6 +289,21 @@ def test_a_newer_list_takes_the_place_of_the_older(
     new = attribution("c", "list", listed_on=None, country=None, entity=None)
     imports(chain, told("v2", "attributions", [[new]]))
     assert chain.latest().attributions() == {"a": [old[2]], "c": [new]}
+
+
+def test_only_the_snapshots_that_were_read_last_stay_open(
+    store: Store, imports: Imports, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "_OPEN", 2)
+    chain = store.chain("ethereum")
+    batches = [[transfer(height, 0, 0, "a", "b", "1")] for height in range(3)]
+    first, second, third = (
+        imports(chain, told("node", "transfers", batches[:end])).snapshot for end in (1, 2, 3)
+    )
+    assert chain.snapshot(third.id) is third
+    assert chain.snapshot(second.id) is second
+    assert chain.snapshot(first.id) is not first
+    assert chain.snapshot(second.id) is second
 
 
 def test_old_snapshots_go_when_they_are_told_to(
