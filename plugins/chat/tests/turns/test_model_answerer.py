@@ -118,6 +118,7 @@ async def test_large_results_are_cut(
     assert (await turn(new_model(), engine))[-1].sql == sql
     content = scripted.requests[-1]["messages"][-1]["content"]
     assert len(content) < 13_000
+    assert f'["{"x" * 200}\\u2026"]' in content
     assert '"moreRows":true' in content
 
 

@@ -207,6 +207,15 @@ async def test_what_a_stream_may_hold(
     assert told.text == "a"
 
 
+async def test_a_stream_without_end(
+    scripted: Any, new_model: NewModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbproto_chat.openai_compatible._MOST", 1_000)
+    scripted.says(["a", b": " + b"x" * 2_000 + b"\n\n"])
+    with pytest.raises(LimitExceeded):
+        await ask(new_model())
+
+
 async def test_one_that_was_not_entered() -> None:
     model = OpenAICompatible("http://127.0.0.1:1", "m")
     with pytest.raises(UsageError):

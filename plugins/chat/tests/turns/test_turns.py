@@ -360,3 +360,21 @@ async def test_whoever_does_not_read_gets_larger_deltas() -> None:
     deltas = [event.delta for event in told if isinstance(event, ChatMessage)]
     assert max(map(len, deltas)) > 1_000
     assert len(deltas) < 1_000
+
+
+async def test_an_answerer_waits_for_whoever_does_not_read() -> None:
+    parts = 0
+
+    async def speak(question: Question, reply: Reply) -> None:
+        nonlocal parts
+        while parts < 10_000:
+            await reply.say("ten chars ")
+            parts += 1
+
+    async with talking(speak) as (_, client, _):
+        client.pause()
+        client.emit(ask())
+        await settle()
+        assert parts < 5_000
+        client.resume_reading()
+        assert len(text_of(await end(client))) == 100_000
