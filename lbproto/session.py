@@ -40,6 +40,7 @@ class Session:
     """
 
     __slots__ = (
+        "__weakref__",
         "_watching",
         "closed",
         "format",

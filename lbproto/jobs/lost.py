@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from weakref import WeakKeyDictionary
 
 from lbproto.clock import Clock
 from lbproto.context import Context
@@ -37,9 +38,10 @@ class LostJobs:
         self._hub = hub
         self._clock = clock
         self._start_soon = start_soon
+        self._told: WeakKeyDictionary[Session, set[str]] = WeakKeyDictionary()  # ids of jobs
 
     def tell(self, session: Session) -> None:
-        """Tell a session that has just begun of its user's lost jobs, each once.
+        """Tell a session of its user's lost jobs, each once, however often this is called.
 
         Those of nodes whose leases still run are looked at again when these must have ended.
         """
@@ -63,7 +65,6 @@ class LostJobs:
         return True
 
     async def _tell(self, session: Session, records: Records) -> None:
-        told: set[str] = set()
         wait: float | None = 0.0
         while wait is not None and not session.closed:
             await self._clock.sleep(wait)
@@ -73,6 +74,7 @@ class LostJobs:
                 logger.warning("Lost jobs are not known of for now: %s", error)
                 lost, wait = [], _AGAIN
             for job in lost:
+                told = self._told.setdefault(session, set())
                 if job.id not in told and not session.closed:
                     told.add(job.id)
                     before, failure = records.ends(job)

@@ -10,11 +10,12 @@ import anyio
 import pytest
 
 from lbproto import Job, Server
-from lbproto.backends.memory import MemoryBroker, MemoryPubSub
+from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
 from lbproto.nodes.messages import Answer, decode
 from lbproto.registry import RESERVED
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Client, Sent, connected
+from tests.core.recording import Line
 from tests.core.working import Dig, DigResponse, Lost, Site, dug, errors, names
 
 pytestmark = pytest.mark.anyio
@@ -185,6 +186,23 @@ async def test_whose_jobs_node_dies_is_told_so(cluster: Cluster) -> None:
         (error,) = client.take()
         assert (error.name, error.data["code"]) == ("error", "OVERLOADED")
         assert not two._control._asked
+
+
+async def test_whose_jobs_node_dies_is_told_of_its_end_where_that_is_recorded(
+    cluster: Cluster,
+) -> None:
+    storage = MemoryStorage(cluster.clock)
+    async with (
+        cluster.running(storage=(line := Line(storage))) as (one,),
+        cluster.running(storage=Line(storage)) as (two,),
+    ):
+        await dug(await connected(one))
+        client = await taken_up(two, cluster.site.jobs[0].id)
+        client.take()
+        cluster.broker.nodes.discard(cluster.wires[0])
+        line.is_cut = True
+        await cluster.clock.advance(40.0)
+        assert [each.name for each in client.take()] == ["error", "dig_closing", "dig_error"]
 
 
 async def test_what_is_lost_on_the_way_is_asked_for_again(cluster: Cluster) -> None:
