@@ -82,8 +82,9 @@ class RecordFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._gzipped = path.suffix == ".gz"
-        self._kind = Path(path.stem).suffix if self._gzipped else path.suffix
+        name = Path(path.name.lower())  # as in BLOCKS.CSV.GZ
+        self._gzipped = name.suffix == ".gz"
+        self._kind = Path(name.stem).suffix if self._gzipped else name.suffix
         try:
             with path.open("rb") as file:
                 self.digest = file_digest(file, "sha256").hexdigest()

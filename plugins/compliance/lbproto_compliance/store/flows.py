@@ -180,7 +180,7 @@ def _transfers(reader: _Reader) -> Flows:
             _OTHER,
         )
         assets[-1] = _OTHER
-    return _flows(reader, tuple(assets), _no_sides())
+    return _flows(reader, tuple(assets))
 
 
 def _coins(reader: _Reader, asset: str) -> Flows:
@@ -204,10 +204,10 @@ def _coins(reader: _Reader, asset: str) -> Flows:
         WHERE side = 'out' ORDER BY tx, position
         """
     )
-    return _flows(reader, (asset,), (inputs["tx"], inputs["node"], *outputs.values()))
+    return _flows(reader, (asset,), inputs["tx"], inputs["node"], *outputs.values())
 
 
-def _flows(reader: _Reader, assets: tuple[str, ...], sides: tuple[NDArray[Any], ...]) -> Flows:
+def _flows(reader: _Reader, assets: tuple[str, ...], *sides: NDArray[Any]) -> Flows:
     edges = reader.columns("FROM edges")
     return Flows(
         reader.texts("nodes", "address", "node"),
@@ -223,11 +223,6 @@ def _flows(reader: _Reader, assets: tuple[str, ...], sides: tuple[NDArray[Any], 
     )
 
 
-def _no_sides() -> tuple[NDArray[Any], ...]:
-    none = np.empty(0, dtype=np.int32)
-    return none, none, none, none, np.empty(0, dtype=np.float64)
-
-
 def _nothing(asset: str) -> Flows:
     none = np.empty(0, dtype=np.int32)
     text = np.empty(0, dtype="S1")
@@ -241,5 +236,4 @@ def _nothing(asset: str) -> Flows:
         np.empty(0, dtype=np.float64),
         np.empty(0, dtype=np.int16),
         (asset,),
-        *_no_sides(),
     )

@@ -63,6 +63,7 @@ WRITERS = {
     "csv": write_csv,
     "json": write_json,
     "json.gz": write_gzipped,
+    "JSON.GZ": write_gzipped,
     "parquet": write_parquet,
 }
 
