@@ -321,4 +321,4 @@ def secrets() -> list[str]:
     key, record = key_pair()
     pem = rsa_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     signatures = [scheme.token().rpartition(".")[2] for scheme in SCHEMES.values()]
-    return [key.rpartition("_")[2], record.digest, pem.splitlines()[1], *signatures]
+    return [key.split("_", 2)[2], record.digest, pem.splitlines()[1], *signatures]

@@ -115,7 +115,7 @@ async def test_rightful_opaque_tokens() -> None:
 
     keys = APIKeys(look_up, clock=VirtualClock())
     assert (await keys.authenticate(key, Peer())).user_id == "machine"
-    assert key.rpartition("_")[2] not in repr(record)
+    assert key.split("_", 2)[2] not in repr(record)  # a secret may have underscores
     assert record.digest not in repr(record)
 
 
