@@ -20,12 +20,18 @@ from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.transport import Peer
 
 BROKER = "LBPROTO_TEST_BROKER"
-"""The URL of a Redis, or of a NATS; by default a Redis of this machine."""
+"""The URLs of a Redis, or that of a NATS; by default a Redis of this machine."""
+
+BUFFER = "LBPROTO_TEST_BUFFER"
+"""How many messages wait for the broker at most; by default as many as anywhere."""
+
+MAX_PAYLOAD = 100_000
 
 
 class Tick(Event):
     publisher: str
     number: int
+    padding: str = ""
 
 
 class Publish(Event):
@@ -33,6 +39,9 @@ class Publish(Event):
 
     publisher: str
     count: int
+    room: str = "ticks"
+    seconds: float = 0.002
+    padding: int = 0
 
 
 class Published(Event):
@@ -48,6 +57,8 @@ class Healthy(Event):
 
     ready: bool
     missed: int
+    refused: int
+    queued: int
     lost_connections: int
 
 
@@ -66,11 +77,19 @@ def ticking() -> Plugin:
     @plugin.room("ticks", announce=False)
     async def ticks(_ctx: Context) -> None: ...
 
+    @plugin.room("ticks:{name}", announce=False)
+    async def more_ticks(_ctx: Context, name: str) -> None: ...
+
+    @plugin.room("hall")
+    async def hall(_ctx: Context) -> None: ...
+
     @plugin.on(Publish)
     async def publish(ctx: Context, request: Publish) -> Published:
+        padding = "x" * request.padding
         for number in range(request.count):
-            ctx.to("ticks").emit(Tick(publisher=request.publisher, number=number))
-            await anyio.sleep(0.002)
+            tick = Tick(publisher=request.publisher, number=number, padding=padding)
+            ctx.to(request.room).emit(tick)
+            await anyio.sleep(request.seconds)
         return Published(refused=running[0].statistics().pubsub.refused)
 
     @plugin.on(Health)
@@ -80,6 +99,8 @@ def ticking() -> Plugin:
         return Healthy(
             ready=server.ready,
             missed=statistics.missed,
+            refused=statistics.refused,
+            queued=statistics.queued_messages,
             lost_connections=statistics.lost_connections,
         )
 
@@ -96,9 +117,15 @@ class _Tokens:
 
 
 def pubsub() -> PubSub:
-    url = os.environ.get(BROKER, "redis://127.0.0.1")
-    make = NATSPubSub if url.startswith("nats:") else RedisPubSub
-    return make(url, heartbeat=0.2, timeout=1.0)
+    urls = os.environ.get(BROKER, "redis://127.0.0.1").split()
+    make = NATSPubSub if urls[0].startswith("nats:") else RedisPubSub
+    return make(
+        *urls,
+        heartbeat=0.2,
+        timeout=1.0,
+        max_payload=MAX_PAYLOAD,
+        max_messages=int(os.environ.get(BUFFER, "65536")),
+    )
 
 
 def build() -> Server:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import anyio
 import pytest
-import socketio
 from anyio import to_thread
 
 from tests.e2e.clients import SECONDS
 from tests.e2e.nodes import BROKER
-from tests.e2e.pairs import Pair, connecting, serving_two
+from tests.e2e.pairs import Pair, serving_two
+from tests.e2e.ticking import readers
 from tests.ledger.servers import Valkey
 
 pytestmark = pytest.mark.anyio
@@ -27,52 +24,6 @@ APP = "tests.e2e.nodes:app"
 @pytest.fixture(scope="module")
 def nodes(valkey: Valkey) -> Iterator[Pair]:
     with serving_two(APP, BROKER, valkey.url) as both:
-        yield both
-
-
-class Reader:
-    """A client of one node, in the room.
-
-    Attributes:
-        heard: the numbers of the ticks it has got, by their publisher.
-    """
-
-    def __init__(self) -> None:
-        self.heard: defaultdict[str, list[int]] = defaultdict(list)
-        self._more = anyio.Event()
-        self.client = socketio.AsyncClient(reconnection=False)
-        self.client.on("tick", self._tick)
-
-    async def _tick(self, tick: Any, *_: Any) -> None:
-        self.heard[tick["publisher"]].append(tick["number"])
-        self._more.set()
-
-    async def ask(self, event: str, data: Any) -> Any:
-        answer = await self.client.call(event, data, timeout=SECONDS)
-        assert answer["ok"], answer
-        return answer["data"]
-
-    async def until_ready(self, *, ready: bool) -> None:
-        with anyio.fail_after(SECONDS):
-            while True:
-                if (await self.ask("health", {}))["ready"] is ready:
-                    return
-                await anyio.sleep(0.02)
-
-    async def until_heard(self, publisher: str, number: int) -> None:
-        with anyio.fail_after(SECONDS):
-            while number not in self.heard[publisher]:
-                self._more = anyio.Event()
-                await self._more.wait()
-
-
-@asynccontextmanager
-async def readers(nodes: Pair) -> AsyncIterator[tuple[Reader, Reader]]:
-    """A client of each node."""
-    both = Reader(), Reader()
-    async with connecting([reader.client for reader in both], nodes, ("ada", "bob")):
-        for reader in both:
-            await reader.ask("subscribe", {"room": "ticks"})
         yield both
 
 
