@@ -97,7 +97,8 @@ class Plugin:
                 raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
             _check_refusal(refused, request)
             _check_weight(weight, request)
-            self.emits(*_events_in(hints.get("return"), handler), *_given(refused))
+            answers = _events_in(hints.get("return"), handler)
+            self.emits(*answers, *_given(refused))
             route = Route(
                 request,
                 handler,
@@ -107,6 +108,7 @@ class Plugin:
                 price,
                 weight=weight,
                 counted=counted,
+                answers=tuple(answers),
             )
             self._routes.append(route)
             return handler
@@ -200,10 +202,20 @@ class Plugin:
         """
 
         def register(join: F) -> F:
-            room = RoomPattern(pattern, join, announce, refused, self.name, example, occupancy)
+            hints = _hints(join)
+            first = _events_in(hints.get("return"), join)
+            room = RoomPattern(
+                pattern,
+                join,
+                announce,
+                refused,
+                self.name,
+                example,
+                occupancy,
+                first=tuple(first),
+            )
             expected = room.placeholders
             _check_occupancy(occupancy, expected)
-            hints = _hints(join)
             if (
                 list(inspect.signature(join).parameters)[1:] != expected
                 or not _takes(join, None, **dict.fromkeys(expected))
@@ -212,7 +224,7 @@ class Plugin:
                 shown = "".join(f", {name}: str" for name in expected)
                 raise _wrong(join, f"(ctx: Context{shown})")
             _check_refusal(refused, Subscribe)
-            self.emits(*_events_in(hints.get("return"), join), *_given(refused))
+            self.emits(*first, *_given(refused))
             self._rooms.append(room)
             return join
 

@@ -47,6 +47,7 @@ class Route:
         repeatable: serving it again does no harm, so that a repeat does not join the first.
         price: what is set aside before the handler runs; None for a request that costs nothing.
         job: how it is served as a job; its handler is `async (job) -> Event | None` then.
+        answers: the events that its handler says it returns.
     """
 
     request: type[Event]
@@ -58,6 +59,7 @@ class Route:
     repeatable: bool = False
     price: Price | None = None
     job: JobPolicy | None = None
+    answers: tuple[type[Event], ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class RoomPattern:
         example: a room of this family to try; "" for none.
         occupancy: `(occupied, **placeholders)`, called when the first session is in a room and when
             the last one has left; None for nobody who wants to know.
+        first: the events that `join` says it returns.
     """
 
     pattern: str
@@ -93,6 +96,7 @@ class RoomPattern:
     plugin: str
     example: str = ""
     occupancy: Callable[..., None] | None = None
+    first: tuple[type[Event], ...] = field(default=(), kw_only=True)
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

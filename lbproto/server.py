@@ -91,6 +91,7 @@ class Server(Moderation):
         registry: what they declare.
         clock, storage: those given, or the default ones; for plugins' lifespans.
         settings, namespaces, allowed_origins: likewise; for the edges.
+        recovery, limits, max_rooms, max_jobs: those given; for what describes the server.
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
 
@@ -126,6 +127,8 @@ class Server(Moderation):
         self.runtime = Runtime(self.settings, self.clock)
         self.namespaces = frozenset(namespaces)
         self.allowed_origins = tuple(allowed_origins)
+        self.recovery, self.limits = recovery, limits
+        self.max_rooms, self.max_jobs = max_rooms, max_jobs
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
         clock, timers = self.clock, self.runtime.timers

@@ -19,6 +19,9 @@ __all__ = [
 ]
 
 
+_ROWS = Meta(extra_json_schema={"type": "array", "items": {"type": ["object", "array"]}})
+
+
 class Query(Event):
     """Ask for the rows of one `SELECT` over the application's tables.
 
@@ -64,7 +67,7 @@ class QueryResponse(Event):
     """Some rows of the result, about 64 KiB; there is one at least, with none where it has none."""
 
     query_id: str
-    rows: Encoded
+    rows: Annotated[Encoded, _ROWS]
     schema: list[ColumnSchema]
 
 
