@@ -40,6 +40,7 @@ from lbproto.errors import (
     UsageError,
 )
 from lbproto.events import ErrorEvent, Event, Model
+from lbproto.health import Check, Health
 from lbproto.hub import Receipt
 from lbproto.jobs.job import Job
 from lbproto.jobs.stages import Stages
@@ -82,6 +83,7 @@ __all__ = [
     "Authorize",
     "Balance",
     "Cancelled",
+    "Check",
     "Clerk",
     "Clock",
     "Context",
@@ -97,6 +99,7 @@ __all__ = [
     "ErrorCode",
     "ErrorEvent",
     "Event",
+    "Health",
     "Identity",
     "InsufficientCredits",
     "Internal",

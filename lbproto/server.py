@@ -21,6 +21,7 @@ from lbproto.credits import Credits, tell
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.events import Event
+from lbproto.health import Health, HealthChecks
 from lbproto.holds import Holds
 from lbproto.hub import Hub
 from lbproto.jobs.elsewhere import JobsElsewhere
@@ -54,6 +55,7 @@ from lbproto.wire.settings import Settings
 
 if TYPE_CHECKING:
     from lbproto.asgi.app import ServerApp
+    from lbproto.asgi.probes import Probes
     from lbproto.asgi.types import ASGIApp
 
 __all__ = ["Server"]
@@ -94,6 +96,7 @@ class Server(Moderation):
         recovery, limits, max_rooms, max_jobs: those given; for what describes the server.
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
+        checks: how this node is; for the edges.
 
     Raises:
         UsageError: two plugins clash, or have the same name; or one has a price, and there are no
@@ -131,6 +134,7 @@ class Server(Moderation):
         self.max_rooms, self.max_jobs = max_rooms, max_jobs
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
+        self.checks = HealthChecks(self.runtime, self._pubsub, self.storage)
         clock, timers = self.clock, self.runtime.timers
         admission = admission or Admission()
         kept = recovery or JOINING
@@ -202,15 +206,17 @@ class Server(Moderation):
 
     # For the host
 
-    def asgi(self, fallback: ASGIApp | None = None) -> ServerApp:
+    def asgi(self, fallback: ASGIApp | None = None, probes: Probes | None = None) -> ServerApp:
         """This server as an ASGI app: `/socket.io/` and `/ws`, and its lifespan.
 
         Args:
             fallback: the host's app: gets every other path, and its lifespan is run too.
+            probes: where it says how it is; by default at `/healthz` and `/readyz`, and nowhere
+                where there is a `fallback`, which may have its own.
         """
         from lbproto.asgi.app import ServerApp
 
-        return ServerApp(self, fallback)
+        return ServerApp(self, fallback, probes)
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[None]:  # noqa: ARG002 - a host's
@@ -342,6 +348,10 @@ class Server(Moderation):
     def ready(self) -> bool:
         """Whether it takes connections, and hears the other nodes: not while it is drained."""
         return self.runtime.accepting and self._pubsub.ready
+
+    async def health(self) -> Health:
+        """How this node is, with a reason for whatever is not well; also asks the storage."""
+        return await self.checks.look()
 
     def statistics(self) -> ServerStatistics:
         """The server in numbers. Goes over every open connection: once a second is fine."""

@@ -1,5 +1,6 @@
 """The ASGI edge: what a host mounts, and apps for the wire-level port."""
 
-from lbproto.asgi.app import EngineIOApp, ServerApp, SocketIOApp
+from lbproto.asgi.app import EngineIOApp, HealthApp, ServerApp, SocketIOApp
+from lbproto.asgi.probes import Probes
 
-__all__ = ["EngineIOApp", "ServerApp", "SocketIOApp"]
+__all__ = ["EngineIOApp", "HealthApp", "Probes", "ServerApp", "SocketIOApp"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.asgi.lifespan import host_lifespan, serve_lifespan
 from lbproto.asgi.plain import PlainEndpoint
+from lbproto.asgi.probes import Probes, probe_endpoints
 from lbproto.asgi.scope import route_path
 from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
 from lbproto.connection.runtime import Runtime
@@ -22,7 +28,7 @@ from lbproto.wire.settings import Settings
 if TYPE_CHECKING:
     from lbproto.server import Server
 
-__all__ = ["EngineIOApp", "ServerApp", "SocketIOApp"]
+__all__ = ["EngineIOApp", "HealthApp", "ServerApp", "SocketIOApp"]
 
 _SOCKETIO_PATH = "/socket.io"
 _PLAIN_PATH = "/ws"
@@ -80,10 +86,19 @@ class ServerApp(_PathApp):
     Args:
         server: runs with this app's lifespan.
         fallback: the host's app; None for "404 Not Found".
+        probes: where it says how it is; None for the usual places if there is no `fallback`, which
+            may have its own, and else for nowhere.
+
+    Attributes:
+        server, fallback, probes: those given, or the default ones.
     """
 
-    def __init__(self, server: Server, fallback: ASGIApp | None = None) -> None:
+    def __init__(
+        self, server: Server, fallback: ASGIApp | None = None, probes: Probes | None = None
+    ) -> None:
         self.server = server
+        self.fallback = fallback
+        self.probes = probes or (Probes() if fallback is None else Probes(live="", ready=""))
         origins = server.allowed_origins
         sessions = server.sessions
         open_sockets = partial(SocketIO, handler=sessions, namespaces=server.namespaces)
@@ -91,10 +106,22 @@ class ServerApp(_PathApp):
         plain = PlainEndpoint(server.runtime, sessions, origins)
         super().__init__(
             server.lifespan,
-            {_SOCKETIO_PATH: engine},
+            {**probe_endpoints(server, self.probes), _SOCKETIO_PATH: engine},
             {_SOCKETIO_PATH: engine, _PLAIN_PATH: plain},
             fallback,
         )
+
+
+class HealthApp(_PathApp):
+    """How a server is, by itself: for hosts that mount it, or serve it on a port of its own.
+
+    Args:
+        server: runs elsewhere.
+        probes: where it is told, below the path that this is mounted at.
+    """
+
+    def __init__(self, server: Server, probes: Probes = Probes()) -> None:  # noqa: B008 - immutable
+        super().__init__(nullcontext, probe_endpoints(server, probes), {})
 
 
 class SocketIOApp(_PathApp):

@@ -112,6 +112,11 @@ class Runtime:
             raise UsageError(_NOT_RUNNING)
         self._tasks.start_soon(_guarded, work)
 
+    @property
+    def running(self) -> bool:
+        """Whether the server runs: from its start to its end, also while it is drained."""
+        return self._tasks is not None
+
     def check_running(self) -> None:
         """Raises `UsageError`, saying how to mend it, unless the server runs."""
         if self._tasks is None:
