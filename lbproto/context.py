@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
@@ -71,6 +71,8 @@ class Services:
     acknowledgements: Acknowledgements
     authorize: Authorize
     credits: Credits | None = None
+    incidents: list[Callable[[Context, str], None]] = field(default_factory=list)
+    """Called with each request that failed by our fault, and the id of the incident."""
 
 
 class Context(msgspec.Struct, eq=False):  # one is made for every request: twice as fast as a class
@@ -268,6 +270,11 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         self.failed = True
         self._services.hub.send(self.session, event, self.inbound.id)
         self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
+
+    def report(self, incident: str) -> None:
+        """Tell whoever wants to know of requests that failed by our fault."""
+        for told in self._services.incidents:
+            told(self, incident)
 
     def record(self, outcome: Outcome) -> None:
         """Add the events that answer the client from now on to an outcome."""

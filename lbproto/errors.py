@@ -107,7 +107,7 @@ class NotFound(RequestError):
 
 
 class Internal(RequestError):
-    """Something failed on our side; the message carries the incident id that the log has too."""
+    """Something failed on our side; clients are told an incident id too, that the log has."""
 
     code = ErrorCode.INTERNAL
 

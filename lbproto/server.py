@@ -97,6 +97,7 @@ class Server(Moderation):
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
         checks: how this node is; for the edges.
+        incidents: called with each request that fails by our fault, and the id of the incident.
 
     Raises:
         UsageError: two plugins clash, or have the same name; or one has a price, and there are no
@@ -160,6 +161,7 @@ class Server(Moderation):
             authorize=admission.authorize,
             credits=self._credits,
         )
+        self.incidents = services.incidents
         start_soon = self.runtime.start_soon
         self._records = claims = None
         if self.storage.durable:

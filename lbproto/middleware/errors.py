@@ -14,6 +14,7 @@ from lbproto.errors import (
     RequestError,
 )
 from lbproto.events import ErrorEvent, Event
+from lbproto.logging.fields import log_fields
 from lbproto.messages import CreditsInsufficient, Error, RateLimitError, ValidationError
 from lbproto.middleware import Endpoint
 
@@ -26,19 +27,38 @@ async def errors(ctx: Context, call_next: Endpoint) -> None:
     """Answer a failed request in the contract's envelope; nothing but cancellation gets past.
 
     A failure that is ours is told as `INTERNAL` with an incident id, and logged under the same id;
-    what it was is never shown to the client.
+    what it was is not shown to the client, but for the words of an `Internal`.
     """
     try:
         await call_next(ctx)
         ctx.settle()
     except InsufficientCredits as error:  # in every domain by the same event
         ctx.refuse_for(error, _insufficient(ctx, error))
+    except Internal as error:
+        ctx.refuse(error_event(ctx, _incident(ctx, error, error.message, error.retry_after)))
     except RequestError as error:
         ctx.refuse(error_event(ctx, error))
+    except Exception as error:  # noqa: BLE001 - logged, with all that is known of it
+        ctx.refuse(error_event(ctx, _incident(ctx, error, "Something failed on our side")))
+
+
+def _incident(
+    ctx: Context, error: Exception, told: str, retry_after: float | None = None
+) -> Internal:
+    """Log a failure that is ours, and have it reported; what the client is told of it."""
+    incident = token_hex(8)
+    logger.error(
+        "incident %s in %r",
+        incident,
+        ctx.inbound.shown_name,
+        exc_info=error,
+        extra={"incident": incident, **log_fields(ctx)},
+    )
+    try:
+        ctx.report(incident)
     except Exception:
-        incident = token_hex(8)
-        logger.exception("incident %s in %r", incident, ctx.inbound.shown_name)
-        ctx.refuse(error_event(ctx, Internal(f"Something failed on our side; incident {incident}")))
+        logger.exception("incident %s could not be reported", incident)
+    return Internal(f"{told}; incident {incident}", retry_after=retry_after)
 
 
 def error_event(ctx: Context, error: RequestError) -> ErrorEvent:

@@ -16,7 +16,6 @@ from lbproto import (
     ErrorEvent,
     Event,
     InsufficientCredits,
-    Internal,
     InvalidRequest,
     LimitExceeded,
     Middleware,
@@ -32,9 +31,8 @@ from tests.core.harness import Sent, connected, running
 
 pytestmark = pytest.mark.anyio
 
-REFUSALS: list[type[RequestError]] = [
+REFUSALS: list[type[RequestError]] = [  # an INTERNAL is an incident: tests/core/test_logging.py
     Cancelled,
-    Internal,
     InvalidRequest,
     LimitExceeded,
     NotFound,
