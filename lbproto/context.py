@@ -21,6 +21,7 @@ from lbproto.outcomes import Outcome
 from lbproto.registry import Route
 from lbproto.rooms import Placeholder
 from lbproto.session import Session
+from lbproto.traces import Trace
 from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
@@ -86,11 +87,12 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         request: the payload; None until it is decoded, behind all middleware.
         answered: whether an event has answered the request.
         delivered: whether that was anything else than a refusal.
-        failed: whether the client was told that the request has failed.
+        failed: the code of the failure that the client was told of; None for none.
         repeat: what the request has in common with its repeats; None for one that has no id.
         meter: what the request is charged on; None for one that costs nothing.
         job: what the request has begun, where it is served as a job.
         hold: while a room is being joined, its events that are kept back.
+        trace: the span of the request, where that is recorded; else None.
     """
 
     _services: Services
@@ -102,11 +104,12 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     request: Event | None = None
     answered: bool = False
     delivered: bool = False
-    failed: bool = False
+    failed: ErrorCode | None = None
     repeat: RepeatKey | None = None
     meter: Meter | None = None
     job: Work | None = None
     hold: Placeholder | None = None
+    trace: Trace | None = None
     _outcome: Outcome | None = None
 
     @classmethod
@@ -267,7 +270,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         self, event: Event, code: ErrorCode, message: str, retry_after: int | None
     ) -> None:
         """Send what tells of a failure, and acknowledge with its envelope."""
-        self.failed = True
+        self.failed = code
         self._services.hub.send(self.session, event, self.inbound.id)
         self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
 

@@ -20,9 +20,12 @@ from lbproto.ledger.store import LedgerStore
 from lbproto.messages import CreditBalanceUpdated, CreditsDeducted, CreditsGranted
 from lbproto.session import personal_room
 
-__all__ = ["Credits", "tell"]
+__all__ = ["Announce", "Credits", "tell"]
 
 T = TypeVar("T")
+
+Announce = Callable[[Account, Movement], None]
+"""Tells a movement."""
 
 _DUE = 100  # accounts that are swept at a time
 
@@ -57,7 +60,7 @@ class Credits:
         self,
         store: LedgerStore,
         clock: Clock,
-        announce: Callable[[Account, Movement], None] = lambda _account, _movement: None,
+        announce: Announce = lambda _account, _movement: None,
     ) -> None:
         self._store = store
         self._clock = clock

@@ -35,6 +35,7 @@ class Dispatcher:
         holds: where credits are set aside for requests with a price; None where none has one.
         jobs: where requests are served that take long.
         claims: which requests other nodes serve; None where nodes do not tell each other.
+        tracing: the outermost middleware; None where nothing is traced.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Dispatcher:
         holds: Holds | None,
         jobs: Jobs,
         claims: Claims | None,
+        tracing: Middleware | None = None,
     ) -> None:
         self._registry = registry
         self._services = services
@@ -53,10 +55,10 @@ class Dispatcher:
         repeats = Repeats(self._outcomes, claims)
         stack = list(middleware)
         charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds).serve]
-        self._endpoint, self._once = fold(stack, _handle), fold([repeats, *stack], _handle)
-        self._charged, self._charged_once = (
-            fold(charged, _handle),
-            fold([repeats, *charged], _handle),
+        outer = [] if tracing is None else [tracing]
+        self._endpoint, self._once, self._charged, self._charged_once = (
+            fold([*outer, *inner], _handle)
+            for inner in (stack, [repeats, *stack], charged, [repeats, *charged])
         )
 
     def context(self, session: Session, request: Event) -> Context:

@@ -20,21 +20,24 @@ class Forwarded(msgspec.Struct, array_like=True):
         event: its name.
         except_: ids of sessions that do not get it.
         payload: the event, in MessagePack.
+        trace: what it was emitted in, as a W3C `traceparent`, where that is recorded.
     """
 
     event: str
     except_: tuple[str, ...]
     payload: Raw
+    trace: str | None = None
 
 
-def forward(event: Event, except_: Collection[str]) -> bytes:
+def forward(event: Event, except_: Collection[str], trace: str | None = None) -> bytes:
     """A message to the other nodes.
 
     Args:
         except_: ids of sessions that do not get it.
+        trace: see `Forwarded`.
     """
     payload = Raw(msgpack_encoder.encode(event))
-    return msgspec.msgpack.encode(Forwarded(event.event_name, tuple(except_), payload))
+    return msgspec.msgpack.encode(Forwarded(event.event_name, tuple(except_), payload, trace))
 
 
 forwarded = msgspec.msgpack.Decoder(Forwarded).decode

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from time import time_ns
 
 import anyio
 import msgspec
@@ -25,6 +26,7 @@ from lbproto.outbox import Pushed
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
 from lbproto.rooms import Member, Room, Rooms
+from lbproto.traces import Traces
 from lbproto.wire.formats import RequestId, WireFormat
 from lbproto.wire.port import Socket
 
@@ -63,6 +65,10 @@ class Hub:
         log: where what was sent is kept.
         clock: when it was sent.
         resumable: whether clients are told how far they have got, so that they can resume.
+
+    Attributes:
+        deliveries: events queued for sessions so far, each once for every session.
+        traces: told of what goes to other nodes, and comes from them; None for nobody.
     """
 
     def __init__(
@@ -81,6 +87,8 @@ class Hub:
         self._log = log
         self._clock = clock
         self._resumable = resumable
+        self.deliveries = 0
+        self.traces: Traces | None = None
         self._emissions: dict[type[Event], Emission] = {}  # those that are in use
         self._listening: dict[str, Callable[[bytes], None]] = {}
         self._deserted: set[str] = set()
@@ -122,7 +130,9 @@ class Hub:
         outcome = member.push(frame)
         if self._resumable:
             self._log.append((entry,), member.lane, self._clock.monotonic())
-        return _receipt(1, {outcome: 1}) if outcome else _QUEUED
+        receipt = _receipt(1, {outcome: 1}) if outcome else _QUEUED
+        self.deliveries += receipt.queued
+        return receipt
 
     def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
         """Tell one client something about its connection: not kept, since the next has its own.
@@ -164,7 +174,7 @@ class Hub:
         """
         self._emission(event)
         if self._pubsub.is_awaited(room):
-            self._pubsub.publish_nowait(room, forward(event, except_))
+            self._pubsub.publish_nowait(room, self._forwarded(event, except_))
         return self.deliver(room, (event,), except_)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
@@ -177,7 +187,7 @@ class Hub:
         if self._pubsub.is_awaited(room):
             for event in events:
                 try:
-                    self._pubsub.publish_nowait(room, forward(event, except_))
+                    self._pubsub.publish_nowait(room, self._forwarded(event, except_))
                 except (Overloaded, LimitExceeded) as error:
                     logger.warning("%s: only this node was told of %r", error, event.event_name)
         self.deliver(room, events, except_)
@@ -214,7 +224,12 @@ class Hub:
             if outcomes:  # some have not got it, and may have it sent again
                 _keep(made, entries)
             self._log.append(entries, room.lane, self._clock.monotonic())
-        return _receipt(matched, outcomes) if outcomes else Receipt(matched, matched, 0, 0)
+        receipt = _receipt(matched, outcomes) if outcomes else Receipt(matched, matched, 0, 0)
+        self.deliveries += receipt.queued
+        return receipt
+
+    def _forwarded(self, event: Event, except_: Collection[str]) -> bytes:
+        return forward(event, except_, None if self.traces is None else self.traces.carried())
 
     def _emission(self, event: Event) -> Emission:
         """See `Registry.emission`: asked once for each class."""
@@ -292,7 +307,11 @@ class Hub:
             logger.error("another node sent %r, which no plugin here declares", remote.event)
             return
         event = msgspec.msgpack.decode(remote.payload, type=emission.event, dec_hook=decode_hook)
-        self.deliver(room, (event,), remote.except_)
+        began = time_ns() if remote.trace else 0
+        receipt = self.deliver(room, (event,), remote.except_)
+        if remote.trace and self.traces is not None:
+            pattern = self._registry.room(room)[0].pattern
+            self.traces.delivered(remote.trace, remote.event, pattern, began, receipt.matched)
 
     async def _trim_log(self) -> None:
         """Let go what is too old also while nothing is sent."""

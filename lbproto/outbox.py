@@ -39,6 +39,7 @@ class Outbox:
 
     Attributes:
         dropped: frames lost to a full outbox so far.
+        dropped_oldest: of these, those that had to make room for newer ones.
         filled: whether something was queued since the last `take`.
         queued_bytes: of all queued frames.
         conflated: frames that a newer one of the same key has replaced so far.
@@ -56,6 +57,7 @@ class Outbox:
         "closed",
         "conflated",
         "dropped",
+        "dropped_oldest",
         "filled",
         "queued_bytes",
     )
@@ -78,7 +80,7 @@ class Outbox:
         self._droppable: deque[int] | None = None  # indices in _frames, oldest first
         self.filled = False
         self.closed = False
-        self.dropped = 0
+        self.dropped = self.dropped_oldest = 0
         self.conflated = 0
 
     def __len__(self) -> int:
@@ -86,7 +88,13 @@ class Outbox:
 
     def statistics(self) -> OutboxStatistics:
         """How it is, and what became of what was pushed."""
-        return OutboxStatistics(len(self), self.queued_bytes, self.dropped, self.conflated)
+        return OutboxStatistics(
+            len(self),
+            self.queued_bytes,
+            self.dropped,
+            self.conflated,
+            dropped_oldest=self.dropped_oldest,
+        )
 
     def push(self, frame: Frame) -> int:
         """Queue a frame.
@@ -138,7 +146,7 @@ class Outbox:
         if not self._has_room(frame) and frame.overflow is Overflow.DROP_OLDEST:
             self._drop_oldest(frame)
             if not self._has_room(frame):
-                self.dropped += 1
+                self._count_oldest()
                 return Pushed.DROPPED
         if not self._has_room(frame):
             self.dropped += len(self) + 1
@@ -173,7 +181,11 @@ class Outbox:
     def _drop_oldest(self, frame: Frame) -> None:
         while self._droppable and not self._has_room(frame):
             self._vacate(self._droppable.popleft())
-            self.dropped += 1
+            self._count_oldest()
+
+    def _count_oldest(self) -> None:
+        self.dropped += 1
+        self.dropped_oldest += 1
 
     def _vacate(self, index: int) -> None:
         frame = self._frames[index]

@@ -17,7 +17,7 @@ from lbproto.claims import Claims
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services, Target
-from lbproto.credits import Credits, tell
+from lbproto.credits import Announce, Credits, tell
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.events import Event
@@ -31,7 +31,6 @@ from lbproto.jobs.runner import Jobs
 from lbproto.ledger.store import LedgerStore
 from lbproto.log import Log
 from lbproto.membership import Membership
-from lbproto.messages import EventsDropped, ServerDraining
 from lbproto.middleware import Middleware
 from lbproto.moderation import Moderation
 from lbproto.nodes.control import Control
@@ -49,14 +48,15 @@ from lbproto.statistics import (
 )
 from lbproto.system import system
 from lbproto.tasks import background_tasks
-from lbproto.throttle import MALFORMED, Limits, Throttle
-from lbproto.wire.port import Socket
+from lbproto.throttle import Limits, Throttle
 from lbproto.wire.settings import Settings
+from lbproto.words import Words
 
 if TYPE_CHECKING:
     from lbproto.asgi.app import ServerApp
     from lbproto.asgi.probes import Probes
     from lbproto.asgi.types import ASGIApp
+    from lbproto.telemetry import Telemetry
 
 __all__ = ["Server"]
 
@@ -84,6 +84,7 @@ class Server(Moderation):
             that clients are told of those that end with the server.
         pubsub: the way to the other nodes; by default there are none.
         credits: where accounts of credits are kept; needed by plugins whose requests have a price.
+        telemetry: traces requests, and measures the server; None for neither.
         clock: where time comes from.
         strict: raise when an event is emitted that no plugin declared. On by default unless
             Python runs with -O.
@@ -121,6 +122,7 @@ class Server(Moderation):
         storage: Storage | None = None,
         pubsub: PubSub | None = None,
         credits: LedgerStore | None = None,  # noqa: A002 - the name of the domain
+        telemetry: Telemetry | None = None,
         clock: Clock | None = None,
         strict: bool = __debug__,
     ) -> None:
@@ -143,6 +145,11 @@ class Server(Moderation):
         rooms = self._rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
         resumable = recovery is not None
         self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
+        announce: Announce = partial(tell, self._hub)
+        self._telemetry, tracing = telemetry, None
+        if telemetry is not None:
+            tracing = telemetry.tracing(self.registry, self._hub, self.runtime)
+            announce = telemetry.counting(announce, self.registry)
         bans = Bans(self.storage)
         control = self._control = Control(self._pubsub, self._hub, clock, timers)
         membership = Membership(self.registry, rooms, self._hub, bans, control, clock, max_rooms)
@@ -151,7 +158,7 @@ class Server(Moderation):
         self._credits: Credits | None = None
         self._holds: Holds | None = None
         if credits is not None:
-            self._credits = Credits(credits, clock, partial(tell, self._hub))
+            self._credits = Credits(credits, clock, announce)
             self._holds = Holds(self._credits, clock)
         services = Services(
             hub=self._hub,
@@ -175,7 +182,7 @@ class Server(Moderation):
         sessions = Sessions(
             gate=Gate(auth, admission, bans),
             dispatcher=Dispatcher(
-                self.registry, services, middleware, self._holds, self._jobs, claims
+                self.registry, services, middleware, self._holds, self._jobs, claims, tracing
             ),
             membership=membership,
             rooms=rooms,
@@ -191,9 +198,9 @@ class Server(Moderation):
             lost=lost,
         )
         super().__init__(sessions, membership, bans, control)
-        self.runtime.dropped = self._tell_dropped
-        self.runtime.closing = self._end_jobs
-        self.runtime.admits_malformed = self._admits_malformed
+        self._words = words = Words(self._hub, self._jobs, throttle)
+        self.runtime.dropped, self.runtime.closing = words.dropped, words.closing
+        self.runtime.admits_malformed = words.admits_malformed
         core = system(
             membership,
             self._jobs,
@@ -241,6 +248,7 @@ class Server(Moderation):
                 self._ledger,
                 self._limit_store,
                 self._records.held() if self._records else nullcontext(),
+                self._telemetry.observing(self.statistics) if self._telemetry else nullcontext(),
                 background_tasks() as tasks,
             ):
                 tasks.start_soon(self._hub.run)
@@ -289,26 +297,7 @@ class Server(Moderation):
             seconds: 0 or more.
         """
         self._jobs.stops_within = seconds
-        await self.runtime.drain(seconds, self._tell_draining)
-
-    def _tell_draining(self, socket: Socket, retry_after: int) -> None:
-        session = socket.state
-        # One that is still being let in, or sent what it has missed, only sees the close.
-        if isinstance(session, Session) and session.push == socket.push:
-            self._hub.notify(socket, ServerDraining(retry_after=retry_after))
-
-    def _end_jobs(self, socket: Socket) -> None:
-        if isinstance(socket.state, Session):
-            self._jobs.end_for(socket.state)
-
-    def _tell_dropped(self, socket: Socket, count: int) -> None:
-        if isinstance(socket.state, Session):
-            self._hub.notify(socket, EventsDropped(count=count))
-
-    def _admits_malformed(self, socket: Socket) -> bool:
-        if self._throttle is None or not isinstance(socket.state, Session):
-            return True
-        return self._throttle.admits(socket.state, MALFORMED)
+        await self.runtime.drain(seconds, self._words.draining)
 
     async def close(self) -> None:
         """Take no new connections and close those there are at once, without a word before.
@@ -365,13 +354,19 @@ class Server(Moderation):
             rooms=len(self._rooms),
             outboxes=runtime.outbox_statistics(),
             jobs=len(self._jobs),
+            deliveries=self._hub.deliveries,
             slow_consumers=runtime.slow_consumers,
             refused=0 if self._throttle is None else self._throttle.refused,
             flooding=0 if self._throttle is None else self._throttle.flooding,
+            unauthorized=runtime.unauthorized,
+            unavailable=runtime.unavailable,
+            recovered=self.sessions.recovered,
+            unrecovered=self.sessions.unrecovered,
             kept_events=len(self._log),
             kept_bytes=self._log.size,
             timers=len(runtime.timers),
             pubsub=self._pubsub.statistics(),
+            hears_others=self._pubsub.ready,
         )
 
     def room_statistics(self, room: str) -> RoomStatistics:

@@ -109,6 +109,9 @@ class Sessions(Handler):
         clock: measures that.
         timers: end it.
         lost: the jobs of users that were lost with their nodes.
+
+    Attributes:
+        recovered, unrecovered: see `ServerStatistics`.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Sessions(Handler):
         self._clock = clock
         self._timers = timers
         self._lost = lost
+        self.recovered = self.unrecovered = 0
         self._expiry = Expiry(admission, hub, clock, timers, self._aged)
         self._by_sid: dict[str, Session] = {}
         self._by_pid: dict[str, Session] = {}
@@ -259,6 +263,7 @@ class Sessions(Handler):
         if session.socket is socket:
             self._hub.notify(socket, self._connected(session))
             if entrant.lost:
+                self.unrecovered += 1
                 self._hub.notify(socket, SessionLost())
         self._lost.tell(session)
 
@@ -345,6 +350,7 @@ class Sessions(Handler):
         )
         if missed is not None:
             session.catch_up()
+            self.recovered += 1
             self._hub.notify(socket, Recovered(missed=missed))
 
     def _back(self, session: Session) -> None:

@@ -25,6 +25,8 @@ class OutboxStatistics:
         queued_frames: frames that wait to be sent.
         queued_bytes: bytes of these.
         dropped: frames lost to a full outbox.
+        dropped_oldest: of these, those that had to make room for newer ones; the others were lost
+            with connections that were closed for it.
         conflated: frames that a newer one of the same key has replaced.
         unsent_bytes: what the web server has been given and the peer has not taken; 0 under servers
             that do not tell.
@@ -35,6 +37,7 @@ class OutboxStatistics:
     dropped: int = 0
     conflated: int = 0
     unsent_bytes: int = 0
+    dropped_oldest: int = 0
 
     def __add__(self, other: OutboxStatistics) -> OutboxStatistics:
         return OutboxStatistics(
@@ -43,6 +46,7 @@ class OutboxStatistics:
             self.dropped + other.dropped,
             self.conflated + other.conflated,
             self.unsent_bytes + other.unsent_bytes,
+            self.dropped_oldest + other.dropped_oldest,
         )
 
 
@@ -86,14 +90,21 @@ class ServerStatistics:
         away: sessions that wait for clients that have lost their connection.
         rooms: rooms that somebody is in.
         jobs: jobs that are under way.
+        deliveries: events queued for clients, each once for every session that it was queued for;
+            not those that are sent again to one that resumes.
         outboxes: those of all connections together, counting on for those that are closed.
         slow_consumers: connections closed because their outbox was full.
         refused: requests refused because they were too many.
         flooding: connections closed because of such requests.
+        unauthorized: clients refused for good, as when their token is not accepted.
+        unavailable: clients sent away that may come back, as when their user has too many sessions.
+        recovered: sessions whose clients came back, and were sent what they had missed.
+        unrecovered: clients that came back to a session that could not be resumed any more.
         kept_events: events in the log, for those who resume.
         kept_bytes: bytes that these take.
         timers: deadlines that are kept.
         pubsub: the way to the other nodes.
+        hears_others: whether that is open, as far as it can tell.
     """
 
     connections: int
@@ -101,14 +112,20 @@ class ServerStatistics:
     away: int
     rooms: int
     jobs: int
+    deliveries: int
     outboxes: OutboxStatistics
     slow_consumers: int
     refused: int
     flooding: int
+    unauthorized: int
+    unavailable: int
+    recovered: int
+    unrecovered: int
     kept_events: int
     kept_bytes: int
     timers: int
     pubsub: PubSubStatistics
+    hears_others: bool
 
 
 @dataclass(frozen=True, slots=True)

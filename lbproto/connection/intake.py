@@ -52,6 +52,7 @@ class Intake(ABC):
     Attributes:
         closed: whether the connection is over; nothing is sent or handled then.
         closing: how it is to be closed, once that is due; nothing is taken then.
+        woken: when the worker was last asked to take it, where the runtime times arrivals.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Intake(ABC):
         "closing",
         "runtime",
         "transport",
+        "woken",
     )
 
     def __init__(self, runtime: Runtime, transport: Transport) -> None:
@@ -73,6 +75,7 @@ class Intake(ABC):
         self.transport = transport
         self.closed = False
         self.closing: tuple[CloseCode, str] | None = None
+        self.woken = 0.0
         # Lists, because they are short and nearly always empty: a deque takes 760 bytes.
         self._unread: list[Message | int] = []
         self._inbox: list[Work] = []
@@ -139,6 +142,12 @@ class Intake(ABC):
             if not self._working:
                 self._working = True
                 self.runtime.work_for(self)
+
+    def arrival(self) -> float:
+        """When the message that is being taken came, or a little before: see `Inbound.arrived`."""
+        if self._working and not self._waiting:
+            return self.woken  # it may have been unread for as long as the worker was busy
+        return self.runtime.clock.monotonic()
 
     @property
     def congested(self) -> bool:

@@ -90,6 +90,8 @@ class PlainConnection(Connection):
                 # At once, not in its turn: a request before it may be waiting for just this.
                 self._handler.acknowledged(self._socket, request.answers, request.arguments)
         elif self._socket.accepted or self._authenticating:
+            if self.runtime.times_arrivals:
+                request.arrived = self.arrival()
             self.enqueue(partial(self._event, request))
         elif request.name == AUTHENTICATE:
             self._authenticating = True
@@ -108,9 +110,11 @@ class PlainConnection(Connection):
         try:
             await self._handler.authenticate(self._socket, auth)
         except Refused as refused:
+            self.runtime.unauthorized += 1
             self._refuse(Unauthorized(refused.message), CloseCode.UNAUTHORIZED, id_)
             return
         except Unavailable as unavailable:
+            self.runtime.unavailable += 1
             self._refuse(Overloaded(unavailable.message), CloseCode.TRY_AGAIN_LATER, id_)
             return
         if self.closed:

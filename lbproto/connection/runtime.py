@@ -81,8 +81,11 @@ class Runtime:
         admits_malformed: called with a socket whose client has sent what cannot be read: counts
             that, and says whether the client is to be told so.
         closing: called with a socket whose connection is about to be closed, for last words.
+        times_arrivals: whether requests are told when they came; set before it runs.
         past: what became of the frames of connections that are over.
         slow_consumers: connections that were closed because they were too slow.
+        unauthorized: clients that were refused for good.
+        unavailable: clients that were sent away, and may come back.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -96,8 +99,9 @@ class Runtime:
         self.dropped: Tell = _tell_nobody
         self.admits_malformed: Callable[[Socket], bool] = _admits
         self.closing: Callable[[Socket], None] = _nothing_to_say
+        self.times_arrivals = False
         self.past = OutboxStatistics()
-        self.slow_consumers = 0
+        self.slow_consumers = self.unauthorized = self.unavailable = 0
         self._tasks: TaskGroup | None = None
         self.work_for: Mark = _not_running
         self.write_for: Mark = _not_running
@@ -144,6 +148,8 @@ class Runtime:
             tasks.start_soon(writer.run)
             tasks.start_soon(writer.keep_pace)
             self.work_for, self.write_for = worker.mark, writer.mark
+            if self.times_arrivals:
+                self.work_for = partial(self._wake, worker.mark)
             tasks.start_soon(self.timers.run)
             self.accepting = True
             try:
@@ -155,6 +161,10 @@ class Runtime:
                     self._lose_all()
                     self._tasks = None
                     self.work_for = self.write_for = _not_running
+
+    def _wake(self, mark: Mark, connection: Connection) -> None:
+        connection.woken = self.clock.monotonic()
+        mark(connection)
 
     async def drain(self, seconds: float, tell: Tell | None = None) -> None:
         """Take no new connections, and close those there are, spread over `seconds`.

@@ -74,6 +74,8 @@ class SocketIO:
             return
         socket = self._sockets.get(packet.namespace)
         if packet.type is _EVENT and socket is not None and socket.accepted:
+            if self._connection.runtime.times_arrivals:
+                packet.arrived = self._connection.arrival()
             self._connection.enqueue(partial(self._event, socket, packet))
         else:
             self._control(packet, socket)
@@ -130,6 +132,7 @@ class SocketIO:
         try:
             await self._handler.authenticate(socket, packet.arguments)
         except Refused as refused:
+            self._connection.runtime.unauthorized += 1
             self._sockets.pop(socket.namespace, None)
             body: dict[str, Any] = {"message": refused.message}
             if refused.data is not None:
@@ -137,6 +140,7 @@ class SocketIO:
             self._connection.push(socket.wire.connect_error(body))
             return
         except Unavailable as unavailable:
+            self._connection.runtime.unavailable += 1
             self._connection.close(CloseCode.TRY_AGAIN_LATER, unavailable.message)
             return
         if self._connection.closed or socket.namespace not in self._sockets:

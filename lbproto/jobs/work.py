@@ -15,7 +15,14 @@ import anyio
 
 from lbproto.clock import Clock
 from lbproto.context import Context
-from lbproto.errors import Cancelled, InsufficientCredits, InvalidRequest, Overloaded, RequestError
+from lbproto.errors import (
+    Cancelled,
+    ErrorCode,
+    InsufficientCredits,
+    InvalidRequest,
+    Overloaded,
+    RequestError,
+)
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.journal import Journal
 from lbproto.jobs.lifecycle import Lifecycle, State
@@ -53,6 +60,7 @@ class Work:
         policy: how it is served.
         scope: what its handler runs in.
         over: set when its task is over.
+        failed: the code of the failure that it has ended by; None for none.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class Work:
         self.policy = ctx.route.job
         self.scope = anyio.CancelScope()
         self.over = anyio.Event()
+        self.failed: ErrorCode | None = None
         self._earlier = earlier
         self._clock = clock
         self._records = records
@@ -161,6 +170,8 @@ class Work:
 
     def fail(self, event: ErrorEvent) -> None:
         """Its request has failed; no effect where its end has been told."""
+        if not self.ended:
+            self.failed = event.code
         self._tell(self._lifecycle.fail(event))
         self._end_told()
 
@@ -209,6 +220,11 @@ class Work:
         for event in self._journal.after(after):
             ctx.tell(event)
         self._add(ctx)
+
+    @property
+    def told(self) -> int:
+        """How many events it has told."""
+        return self._journal.told
 
     def is_watched_by(self, session: Listener) -> bool:
         """Whether a session is told of it."""

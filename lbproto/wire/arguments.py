@@ -133,13 +133,18 @@ class ObjectArguments(msgspec.Struct, eq=False):
 _JSON_NULL, _MSGPACK_NULL = Raw(b"null"), Raw(b"\xc0")
 
 
-class Inbound(msgspec.Struct, eq=False):
+class _Timed(msgspec.Struct, eq=False, kw_only=True):
+    arrived: float = 0.0
+
+
+class Inbound(_Timed, eq=False):
     """An event from a client, its arguments not yet decoded.
 
     Attributes:
         name: the event's name.
         arguments: what came with it.
         id: what the client calls it, where it waits for an acknowledgement.
+        arrived: when it came, in seconds of the server's monotonic clock; 0 where nobody asks.
     """
 
     name: str
