@@ -34,7 +34,7 @@ class Recipients:
             LimitExceeded: the event is larger than can be sent.
         """
         if self._pubsub.is_awaited(self._room):
-            self._pubsub.publish_nowait(self._room, forward(event, self._except))
+            self._pubsub.publish_nowait(self._room, forward(event, self._except), kept=True)
 
 
 class Emitter:

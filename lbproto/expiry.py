@@ -47,9 +47,10 @@ class Expiry:
         self._expiries: dict[Session, Timer] = {}
 
     def began(self, session: Session) -> None:
-        """A session has begun."""
+        """A session has begun, here or on another node."""
         if self._max_age is not None:
-            self._ages[session] = self._in(self._max_age, partial(self._end, session))
+            left = session.began + self._max_age - self._clock.now()
+            self._ages[session] = self._in(max(0.0, left), partial(self._end, session))
         self.renewed(session)
 
     def renewed(self, session: Session) -> None:

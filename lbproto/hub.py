@@ -16,12 +16,12 @@ import msgspec
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
-from lbproto.encoded import decode_hook
 from lbproto.errors import LimitExceeded, Overloaded
 from lbproto.events import Event
-from lbproto.forward import forward, forwarded
+from lbproto.forward import Forwarded, forward, forwarded
 from lbproto.frame import Frame
 from lbproto.log import Entry, Log
+from lbproto.messages import SessionLost
 from lbproto.outbox import Pushed
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
@@ -92,6 +92,7 @@ class Hub:
         self._emissions: dict[type[Event], Emission] = {}  # those that are in use
         self._listening: dict[str, Callable[[bytes], None]] = {}
         self._deserted: set[str] = set()
+        self._told_lost: set[str] = set()  # ids of sessions, while one loss is told after another
         self._wake = anyio.Event()
         self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
 
@@ -105,8 +106,22 @@ class Hub:
             UsageError: nobody declared the event.
         """
         self._emission(event)
-        entry = self._log.entry(event, (), answers)
+        entry = self._log.entry(event, answers, self._pubsub.position)
         return self._push(member, entry, self._encode(entry, member.format))
+
+    def send_at_once(
+        self, member: Member, events: Sequence[tuple[Event, RequestId | None]]
+    ) -> None:
+        """Send to one session what it has missed: other nodes know of it once it has got it all.
+
+        Args:
+            events: each with the request it answers.
+        """
+        for at, (event, answers) in enumerate(events, 1):
+            self._emission(event)
+            elsewhere = self._pubsub.position if at == len(events) else ""
+            entry = self._log.entry(event, answers, elsewhere)
+            self._push(member, entry, self._encode(entry, member.format))
 
     def answer(self, member: Member, event: Event, request: RequestId) -> Receipt:
         """Send to one session the first event that answers its request, and acknowledge that.
@@ -116,8 +131,8 @@ class Hub:
         """
         log, format_ = self._log, member.format
         if self._emission(event).policy is disconnect:
-            entry = log.entry(event, (), request)
-            offset = log.offset(entry.position) if self._resumable else None
+            entry = log.entry(event, request, self._pubsub.position)
+            offset = self._offset(entry)
             return self._push(member, entry, format_.answer(event, request, offset))
         receipt = self.send(member, event, request)
         if not format_.answers_acknowledge:  # by itself: the event may be dropped, this may not
@@ -134,13 +149,14 @@ class Hub:
         self.deliveries += receipt.queued
         return receipt
 
-    def notify(self, socket: Socket, event: Event, position: int | None = None) -> None:
+    def notify(self, socket: Socket, event: Event, offset: str | None = None) -> None:
         """Tell one client something about its connection: not kept, since the next has its own.
 
         Args:
-            position: how far the client is once it has got this; by default all the way.
+            offset: how far the client is once it has got this; by default all the way.
         """
-        offset = self._offset(self._log.position if position is None else position)
+        if self._resumable:
+            offset = offset or self.offset
         socket.push(socket.format.event(event.event_name, (event,), offset=offset))
 
     def ask(self, socket: Socket, event: Event, id_: int) -> None:
@@ -174,7 +190,7 @@ class Hub:
         """
         self._emission(event)
         if self._pubsub.is_awaited(room):
-            self._pubsub.publish_nowait(room, self._forwarded(event, except_))
+            self._pubsub.publish_nowait(room, self._forwarded(event, except_), kept=self._resumable)
         return self.deliver(room, (event,), except_)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
@@ -187,7 +203,9 @@ class Hub:
         if self._pubsub.is_awaited(room):
             for event in events:
                 try:
-                    self._pubsub.publish_nowait(room, self._forwarded(event, except_))
+                    self._pubsub.publish_nowait(
+                        room, self._forwarded(event, except_), kept=self._resumable
+                    )
                 except (Overloaded, LimitExceeded) as error:
                     logger.warning("%s: only this node was told of %r", error, event.event_name)
         self.deliver(room, events, except_)
@@ -201,7 +219,7 @@ class Hub:
         if room is None:
             return _NOBODY
         alone = _set_apart(room, except_)
-        entries = self._log.entries(events, except_)
+        entries = self._log.entries(events, except_, self._pubsub.position)
         made: dict[WireFormat, list[Frame]] = {}
         outcomes: dict[int, int] = {}
         matched = len(alone)
@@ -250,15 +268,19 @@ class Hub:
     def _encode(self, entry: Entry, format_: WireFormat) -> Frame:
         event = entry.event
         policy = self._emission(event).policy
-        offset = self._log.offset(entry.position) if self._resumable else None
-        frame = format_.typed(event, entry.answers, offset)
+        frame = format_.typed(event, entry.answers, self._offset(entry))
         if policy is not disconnect:
             frame.overflow = policy.overflow
             frame.key = policy.key(event) if policy.key else None
         return frame
 
-    def _offset(self, position: int) -> str | None:
-        return self._log.offset(position) if self._resumable else None
+    def _offset(self, entry: Entry) -> str | None:
+        return self._log.offset(entry.position, entry.elsewhere) if self._resumable else None
+
+    @property
+    def offset(self) -> str:
+        """That of a client which has got everything up to now."""
+        return self._log.offset(self._log.position, self._pubsub.position)
 
     async def arrive(self, room: str) -> None:
         """A session is about to join: have the room's events from the other nodes."""
@@ -292,26 +314,78 @@ class Hub:
             tasks.start_soon(self._trim_log)
             async for room, payload in self._pubsub.messages():
                 try:
-                    take = self._listening.get(room)
-                    if take is None:
-                        self._receive(room, payload)
-                    else:
-                        take(payload)
+                    self._take(room, payload)
                 except Exception:
                     logger.exception("a message from another node was not delivered")
 
+    def _take(self, channel: str, payload: bytes | None) -> None:
+        take = self._listening.get(channel)
+        if payload is None:
+            if take is None:
+                self._tell_lost(channel)
+            return
+        if self._told_lost:
+            self._told_lost.clear()
+        if take is None:
+            self._receive(channel, payload)
+        else:
+            take(payload)
+
     def _receive(self, room: str, payload: bytes) -> None:
         remote = forwarded(payload)
-        emission = self._registry.emissions.get(remote.event)
-        if emission is None:
-            logger.error("another node sent %r, which no plugin here declares", remote.event)
+        event = self._restored(remote)
+        if event is None:
             return
-        event = msgspec.msgpack.decode(remote.payload, type=emission.event, dec_hook=decode_hook)
         began = time_ns() if remote.trace else 0
         receipt = self.deliver(room, (event,), remote.except_)
         if remote.trace and self.traces is not None:
             pattern = self._registry.room(room)[0].pattern
             self.traces.delivered(remote.trace, remote.event, pattern, began, receipt.matched)
+
+    def _restored(self, remote: Forwarded) -> Event | None:
+        event = self._registry.received(remote.event, remote.payload)
+        if event is None:
+            logger.error("another node sent %r, which no plugin here declares", remote.event)
+        return event
+
+    def _tell_lost(self, room: str) -> None:
+        """What was published to a room is lost: everybody there is told, once for all its rooms."""
+        for member in self._rooms.members(room):
+            if member.sid not in self._told_lost:
+                self._told_lost.add(member.sid)
+                self.send(member, SessionLost())
+
+    async def missed(self, behind: Mapping[str, Collection[str]], sid: str) -> list[Event] | None:
+        """What has been published to rooms, was meant for a session, and has come here by now.
+
+        Args:
+            behind: the rooms, with positions in terms of all nodes that it had got to.
+
+        Returns:
+            In order; None where something may be missing.
+
+        Raises:
+            Overloaded: the log cannot be reached.
+        """
+        kept = await self._pubsub.missed(behind)
+        if kept is None:
+            return None
+        remotes = [forwarded(payload) for _, payload in kept]
+        events = [self._restored(remote) for remote in remotes if sid not in remote.except_]
+        return [event for event in events if event is not None]
+
+    async def catch_up(self) -> None:
+        """Return once what has been published by now, here and elsewhere, has come here.
+
+        Raises:
+            Overloaded: the log cannot be reached.
+        """
+        await self._pubsub.catch_up()
+
+    @property
+    def elsewhere(self) -> str:
+        """How far this node has got, in terms of all nodes; "" where there is no such thing."""
+        return self._pubsub.position
 
     async def _trim_log(self) -> None:
         """Let go what is too old also while nothing is sent."""

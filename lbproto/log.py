@@ -25,13 +25,13 @@ from lbproto.events import Event
 from lbproto.frame import Frame
 from lbproto.wire.formats import RequestId, WireFormat
 
-__all__ = ["Entry", "Lane", "Log"]
+__all__ = ["Entry", "Lane", "Log", "elsewhere", "position_in"]
 
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
 _SLACK = 64  # when it is full, this part of what it may hold is dropped at once
 _SPARE = 1_024  # dropped entries that the order may still tell of, before it is worth a sweep
-_OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})")
+_OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})(?:\.([A-Za-z0-9:_-]{1,256}))?")
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -45,6 +45,8 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         frames: encodings to send it by again, where somebody has missed it.
         size: bytes that it counts for: what it was sent by, and what goes with that.
         time: monotonic time at which it was sent, in seconds.
+        elsewhere: how far, in terms of all nodes, whoever has got this and all before has got; ""
+            where that cannot be said.
     """
 
     position: int
@@ -54,6 +56,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     frames: dict[WireFormat, Frame] | None = None  # most are never sent again
     size: int = _ENTRY_BYTES
     time: float = 0.0
+    elsewhere: str = ""
 
 
 class Lane:
@@ -142,6 +145,7 @@ class Log:
 
     Attributes:
         position: of the newest entry.
+        epoch: names the log: of another process, positions mean nothing here.
     """
 
     def __init__(self, window: float, max_events: int, max_bytes: int) -> None:
@@ -149,7 +153,7 @@ class Log:
         self._window = window
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._epoch = token_urlsafe(6)  # another process, another log: its positions mean nothing
+        self.epoch = token_urlsafe(6)
         self._order: deque[Lane] = deque()  # of each entry: the oldest is the first one's oldest
         self._kept = 0
         self._size = 0
@@ -171,33 +175,32 @@ class Log:
             order.popleft().early -= 1
         return order[0].oldest.position if order else self.position + 1
 
-    def entry(
-        self, event: Event, except_: Collection[str] = (), answers: RequestId | None = None
-    ) -> Entry:
+    def entry(self, event: Event, answers: RequestId | None = None, elsewhere: str = "") -> Entry:
         """Number an event that is about to be sent; `append` it once it has been."""
         position = self.position = self.position + 1
-        return Entry(position, event, except_, answers)
+        return Entry(position, event, (), answers, elsewhere=elsewhere)
 
-    def entries(self, events: Sequence[Event], except_: Collection[str] = ()) -> list[Entry]:
-        """Likewise several, which are sent one after the other."""
+    def entries(
+        self, events: Sequence[Event], except_: Collection[str] = (), elsewhere: str = ""
+    ) -> list[Entry]:
+        """Likewise several, which are sent to a room one after the other."""
         found, position = [], self.position
         for event in events:
             position += 1
-            found.append(Entry(position, event, except_))
+            found.append(Entry(position, event, except_, elsewhere=elsewhere))
         self.position = position
         return found
 
-    def offset(self, position: int) -> str:
+    def offset(self, position: int, elsewhere: str = "") -> str:
         """What a client names a position by; opaque to it."""
-        return f"{self._epoch}.{position}"
+        if elsewhere:
+            return f"{self.epoch}.{position}.{elsewhere}"
+        return f"{self.epoch}.{position}"
 
     def position_of(self, offset: object) -> int | None:
         """The position that a client names; None where it is none of this log's."""
-        match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
-        if match is None or match[1] != self._epoch:
-            return None
-        position = int(match[2])
-        return position if position <= self.position else None
+        position = position_in(self.epoch, offset)
+        return position if position is not None and position <= self.position else None
 
     def append(self, entries: Sequence[Entry], lane: Lane, now: float) -> None:
         """Keep entries that have been sent one after the other, at least one.
@@ -244,6 +247,18 @@ class Log:
             order.popleft()
         self._kept, self._size = kept, size
         self._trims_at = now + self._window * _TRIM_SHARE
+
+
+def position_in(epoch: str, offset: object) -> int | None:
+    """The position that a client names; None where it is none of the log of that epoch."""
+    match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+    return int(match[2]) if match is not None and match[1] == epoch else None
+
+
+def elsewhere(offset: object) -> str:
+    """How far a client has got in terms of all nodes, by an offset of any; "" for unknown."""
+    match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+    return "" if match is None else match[3] or ""
 
 
 def _was_early(lane: Lane) -> bool:

@@ -8,8 +8,9 @@ and let go behind it.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 from lbproto.bans import Bans
 from lbproto.clock import Clock, iso_timestamp
@@ -22,16 +23,21 @@ from lbproto.messages import Unsubscribed, UserJoinedRoom, UserLeftRoom
 from lbproto.nodes.control import Control
 from lbproto.nodes.messages import Share
 from lbproto.nodes.roster import Moved
+from lbproto.places import Places
 from lbproto.presence import Presence
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
 from lbproto.statistics import RoomStatistics
 from lbproto.transport import TOO_SLOW
+from lbproto.wire.formats import RequestId
 
-__all__ = ["Membership"]
+__all__ = ["Membership", "Missed"]
 
 logger = logging.getLogger(__name__)
+
+Missed = list[tuple[Event, RequestId | None]]
+"""Events that a session has missed, each with the request it answers."""
 
 
 class Membership:
@@ -45,6 +51,7 @@ class Membership:
         control: who is there on other nodes.
         clock: when it happened.
         max_rooms: how many rooms a session may be in, its personal one not counted.
+        places: where it is recorded who is where; None for nowhere.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Membership:
         control: Control,
         clock: Clock,
         max_rooms: int,
+        places: Places | None,
     ) -> None:
         self._registry = registry
         self._rooms = rooms
@@ -64,6 +72,7 @@ class Membership:
         self._control = control
         self._clock = clock
         self._max_rooms = max_rooms
+        self._places = places
         self._presences: dict[str, Presence] = {}
         control.shares = self._shares
         control.moved = self._moved
@@ -99,8 +108,57 @@ class Membership:
     async def admit(self, session: Session, room: str) -> None:
         """Put a session into a room without asking anyone: its personal one."""
         if self._rooms.add(room, session):
-            self._control.tell(room, self._count_here(room))
+            self._come(session, room)
         await self._hub.arrive(room)
+
+    async def adopt(
+        self, session: Session, rooms: Sequence[str], read: Callable[[], Awaitable[Missed | None]]
+    ) -> bool:
+        """Put a session of another node into rooms, with what it has missed as its own.
+
+        Args:
+            read: what it has missed up to when this is called; what comes from then on is held
+                back until that is there.
+
+        Returns:
+            Whether it is in: not where something that it has missed is gone.
+
+        Raises:
+            Overloaded: what it has missed cannot be read.
+        """
+        holds = [self._rooms.hold(room, session) for room in rooms]
+        try:
+            for room in rooms:
+                await self._hub.arrive(room)
+            await self._hub.catch_up()
+            for hold in holds:
+                hold.mark()
+            missed = await read()
+            newer = [hold.newer() for hold in holds]
+            if missed is None or session.closed:
+                return False
+            held: list[Entry] = []
+            for entries in newer:
+                if entries is None:
+                    return False
+                held += entries
+            held.sort(key=attrgetter("position"))
+            self._hub.send_at_once(session, [*missed, *((entry.event, None) for entry in held)])
+            for room in rooms:
+                self._rooms.add(room, session)
+            return True
+        finally:
+            for room in rooms:
+                self._rooms.release(room, session)
+                if room in self._rooms.of(session):
+                    self._come(session, room)
+                self._depart(room)
+
+    def _come(self, session: Session, room: str) -> None:
+        if room == session.personal_room:
+            self._control.tell(room, self._count_here(room))
+        else:
+            self._entered(session, room)
 
     @asynccontextmanager
     async def joining(self, ctx: Context, room: str) -> AsyncIterator[Event | None]:
@@ -128,6 +186,8 @@ class Membership:
         try:
             await self._hub.arrive(room)
             first = await pattern.join(ctx, **values)
+            if self._places is not None:
+                await self._places.enter(session, room, self._hub.elsewhere)
             await self._bans.check(session.user_id, room)  # last, so that none slips in meanwhile
             hold.mark()
             if hold.newer() is None:
@@ -145,8 +205,8 @@ class Membership:
 
     def _let_go(self, newer: list[Entry] | None, session: Session) -> None:
         """Send what was held back: as the session's own, so that it resumes behind it."""
-        for entry in newer or ():
-            self._hub.send(session, entry.event)
+        if newer:
+            self._hub.send_at_once(session, [(entry.event, None) for entry in newer])
         if newer is None:  # it was in the room before, and has missed something
             self._rooms.lose(session)
             if session.socket is not None:
@@ -213,6 +273,8 @@ class Membership:
     def _remove(self, session: Session, room: str, *, void: bool = False) -> bool:
         """Take a session out of a room; where `void`, also out of what it has missed there."""
         counted = self._rooms.is_counted(session)
+        if self._places is not None:
+            self._places.leave(session, room)
         if not self._rooms.remove(room, session, void=void):
             return False
         if counted:

@@ -21,6 +21,7 @@ from lbproto.credits import Announce, Credits, tell
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.events import Event
+from lbproto.handover import Handover
 from lbproto.health import Health, HealthChecks
 from lbproto.holds import Holds
 from lbproto.hub import Hub
@@ -34,6 +35,7 @@ from lbproto.membership import Membership
 from lbproto.middleware import Middleware
 from lbproto.moderation import Moderation
 from lbproto.nodes.control import Control
+from lbproto.places import Places
 from lbproto.plugin import Plugin, register_all
 from lbproto.recovery import JOINING, Recovery
 from lbproto.registry import Registry
@@ -152,7 +154,12 @@ class Server(Moderation):
             announce = telemetry.counting(announce, self.registry)
         bans = Bans(self.storage)
         control = self._control = Control(self._pubsub, self._hub, clock, timers)
-        membership = Membership(self.registry, rooms, self._hub, bans, control, clock, max_rooms)
+        places = None
+        if recovery is not None and pubsub is not None and self.storage.durable:
+            places = Places(self.storage, clock, log.epoch)
+        membership = Membership(
+            self.registry, rooms, self._hub, bans, control, clock, max_rooms, places
+        )
         self._acknowledgements = Acknowledgements(self._hub, clock, timers)
         self._ledger = credits or nullcontext()
         self._credits: Credits | None = None
@@ -179,11 +186,26 @@ class Server(Moderation):
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
         self._throttle = throttle
         self._limit_store = (limits and limits.store) or nullcontext()
+        dispatcher = Dispatcher(
+            self.registry, services, middleware, self._holds, self._jobs, claims, tracing
+        )
+        elsewhere = JobsElsewhere(self._jobs, lost, control, self.registry, start_soon)
+        self._handover = Handover(
+            places=places,
+            control=control,
+            membership=membership,
+            rooms=rooms,
+            hub=self._hub,
+            log=log,
+            registry=self.registry,
+            dispatcher=dispatcher,
+            jobs=self._jobs,
+            jobs_elsewhere=elsewhere,
+            start_soon=start_soon,
+        )
         sessions = Sessions(
             gate=Gate(auth, admission, bans),
-            dispatcher=Dispatcher(
-                self.registry, services, middleware, self._holds, self._jobs, claims, tracing
-            ),
+            dispatcher=dispatcher,
             membership=membership,
             rooms=rooms,
             hub=self._hub,
@@ -196,6 +218,7 @@ class Server(Moderation):
             clock=clock,
             timers=timers,
             lost=lost,
+            handover=self._handover,
         )
         super().__init__(sessions, membership, bans, control)
         self._words = words = Words(self._hub, self._jobs, throttle)
@@ -204,7 +227,7 @@ class Server(Moderation):
         core = system(
             membership,
             self._jobs,
-            JobsElsewhere(self._jobs, lost, control, self.registry, start_soon),
+            elsewhere,
             lost,
             clock,
             sessions.renew,
@@ -257,6 +280,7 @@ class Server(Moderation):
                 try:
                     async with (
                         self._control.held(),
+                        self._handover.held(),
                         self.runtime.run(),
                         AsyncExitStack() as stack,
                     ):

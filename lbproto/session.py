@@ -22,7 +22,8 @@ class Session:
     Args:
         identity: whose it is.
         socket: the one that it begins on; it is not reached by that until `attach` and `catch_up`.
-        position: of the log, now.
+        start: the offset of a client that has been sent nothing in it yet.
+        began: when, in seconds since the Unix epoch.
         max_kept_bytes: what is kept of what was sent to it alone, for when it resumes.
 
     Attributes:
@@ -34,7 +35,8 @@ class Session:
         push: queues a frame for it; returns a `Pushed`.
         line: its connection, once it has caught up, where that may be sent to with others.
         lane: what was sent to it alone.
-        start: the log's position when it began.
+        start: the offset of a client that has been sent nothing in it yet.
+        began: when it began, in seconds since the Unix epoch.
         quota: what it has asked for; None for nothing, or for as much as it likes.
         closed: whether it is over.
     """
@@ -42,6 +44,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_watching",
+        "began",
         "closed",
         "format",
         "identity",
@@ -56,7 +59,7 @@ class Session:
     )
 
     def __init__(
-        self, identity: Identity, socket: Socket, position: int, max_kept_bytes: int
+        self, identity: Identity, socket: Socket, start: str, began: float, max_kept_bytes: int
     ) -> None:
         self.sid: str = socket.sid
         self.pid: str | None = socket.pid
@@ -66,7 +69,8 @@ class Session:
         self.push: Callable[[Frame], int] = _away
         self.line: Line | None = None
         self.lane = Lane(max_kept_bytes)
-        self.start = position
+        self.start = start
+        self.began = began
         self.quota: Quota | None = None
         self.closed = False
         self._watching: dict[Callable[[], None], None] | None = None

@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,7 @@ from lbproto.context import Context
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import ErrorCode, InvalidRequest, Overloaded, Unauthorized
 from lbproto.expiry import Expiry
+from lbproto.handover import Handover
 from lbproto.hub import Hub
 from lbproto.ids import new_id
 from lbproto.jobs.lost import LostJobs
@@ -65,6 +66,7 @@ __all__ = ["Sessions"]
 logger = logging.getLogger(__name__)
 
 _LEFT = (CLIENT_LEFT, SERVER_LEFT)
+_GOING = 2.0  # seconds that a session which goes on elsewhere counts here too, so that none leaves
 
 
 class _Credentials(msgspec.Struct):
@@ -75,16 +77,18 @@ class _Credentials(msgspec.Struct):
     offset: Any = None
 
 
-class _Entrant:
-    """A client that has been let in and not yet been told."""
+class _Entrant(NamedTuple):
+    """A client that has been let in and not yet been told.
 
-    def __init__(
-        self, session: Session, identity: Identity, position: int, *, lost: bool = False
-    ) -> None:
-        self.session = session
-        self.identity = identity
-        self.position = position
-        self.lost = lost
+    Attributes:
+        offset: how far it has got, of this node's log.
+        lost: whether it has asked for a session that it cannot resume.
+    """
+
+    session: Session
+    identity: Identity
+    offset: str
+    lost: bool = False
 
 
 async def _nothing() -> None:
@@ -109,6 +113,7 @@ class Sessions(Handler):
         clock: measures that.
         timers: end it.
         lost: the jobs of users that were lost with their nodes.
+        handover: the sessions that come from other nodes, or go to them.
 
     Attributes:
         recovered, unrecovered: see `ServerStatistics`.
@@ -131,6 +136,7 @@ class Sessions(Handler):
         clock: Clock,
         timers: Timers,
         lost: LostJobs,
+        handover: Handover,
     ) -> None:
         self._gate = gate
         self._dispatcher = dispatcher
@@ -146,6 +152,11 @@ class Sessions(Handler):
         self._clock = clock
         self._timers = timers
         self._lost = lost
+        self._handover = handover
+        handover.by_pid = self._by_pid_here
+        handover.sessions = self._those_resumable
+        handover.resumable = self._resumable
+        handover.gone = self._go
         self.recovered = self.unrecovered = 0
         self._expiry = Expiry(admission, hub, clock, timers, self._aged)
         self._by_sid: dict[str, Session] = {}
@@ -180,17 +191,41 @@ class Sessions(Handler):
             raise Refused(error.message, {"code": code, "message": error.message}) from None
         except Overloaded as error:
             raise Unavailable(error.message) from None
-        session = self._by_pid.get(shown.pid) if isinstance(shown.pid, str) else None
-        if session is not None and session.user_id == identity.user_id:
-            position = await self._resumable(session, shown.offset)
-            if position is not None:
+        socket.state = await self._returning(socket, identity, shown)
+        if socket.state is None:
+            self._make_room(identity.user_id)
+            socket.state = self._newcomer(socket, identity, lost=shown.pid is not None)
+
+    async def _returning(
+        self, socket: Socket, identity: Identity, shown: _Credentials
+    ) -> _Entrant | None:
+        """A client that comes back to its session, here or on another node, and can resume it."""
+        pid, offset = shown.pid, shown.offset
+        if self._recovery is None or not isinstance(pid, str):
+            return None
+        session = self._by_pid.get(pid)
+        if session is None:
+            make = partial(self._session, socket, identity, self._recovery)
+            session = await self._handover.take(make, identity, pid, offset)
+            if session is not None:
+                self._go_on(session, self._recovery)
+                return _Entrant(session, identity, session.start)
+        elif session.user_id == identity.user_id:
+            offset = session.start if offset is None else offset
+            if await self._resumable(session, offset) is not None:
                 socket.sid, socket.pid = session.sid, session.pid
-                socket.state = _Entrant(session, identity, position)
-                return
+                return _Entrant(session, identity, offset)
             if session in self._away:  # nobody else will come back to it
                 self.end(session)
-        self._make_room(identity.user_id)
-        socket.state = self._newcomer(socket, identity, lost=shown.pid is not None)
+        return None
+
+    def _session(
+        self, socket: Socket, identity: Identity, recovery: Recovery, sid: str, began: float
+    ) -> Session:
+        """A session of another node; another private id, so that nobody else has it too."""
+        socket.sid, socket.pid = sid, new_id()
+        start = self._log.offset(self._log.position)  # of this node alone: only here it is known
+        return Session(identity, socket, start, began, recovery.max_bytes_alone)
 
     async def opened(self, socket: Socket) -> None:
         entrant = socket.state
@@ -247,19 +282,23 @@ class Sessions(Handler):
         if self._recovery is not None:
             socket.pid = new_id()
         kept = 0 if self._recovery is None else self._recovery.max_bytes_alone
-        session = Session(identity, socket, self._log.position, kept)
-        return _Entrant(session, identity, session.start, lost=lost)
+        session = Session(identity, socket, self._hub.offset, self._clock.now(), kept)
+        return _Entrant(session, identity, session.start, lost)
 
-    async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
-        session = entrant.session
+    def _add(self, session: Session) -> None:
         self._by_sid[session.sid] = session
         if session.pid is not None:
             self._by_pid[session.pid] = session
         self._by_user.setdefault(session.user_id, {})[session] = None
         self._expiry.began(session)
+
+    async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
+        session = entrant.session
+        self._add(session)
         session.attach(socket)
         session.catch_up()
         await self._membership.admit(session, session.personal_room)
+        await self._handover.begin(session)
         if session.socket is socket:
             self._hub.notify(socket, self._connected(session))
             if entrant.lost:
@@ -307,9 +346,9 @@ class Sessions(Handler):
         """How far a session's client has got; None where something that it missed is gone.
 
         Args:
-            offset: what the client says; None for no event at all.
+            offset: what the client says.
         """
-        position = session.start if offset is None else self._log.position_of(offset)
+        position = self._log.position_of(offset)
         if position is None or not self._rooms.reaches(session, position):
             return None
         for room in self._membership.rooms(session):
@@ -344,14 +383,41 @@ class Sessions(Handler):
             own = session.personal_room
             rooms = [room for room in self._membership.rooms(session) if room != own]
             self._throttle.resumed(session, len(rooms))
-        self._hub.notify(socket, self._connected(session), entrant.position)
-        missed = await replay(
-            session, socket, entrant.position, self._rooms, self._hub, self._settings
-        )
+        self._hub.notify(socket, self._connected(session), entrant.offset)
+        position = self._log.position_of(entrant.offset)
+        assert position is not None  # noqa: S101 - it was when the client was let in
+        missed = await replay(session, socket, position, self._rooms, self._hub, self._settings)
         if missed is not None:
             session.catch_up()
             self.recovered += 1
             self._hub.notify(socket, Recovered(missed=missed))
+
+    # From other nodes, and to them
+
+    def _by_pid_here(self, pid: str) -> Session | None:
+        return self._by_pid.get(pid)
+
+    def _go_on(self, session: Session, recovery: Recovery) -> None:
+        """A session has come from another node; its client is about to resume it."""
+        self._add(session)
+        self._wait(session, recovery.grace, partial(self._fade, session, recovery))
+        self._lost.tell(session)
+
+    def _go(self, session: Session) -> None:
+        """A session goes on elsewhere; it is over here once it has begun there."""
+        socket = session.socket
+        session.detach()
+        if session.pid is not None:
+            self._by_pid.pop(session.pid, None)
+        self._back(session)
+        self._wait(session, _GOING, partial(self.end, session))
+        if socket is not None:
+            socket.state = None
+            self._acknowledgements.abandon(socket)
+            socket.disconnect(CloseCode.REPLACED, "the session goes on elsewhere")
+
+    def _those_resumable(self) -> list[Session]:
+        return list(self._by_pid.values())
 
     def _back(self, session: Session) -> None:
         timer = self._away.pop(session, None)
@@ -371,7 +437,8 @@ class Sessions(Handler):
         self._membership.leave_all(session)
         del self._by_sid[session.sid]
         if session.pid is not None:
-            del self._by_pid[session.pid]
+            self._by_pid.pop(session.pid, None)
+        self._handover.end(session)
         own = self._by_user[session.user_id]
         del own[session]
         if not own:

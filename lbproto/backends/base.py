@@ -6,7 +6,7 @@ after the last one is gone. `lbproto.backends.memory` is the reference for the f
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -104,8 +104,17 @@ def divided(key: str) -> tuple[str, str]:
 class PubSub(Port, Protocol):
     """Messages between the nodes of one application. A node never gets its own back.
 
-    Delivery is at most once and in order per publisher and channel.
+    Delivery is at most once and in order per publisher and channel; what is lost for a node is told
+    to it. One that keeps a log of what was published can tell a node what another one had not been
+    given yet.
+
+    Attributes:
+        position: how far this node has got: what it has published to be kept, and what `messages`
+            has given it. Opaque to all but `missed`, of any node of the application; at most 256
+            characters of `A-Z a-z 0-9 : _ -`. "" where there is no log.
     """
+
+    position: str = ""
 
     @property
     def ready(self) -> bool:
@@ -116,8 +125,12 @@ class PubSub(Port, Protocol):
         """How it is, in numbers."""
         return PubSubStatistics()
 
-    def publish_nowait(self, channel: str, payload: bytes) -> None:
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
         """Hand over one message for the other nodes; queues and returns.
+
+        Args:
+            kept: whether it belongs into the log, where there is one. It belongs to this node's
+                `position` as soon as this returns.
 
         Raises:
             lbproto.errors.Overloaded: the bounded publish buffer is full; nothing was sent.
@@ -126,9 +139,9 @@ class PubSub(Port, Protocol):
         ...
 
     def is_awaited(self, channel: str) -> bool:  # noqa: ARG002 - for those who can tell
-        """Whether another node may have subscribed: where none has, nothing need be published.
+        """Whether anything need be published: not where no other node has subscribed.
 
-        True where that cannot be told at once.
+        True where that cannot be told at once, or where what is kept may be asked for later.
         """
         return True
 
@@ -144,9 +157,43 @@ class PubSub(Port, Protocol):
         """Receive the channel no longer; no error where it was not subscribed."""
         ...
 
-    def messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        """The messages of all subscribed channels as `(channel, payload)`; one reader only."""
+    def messages(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """The messages of all subscribed channels as `(channel, payload)`; one reader only.
+
+        None in place of a payload: something that was published to the channel, and that ought to
+        come here, is lost for this node, and not in the log either.
+        """
         ...
+
+    async def catch_up(self) -> None:
+        """Return once this node's `position` has all that was in the log when this was called.
+
+        Then all that was published before this node subscribed to a channel is in its position,
+        though it was not given it, and all that comes later is not.
+
+        Raises:
+            lbproto.errors.Overloaded: the log cannot be reached.
+        """
+
+    async def missed(
+        self,
+        behind: Mapping[str, Collection[str]],  # noqa: ARG002 - for those with a log
+    ) -> Sequence[tuple[str, bytes]] | None:
+        """What is in this node's position by now and not in others': kept messages, in order.
+
+        Args:
+            behind: the channels, each with positions (of this node or others, at any time): what
+                belongs to one of these is left out.
+
+        Returns:
+            `(channel, payload)`; None where something of it may be gone, or where it cannot be
+            told: by positions of another log, or of a node whose latest messages have not come to
+            the log and do not come within a second.
+
+        Raises:
+            lbproto.errors.Overloaded: the log cannot be reached.
+        """
+        return None
 
 
 class LimitStore(Port, Protocol):

@@ -6,9 +6,11 @@ Several servers in one process that share a `MemoryBroker` are nodes of one appl
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from itertools import islice
-from typing import Self
+from secrets import token_urlsafe
+from typing import NamedTuple, Self
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -108,30 +110,56 @@ class MemoryStorage(Storage):
         self._sweep_at = max(1024, 2 * self._count)
 
 
-class MemoryBroker:
-    """What the `MemoryPubSub` of each node is plugged into."""
+class _Kept(NamedTuple):
+    """A message in the log: the broker's number of it, who published it as which of its own."""
 
-    def __init__(self) -> None:
+    number: int
+    node: str
+    own: int
+    channel: str
+    payload: bytes
+
+
+class MemoryBroker:
+    """What the `MemoryPubSub` of each node is plugged into, with the log of what they publish.
+
+    Args:
+        max_kept: how many messages the log has at most.
+    """
+
+    def __init__(self, *, max_kept: int = 100_000) -> None:
         self.nodes: set[MemoryPubSub] = set()
+        self.log: deque[_Kept] = deque(maxlen=max_kept)
+        self.number = 0
+
+    @property
+    def gone(self) -> int:
+        """The number of the newest message that the log has dropped."""
+        return self.number - len(self.log)
 
 
 class MemoryPubSub(PubSub):
     """One node's end of a `MemoryBroker`.
 
     Args:
-        broker: shared by the nodes; None for a node alone.
+        broker: shared by the nodes; None for a node alone, which needs no log.
         capacity: messages a node may be behind before publishing to it fails with `Overloaded`.
     """
 
     def __init__(self, broker: MemoryBroker | None = None, *, capacity: int = 65_536) -> None:
         self._broker = broker or MemoryBroker()
+        self._logs = broker is not None
         self._capacity = capacity
         self._channels: set[str] = set()
-        self._send: MemoryObjectSendStream[tuple[str, bytes]]
-        self._receive: MemoryObjectReceiveStream[tuple[str, bytes]]
+        self._send: MemoryObjectSendStream[_Sent]
+        self._receive: MemoryObjectReceiveStream[_Sent]
 
     async def __aenter__(self) -> Self:
         self._send, self._receive = anyio.create_memory_object_stream(self._capacity)
+        self._node, self._own = token_urlsafe(6), 0
+        self._caught_up: dict[str, anyio.Event] = {}
+        if self._logs:
+            self._get_to(self._broker.number)
         self._broker.nodes.add(self)
         return self
 
@@ -140,16 +168,24 @@ class MemoryPubSub(PubSub):
         self._send.close()
         self._receive.close()
 
-    def publish_nowait(self, channel: str, payload: bytes) -> None:
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
         others = [node for node in self._broker.nodes if node is not self and node.takes(channel)]
         if any(node.full for node in others):
             raise Overloaded(f"a node is too far behind to take {channel!r}")
+        if kept and self._logs:
+            self._own += 1
+            self._broker.number += 1
+            kept_as = _Kept(self._broker.number, self._node, self._own, channel, payload)
+            self._broker.log.append(kept_as)
+            self._get_to(self._number)
         for node in others:
-            node.deliver_nowait(channel, payload)
+            node.deliver_nowait(channel, payload, self._broker.number)
 
     def is_awaited(self, channel: str) -> bool:
         nodes = self._broker.nodes
-        return len(nodes) > 1 and any(node is not self and node.takes(channel) for node in nodes)
+        return self._logs or (
+            len(nodes) > 1 and any(node is not self and node.takes(channel) for node in nodes)
+        )
 
     def takes(self, channel: str) -> bool:
         """Whether this node has subscribed to a channel."""
@@ -160,9 +196,9 @@ class MemoryPubSub(PubSub):
         """Whether this node is too far behind to take another message."""
         return self._send.statistics().current_buffer_used >= self._capacity
 
-    def deliver_nowait(self, channel: str, payload: bytes) -> None:
-        """Take a message from another node, while not `full`."""
-        self._send.send_nowait((channel, payload))
+    def deliver_nowait(self, channel: str, payload: bytes, number: int) -> None:
+        """Take a message from another node, while not `full`; the log's newest is `number`."""
+        self._send.send_nowait((channel, payload, number))
 
     async def subscribe(self, channel: str) -> None:
         self._channels.add(channel)
@@ -170,6 +206,74 @@ class MemoryPubSub(PubSub):
     async def unsubscribe(self, channel: str) -> None:
         self._channels.discard(channel)
 
-    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        async for message in self._receive:
-            yield message
+    async def messages(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        async for channel, payload, number in self._receive:
+            if self._logs:
+                self._get_to(number)
+            if payload is None:
+                self._caught_up.pop(channel).set()
+            else:
+                yield channel, payload
+
+    async def catch_up(self) -> None:
+        if self._logs:
+            name = token_urlsafe(6)
+            caught_up = self._caught_up[name] = anyio.Event()
+            try:
+                self._send.send_nowait((name, None, self._broker.number))
+            except anyio.WouldBlock:
+                raise Overloaded("this node is too far behind") from None
+            await caught_up.wait()
+
+    def _get_to(self, number: int) -> None:
+        self._number = number
+        self.position = f"{self._node}:{self._own}:{number}"
+
+    async def missed(
+        self, behind: Mapping[str, Collection[str]]
+    ) -> Sequence[tuple[str, bytes]] | None:
+        if not self._logs:
+            return None
+        try:
+            read = {text: _Position.read(text) for texts in behind.values() for text in texts}
+        except ValueError:
+            return None
+        here = _Position.read(self.position)
+        if any(
+            max(read[text].number for text in texts) < self._broker.gone
+            for texts in behind.values()
+        ):
+            return None
+        return [
+            (kept.channel, kept.payload)
+            for kept in self._broker.log
+            if kept.channel in behind
+            and here.includes(kept)
+            and not any(read[text].includes(kept) for text in behind[kept.channel])
+        ]
+
+
+class _Position(NamedTuple):
+    """How far a node has got: in what it has published itself, and in the log's numbers."""
+
+    node: str
+    own: int
+    number: int
+
+    @classmethod
+    def read(cls, text: str) -> _Position:
+        """What a position says.
+
+        Raises:
+            ValueError: it is none.
+        """
+        node, own, number = text.rsplit(":", 2)
+        return cls(node, int(own), int(number))
+
+    def includes(self, kept: _Kept) -> bool:
+        """Whether a message belongs to it."""
+        return kept.own <= self.own if kept.node == self.node else kept.number <= self.number
+
+
+_Sent = tuple[str, bytes | None, int]
+"""A channel, a payload, and the log's number by then; or who waits for that, and None."""

@@ -20,7 +20,6 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.context import Context
-from lbproto.encoded import decode_hook
 from lbproto.errors import ErrorCode, NotFound, Overloaded
 from lbproto.events import Event
 from lbproto.jobs.lost import LostJobs
@@ -109,6 +108,18 @@ class JobsElsewhere:
         self._start_soon(partial(self._follow, ctx, request.id, following, after))
         return True
 
+    async def go_on(self, ctx: Context, id_: str, told: int) -> None:
+        """Tell a session, which has come from another node, of a job that it was told of there.
+
+        Args:
+            told: how many events of it the session has got.
+        """
+        following, after = await self._find(ctx, id_, told)
+        if following is not None:
+            await self._follow(ctx, id_, following, after)
+        else:
+            self._lost.tell(ctx.session)
+
     async def _find(self, ctx: Context, id_: str, after: int) -> tuple[Following | None, int]:
         """The job's events, and after how many of them they begin."""
         following = await self._control.follow("attach", _Wanted(ctx.user_id, id_, after))
@@ -176,10 +187,7 @@ class JobsElsewhere:
 
     def _decoded(self, answer: Raw) -> Event | None:
         told = msgspec.msgpack.decode(answer, type=_Told)
-        emission = self._registry.emissions.get(told.event)
-        if emission is None:  # a plugin that is not here
-            return None
-        return msgspec.msgpack.decode(told.payload, type=emission.event, dec_hook=decode_hook)
+        return self._registry.received(told.event, told.payload)
 
     # For the others
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -107,6 +108,12 @@ class Jobs:
             raise NotFound(_NONE)
         for work in found:
             work.cancel()
+
+    def told(self, session: Session) -> Iterator[tuple[str, int]]:
+        """The jobs that a session is told of, each with how many events it has told."""
+        for work in self._by_user.get(session.user_id, {}).values():
+            if work.is_watched_by(session) and not work.ended:
+                yield work.id, work.told
 
     def end_for(self, session: Session) -> None:
         """End the jobs that a session is told of: its connection is about to be closed for good."""

@@ -85,7 +85,7 @@ async def test_what_the_nodes_do_not_know_they_log(caplog: pytest.LogCaptureFixt
 
 async def test_what_cannot_be_sent_is_refused() -> None:
     class Full(MemoryPubSub):
-        def publish_nowait(self, channel: str, payload: bytes) -> None:
+        def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
             raise refusal
 
     broker = MemoryBroker()

@@ -43,10 +43,10 @@ class Recorded(MemoryPubSub):
         self.gate = anyio.Event()
         self.gate.set()
 
-    def publish_nowait(self, channel: str, payload: bytes) -> None:
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
         if not channel.startswith(RESERVED):
             self.published.append(channel)
-        super().publish_nowait(channel, payload)
+        super().publish_nowait(channel, payload, kept=kept)
 
     async def subscribe(self, channel: str) -> None:
         await super().subscribe(channel)

@@ -28,11 +28,11 @@ class Wire(MemoryPubSub):
         super().__init__(broker)
         self.losing = 0  # answers to calls, from here on
 
-    def publish_nowait(self, channel: str, payload: bytes) -> None:
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
         if self.losing and channel.startswith(RESERVED) and isinstance(decode(payload), Answer):
             self.losing -= 1
             return
-        super().publish_nowait(channel, payload)
+        super().publish_nowait(channel, payload, kept=kept)
 
 
 class Cluster:

@@ -150,9 +150,9 @@ async def test_a_node_alone_says_nothing() -> None:
     class Counted(MemoryPubSub):
         said = 0
 
-        def publish_nowait(self, channel: str, payload: bytes) -> None:
+        def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
             self.said += 1
-            super().publish_nowait(channel, payload)
+            super().publish_nowait(channel, payload, kept=kept)
 
     clock, pubsub = VirtualClock(), Counted()
     server = serve(Rooms(), clock, pubsub=pubsub)
@@ -235,10 +235,10 @@ async def test_what_a_full_buffer_swallows_is_made_good(cluster: Cluster) -> Non
     class Full(MemoryPubSub):
         full_now = False
 
-        def publish_nowait(self, channel: str, payload: bytes) -> None:
+        def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
             if self.full_now:
                 raise Overloaded("full")
-            super().publish_nowait(channel, payload)
+            super().publish_nowait(channel, payload, kept=kept)
 
     pubsub = Full(cluster.broker)
     async with cluster.running() as (one,):

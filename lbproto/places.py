@@ -1,0 +1,227 @@
+"""Where each session is, in the storage, so that another node can go on where this one has died.
+
+    lbproto/sessions/<digest of its private id>         `Place`, in MessagePack
+
+A room stands there before its client is told that it is in it. What has failed to be written is
+written as soon as the storage can be reached again: a session of a node that dies before that is
+without its latest rooms. Where a session is taken up elsewhere, its record is removed by whoever
+takes it; only one can.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+
+import anyio
+import msgspec
+
+from lbproto.backends.base import Storage
+from lbproto.clock import Clock
+from lbproto.errors import Overloaded
+from lbproto.session import Session
+from lbproto.tasks import background_tasks
+from lbproto.wakeup import Wakeup
+
+__all__ = ["Own", "Place", "Places"]
+
+logger = logging.getLogger(__name__)
+
+_LIFETIME = 86_400.0  # seconds that a record is kept; renewed at half of that
+_AGAIN = 1.0  # seconds until a storage that is out of reach is tried again
+_AT_A_TIME = 16  # records that are being written
+_PARTING = 5.0  # seconds that the last records may take
+
+
+class Own(msgspec.Struct, array_like=True):
+    """Something that was sent to one session alone.
+
+    Attributes:
+        position: its node's own, as in offsets; 0 where that no longer matters.
+        event: its name.
+        payload: the event, in MessagePack.
+        answers: the request it answers.
+    """
+
+    position: int
+    event: str
+    payload: msgspec.Raw
+    answers: int | str | None = None
+
+
+class Place(msgspec.Struct, array_like=True):
+    """A session, as its node has recorded it.
+
+    Attributes:
+        user_id: whose it is.
+        sid: its id.
+        began: when, in seconds since the Unix epoch.
+        rooms: those it is in, each with how far its node had got when it came there.
+        node: the epoch of its node's log.
+        reaches: from which position of that log on `own` is complete; None of a node that did not
+            part with the session in order: what it had sent to it alone is not known.
+        own: what it was sent alone.
+    """
+
+    user_id: str
+    sid: str
+    began: float
+    rooms: dict[str, str]
+    node: str
+    reaches: int | None = None
+    own: tuple[Own, ...] = ()
+
+
+class Places:
+    """The records of the sessions of one node, and those that others have left.
+
+    Args:
+        storage: where they are.
+        clock: for how long.
+        node: the epoch of this node's log.
+    """
+
+    def __init__(self, storage: Storage, clock: Clock, node: str) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._node = node
+        self._rooms: dict[Session, dict[str, str]] = {}
+        self._changed: dict[Session, None] = {}
+        self._left: list[str] = []  # records of sessions that are over
+        self._wake = Wakeup()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Write what has changed, inside the `async with`."""
+        async with background_tasks() as tasks:
+            tasks.start_soon(self._write)
+            tasks.start_soon(self._renew)
+            yield
+
+    # Of this node
+
+    async def begin(self, session: Session, rooms: dict[str, str]) -> None:
+        """A session begins here, in these rooms; returns once it is recorded, if it can be."""
+        self._rooms[session] = rooms
+        await self._save(session)
+
+    async def enter(self, session: Session, room: str, position: str) -> None:
+        """A session is about to be in a room; returns once that is recorded, if it can be.
+
+        Args:
+            position: how far this node has got.
+        """
+        rooms = self._rooms.get(session)
+        if rooms is not None and room not in rooms:
+            rooms[room] = position
+            await self._save(session)
+
+    def leave(self, session: Session, room: str) -> None:
+        """A session is in a room no longer."""
+        if self._rooms.get(session, {}).pop(room, None) is not None:
+            self._note(session)
+
+    def end(self, session: Session) -> None:
+        """A session is over, or goes on elsewhere."""
+        if self._rooms.pop(session, None) is not None and session.pid is not None:
+            self._changed.pop(session, None)
+            self._left.append(session.pid)
+            self._wake.set()
+
+    async def part(self, parting: dict[Session, tuple[int, tuple[Own, ...]]]) -> None:
+        """The node stops: leave the sessions to others.
+
+        Args:
+            parting: `Place.reaches` and `Place.own` of each.
+        """
+        limiter = anyio.CapacityLimiter(_AT_A_TIME)
+
+        async def write(session: Session, reaches: int, own: tuple[Own, ...]) -> None:
+            async with limiter:
+                await self._put(session, reaches, own)
+
+        with anyio.move_on_after(_PARTING, shield=True) as scope:
+            async with anyio.create_task_group() as tasks:
+                for session, (reaches, own) in parting.items():
+                    if session in self._rooms:
+                        tasks.start_soon(write, session, reaches, own)
+        if scope.cancelled_caught:
+            logger.warning("Not all sessions could be left to other nodes in time")
+        self._rooms.clear()
+        self._changed.clear()
+
+    def _note(self, session: Session) -> None:
+        self._changed[session] = None
+        self._wake.set()
+
+    async def _save(self, session: Session) -> None:
+        if not await self._put(session):
+            self._note(session)
+
+    async def _put(
+        self, session: Session, reaches: int | None = None, own: tuple[Own, ...] = ()
+    ) -> bool:
+        """Whether it was written, or need not be."""
+        rooms = self._rooms.get(session)
+        if rooms is None or session.pid is None:
+            return True
+        place = Place(session.user_id, session.sid, session.began, rooms, self._node, reaches, own)
+        data = msgspec.msgpack.encode(place)
+        try:
+            await self._storage.put(_key(session.pid), data, ttl=_LIFETIME)
+        except Overloaded as error:
+            logger.warning("A session could not go on elsewhere for now: %s", error)
+            return False
+        return True
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            changed, self._changed = self._changed, {}
+            left, self._left = self._left, []
+            done = [await self._delete(pid) for pid in left]
+            self._left += [pid for pid, is_done in zip(left, done, strict=True) if not is_done]
+            for session in changed:
+                await self._save(session)
+            if self._changed or self._left:
+                await self._clock.sleep(_AGAIN)
+                self._wake.set()
+
+    async def _delete(self, pid: str) -> bool:
+        try:
+            await self._storage.delete(_key(pid))
+        except Overloaded:
+            return False
+        return True
+
+    async def _renew(self) -> None:
+        while True:
+            await self._clock.sleep(_LIFETIME / 2)
+            self._changed.update(dict.fromkeys(self._rooms))
+            self._wake.set()
+
+    # Of others
+
+    async def find(self, pid: str, user_id: str) -> Place | None:
+        """The record of a user's session; None where there is none, or it cannot be had."""
+        try:
+            data = await self._storage.get(_key(pid))
+        except Overloaded:
+            return None
+        if data is None:
+            return None
+        place = msgspec.msgpack.decode(data, type=Place)
+        return place if place.user_id == user_id else None
+
+    async def take(self, pid: str) -> bool:
+        """Have a session that was found; whether nobody else has it."""
+        try:
+            return await self._storage.delete(_key(pid))
+        except Overloaded:
+            return False
+
+
+def _key(pid: str) -> str:
+    return f"lbproto/sessions/{sha256(pid.encode()).hexdigest()[:40]}"
