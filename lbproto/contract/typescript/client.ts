@@ -1,0 +1,379 @@
+// What follows is the same for every contract.
+
+export type EventName = keyof ServerToClientEvents;
+export type RequestName = keyof typeof contract.requests;
+export type ErrorCode = keyof typeof contract.codes;
+
+/** What an event carries. */
+export type Payload<K extends EventName> = Parameters<ServerToClientEvents[K]>[0];
+
+/** An event that has come; its name tells what it carries. */
+export type Told<K extends EventName> = { [E in K]: { event: E; data: Payload<E> } }[K];
+
+type Requests = typeof contract.requests;
+type Stage<E extends RequestName, S extends string> = Requests[E] extends {
+  job: { readonly [N in S]: infer K extends EventName };
+}
+  ? K
+  : never;
+
+/** Requests that are served as jobs, with an event that tells of their success. */
+export type JobName = {
+  [E in RequestName]: [Stage<E, "success">] extends [never] ? never : E;
+}[RequestName];
+
+/** What a job tells, its success included; it fails by a `RequestFailed`. */
+export type JobEvent<E extends JobName> = Told<
+  Stage<E, "start"> | Stage<E, "progress"> | Stage<E, "output"> | Stage<E, "beforeTerminal"> | Stage<E, "success">
+>;
+
+type AnswerName<E extends RequestName> = Requests[E]["answers"][number] & EventName;
+type FirstName<E extends RequestName> =
+  | AnswerName<E>
+  | Stage<E, "start">
+  | Stage<E, "progress">
+  | Stage<E, "output">
+  | Stage<E, "success">;
+
+/** What a request is answered with: undefined where it is only acknowledged. */
+export type Answer<E extends RequestName> = [FirstName<E>] extends [never] ? undefined : Payload<FirstName<E>>;
+
+export interface Refusal {
+  code: ErrorCode;
+  message: string;
+  /** Whole seconds. */
+  retryAfter?: number;
+}
+
+/** What became of a request; `event` is the first that answers it, if any does. */
+export type Acknowledgement<E extends RequestName> =
+  | { ok: true; event?: FirstName<E>; data?: Payload<FirstName<E>> }
+  | { ok: false; error: Refusal };
+
+/** The arguments of a request: its payload may be left out where all of it may. */
+export type Asking<E extends RequestName> =
+  | ({} extends RequestPayloads[E] ? [] : never)
+  | [data: RequestPayloads[E]]
+  | [data: RequestPayloads[E], acknowledge: (answer: Acknowledgement<E>) => void];
+
+/** `ClientToServerEvents` for `emitWithAck`: every request asks for an acknowledgement. */
+export type AcknowledgedEvents = {
+  [E in RequestName]: (data: RequestPayloads[E], acknowledge: (answer: Acknowledgement<E>) => void) => void;
+};
+
+/** The server has refused a request, or a job has failed. */
+export class RequestFailed extends Error {
+  override readonly name = "RequestFailed";
+  readonly request: RequestName;
+  readonly code: ErrorCode;
+  /** Seconds after which it may succeed. */
+  readonly retryAfter: number | undefined;
+  /** Whether the same request may succeed later without being changed. */
+  readonly retryable: boolean;
+
+  constructor(request: RequestName, refusal: Refusal) {
+    super(refusal.message);
+    this.request = request;
+    this.code = refusal.code;
+    this.retryAfter = refusal.retryAfter;
+    // A newer server may have a code that this file does not know.
+    this.retryable = (contract.codes as Record<string, { retryable: boolean }>)[refusal.code]?.retryable ?? false;
+  }
+}
+
+/** Nobody knows what became of a request: its time was up, or the connection was lost. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+  readonly request: RequestName;
+  readonly reason: "timeout" | "disconnect" | "closed";
+
+  constructor(request: RequestName, reason: "timeout" | "disconnect" | "closed", message: string) {
+    super(message);
+    this.request = request;
+    this.reason = reason;
+  }
+}
+
+export interface ClientOptions {
+  /** Milliseconds that an answer, or a job's first event, may take; by default 20,000. */
+  timeout?: number;
+  /** Milliseconds that jobs wait for a lost connection to come back; by default 120,000. */
+  patience?: number;
+}
+
+export interface JobOptions {
+  /** As of `ClientOptions`; by default without end where jobs wait for others. */
+  timeout?: number;
+  /** Cancels the job. */
+  signal?: AbortSignal;
+}
+
+type Data = Record<string, unknown>;
+type Heard = { ok: true; event?: string; data?: Data } | { ok: false; error: Refusal };
+
+/** What a client uses of a socket, whatever its events are. */
+interface Wire {
+  readonly active: boolean;
+  readonly recovered: boolean;
+  emit(event: string, data: Data): void;
+  timeout(milliseconds: number): {
+    emit(event: string, data: Data, acknowledge: (error: Error | null, answer: Heard) => void): void;
+  };
+  on(event: string, listener: () => void): void;
+  off(event: string, listener: () => void): void;
+  onAny(listener: (event: string, data: Data) => void): void;
+  offAny(listener: (event: string, data: Data) => void): void;
+}
+
+/** A job's stages, as they are looked at while the program runs. */
+interface Lifecycle {
+  readonly id: string;
+  readonly group?: string;
+  readonly waiting?: number;
+  readonly start?: string;
+  readonly progress?: string;
+  readonly output?: string;
+  readonly beforeTerminal?: string;
+  readonly success?: string;
+  readonly failure: string;
+}
+
+const LONGEST = 2 ** 31 - 1; // milliseconds that a timer can take
+
+function ask(
+  wire: Wire,
+  request: RequestName,
+  event: string,
+  data: Data,
+  timeout: number,
+  settled: (failure: Error | undefined, event?: string, data?: Data) => void,
+): void {
+  wire.timeout(Math.min(timeout, LONGEST)).emit(event, data, (error, answer) => {
+    if (error !== null) {
+      const reason = error.message.includes("timed out") ? "timeout" : "disconnect";
+      settled(new NoAnswer(request, reason, `${event}: ${error.message}`));
+    } else if (answer.ok) {
+      settled(undefined, answer.event, answer.data);
+    } else {
+      settled(new RequestFailed(request, answer.error));
+    }
+  });
+}
+
+/**
+ * One job: iterate over it for what it tells, to its end. It fails by throwing there, and is cancelled
+ * where the iteration is left early. It is told to one iteration only.
+ */
+export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
+  readonly request: E;
+  readonly #wire: Wire;
+  readonly #lifecycle: Lifecycle;
+  readonly #group: unknown;
+  readonly #stages: ReadonlySet<string>;
+  readonly #timeout: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = (): void => this.cancel();
+  readonly #told: JobEvent<E>[] = [];
+  #wake: () => void = () => {};
+  #id: string | undefined;
+  #heard = 0; // events so far
+  #isAccepted = false;
+  #isClosing = false; // what comes before the end has come
+  #isCancelled = false;
+  #isOver = false;
+  #failure: Error | undefined;
+  #success: Payload<Stage<E, "success">> | undefined;
+
+  /** Made by `Client.job`. */
+  constructor(wire: Wire, request: E, data: RequestPayloads[E], options: JobOptions, timeout: number) {
+    const lifecycle = (contract.requests[request] as unknown as { job: Lifecycle }).job;
+    const { start, progress, output, beforeTerminal, success, failure } = lifecycle;
+    const stages = [start, progress, output, beforeTerminal, success, failure];
+    this.request = request;
+    this.#wire = wire;
+    this.#lifecycle = lifecycle;
+    this.#group = lifecycle.group === undefined ? undefined : (data as unknown as Data)[lifecycle.group];
+    this.#stages = new Set(stages.filter((stage) => stage !== undefined));
+    this.#timeout = timeout;
+    const patience = options.timeout ?? (lifecycle.waiting === undefined ? timeout : LONGEST);
+    ask(wire, request, request, data as unknown as Data, patience, (error, event, told) => {
+      if (error !== undefined) return this.fail(error);
+      this.#isAccepted = true;
+      if (event !== undefined && told !== undefined) this.hear(event, told);
+      if (this.#isCancelled) this.#sendCancel();
+    });
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#abort);
+    if (this.#signal?.aborted) this.cancel();
+  }
+
+  /** What `cancel` and `attach` take; undefined until an event has told it. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** Whether its end is known here. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Have the server end it: it fails with the code `CANCELLED`, unless it has just succeeded. */
+  cancel(): void {
+    if (this.#isCancelled || this.#isOver) return;
+    this.#isCancelled = true;
+    if (this.#isAccepted) this.#sendCancel();
+  }
+
+  /** What its last event carries; what is told before that is passed over. */
+  async result(): Promise<Payload<Stage<E, "success">>> {
+    for await (const _ of this);
+    return this.#success as Payload<Stage<E, "success">>;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<JobEvent<E>, void, void> {
+    try {
+      for (;;) {
+        for (let told = this.#told.shift(); told !== undefined; told = this.#told.shift()) yield told;
+        if (this.#failure !== undefined) throw this.#failure;
+        if (this.#isOver) return;
+        await new Promise<void>((wake) => (this.#wake = wake));
+      }
+    } finally {
+      this.cancel();
+    }
+  }
+
+  /** For `Client`: an event has come, of this job or of another. */
+  hear(event: string, data: Data): void {
+    const { success, failure, beforeTerminal } = this.#lifecycle;
+    if (!this.#isAccepted || this.#isOver || !this.#stages.has(event) || !this.#isOwn(event, data)) return;
+    this.#heard += 1;
+    if (event === beforeTerminal) this.#isClosing = true;
+    if (event === failure) return this.fail(new RequestFailed(this.request, data as unknown as Refusal));
+    this.#told.push({ event, data } as unknown as JobEvent<E>);
+    if (event === success) this.#end(undefined, data as unknown as Payload<Stage<E, "success">>);
+    else this.#wake();
+  }
+
+  /** For `Client`: it will tell no more. */
+  fail(error: Error): void {
+    if (!this.#isOver) this.#end(error);
+  }
+
+  /** For `Client`: the connection is another session's, so that the job has to be taken up. */
+  attach(): void {
+    if (!this.#isAccepted || this.#isOver) return;
+    if (this.#id === undefined) return this.fail(this.#lost("its id was not told yet"));
+    const after = this.#heard;
+    ask(this.#wire, this.request, "attach", { id: this.#id, after }, this.#timeout, (error, _, attached) => {
+      if (error !== undefined) this.fail(error);
+      else if (Number(attached?.["after"]) !== after) this.fail(this.#lost("some of it is not kept any more"));
+    });
+  }
+
+  #end(failure: Error | undefined, success?: Payload<Stage<E, "success">>): void {
+    this.#isOver = true;
+    this.#failure = failure;
+    this.#success = success;
+    this.#signal?.removeEventListener("abort", this.#abort);
+    this.#wake();
+  }
+
+  #lost(why: string): NoAnswer {
+    return new NoAnswer(this.request, "disconnect", `${this.request}: the connection was lost, and ${why}`);
+  }
+
+  #sendCancel(): void {
+    const id = this.#id ?? this.#group;
+    if (!this.#isOver && id !== undefined) this.#wire.emit("cancel", { id });
+  }
+
+  /** Whether an event of this kind tells of this job: by its id, or by its group, of which one runs at a time. */
+  #isOwn(event: string, data: Data): boolean {
+    const { id, group, failure, beforeTerminal } = this.#lifecycle;
+    const named = data[id];
+    if (typeof named === "string" && this.#id !== undefined) return named === this.#id;
+    if (group !== undefined && data[group] !== this.#group) return false;
+    if (typeof named === "string") this.#id = named;
+    else if (event === failure && beforeTerminal !== undefined) return this.#isClosing; // else another's refusal
+    return true;
+  }
+}
+
+/**
+ * Typed requests and jobs over a stock socket. Every request settles: with its answer, or by a
+ * `RequestFailed` or a `NoAnswer`. Other events are the socket's own: `socket.on("connected", …)`.
+ */
+export class Client {
+  readonly socket: Socket<ServerToClientEvents, ClientToServerEvents>;
+  readonly #wire: Wire;
+  readonly #timeout: number;
+  readonly #patience: number;
+  readonly #jobs = new Set<Job<JobName>>();
+  #waiting: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(socket: Socket<ServerToClientEvents, ClientToServerEvents>, options: ClientOptions = {}) {
+    this.socket = socket;
+    this.#wire = socket as unknown as Wire;
+    this.#timeout = options.timeout ?? 20_000;
+    this.#patience = options.patience ?? 120_000;
+    this.#wire.onAny(this.#hear);
+    this.#wire.on("connect", this.#connected);
+    this.#wire.on("disconnect", this.#disconnected);
+  }
+
+  /** Ask for something that is answered at once. */
+  request<E extends Exclude<RequestName, JobName>>(
+    event: E,
+    ...[data]: {} extends RequestPayloads[E] ? [data?: RequestPayloads[E]] : [data: RequestPayloads[E]]
+  ): Promise<Answer<E>> {
+    return new Promise((resolve, reject) => {
+      ask(this.#wire, event, event, (data ?? {}) as unknown as Data, this.#timeout, (error, _, told) => {
+        if (error === undefined) resolve(told as unknown as Answer<E>);
+        else reject(error);
+      });
+    });
+  }
+
+  /** Ask for something that takes long. */
+  job<E extends JobName>(event: E, data: RequestPayloads[E], options: JobOptions = {}): Job<E> {
+    const job = new Job(this.#wire, event, data, options, this.#timeout);
+    this.#jobs.add(job as unknown as Job<JobName>);
+    return job;
+  }
+
+  /** Listen to the socket no more; jobs that are not over fail here, and go on at the server. */
+  close(): void {
+    clearTimeout(this.#waiting);
+    this.#wire.offAny(this.#hear);
+    this.#wire.off("connect", this.#connected);
+    this.#wire.off("disconnect", this.#disconnected);
+    this.#fail("closed", "the client was closed");
+  }
+
+  readonly #hear = (event: string, data: Data): void => {
+    for (const job of this.#jobs) {
+      if (!job.isOver) job.hear(event, data ?? {});
+      if (job.isOver) this.#jobs.delete(job);
+    }
+  };
+
+  readonly #connected = (): void => {
+    clearTimeout(this.#waiting);
+    if (!this.#wire.recovered) for (const job of this.#jobs) job.attach();
+  };
+
+  readonly #disconnected = (): void => {
+    if (!this.#wire.active) return this.#fail("disconnect", "the connection is closed");
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(
+      () => this.#fail("disconnect", "the connection has not come back"),
+      Math.min(this.#patience, LONGEST),
+    );
+  };
+
+  #fail(reason: "disconnect" | "closed", message: string): void {
+    for (const job of this.#jobs) job.fail(new NoAnswer(job.request, reason, `${job.request}: ${message}`));
+    this.#jobs.clear();
+  }
+}

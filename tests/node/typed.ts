@@ -1,0 +1,156 @@
+// What a program in TypeScript does with the module that `lbproto schema` writes, and what the
+// compiler does not let it do. Argument: the demo's address. Prints one JSON line for each step.
+
+import { io, type Socket } from "socket.io-client";
+import {
+  type AcknowledgedEvents,
+  Client,
+  type ClientToServerEvents,
+  contract,
+  type MarketChartInitialData,
+  NoAnswer,
+  RequestFailed,
+  type RoomName,
+  type ServerToClientEvents,
+} from "./lbproto.js";
+
+declare const process: { argv: [string, string, string] };
+
+const ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b";
+
+const print = (step: string, what: object): void => console.log(JSON.stringify({ step, ...what }));
+const failure = (error: unknown): object => {
+  if (error instanceof RequestFailed) {
+    const { request, code, retryable } = error;
+    return { kind: error.name, request, code, retryable };
+  }
+  if (error instanceof NoAnswer) return { kind: error.name, request: error.request, reason: error.reason };
+  throw error;
+};
+
+const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io(process.argv[2], {
+  auth: { token: "demo-typed" },
+  transports: ["websocket"],
+  reconnectionDelay: 10,
+});
+const client = new Client(socket);
+
+async function answers(): Promise<void> {
+  const pong = await client.request("ping");
+  print("answer", { isText: typeof pong.timestamp === "string" });
+  const nothing: undefined = await client.request("cancel", { id: "none" }).catch((error: unknown) => {
+    print("refused", failure(error));
+    return undefined;
+  });
+  print("nothing", { nothing: nothing === undefined });
+  await client
+    .request("request_market_data", { symbol: "NONE-NONE", resolution: "1m" })
+    .catch((error: unknown) => print("refused", failure(error)));
+  await client
+    .job("query", { sql: "DROP TABLE trades" })
+    .result()
+    .catch((error: unknown) => print("refused", failure(error)));
+}
+
+async function jobs(): Promise<void> {
+  const events: string[] = [];
+  let rows = 0;
+  for await (const told of client.job("query", { sql: "SELECT * FROM trades LIMIT 2000" })) {
+    if (told.event !== "query_progress") events.push(told.event);
+    if (told.event === "query_response") rows += told.data.rows.length;
+    if (told.event === "query_completed") print("job", { first: events[0], rows, total: told.data.totalRows });
+  }
+
+  const endless = client.job("query", { sql: ENDLESS });
+  try {
+    for await (const told of endless) {
+      if (told.event !== "query_progress") continue;
+      print("progress", { pct: typeof told.data.pct });
+      endless.cancel();
+    }
+  } catch (error) {
+    print("cancelled", failure(error));
+  }
+
+  const stop = new AbortController();
+  const stopped = client.job("query", { sql: ENDLESS }, { signal: stop.signal });
+  stop.abort();
+  await stopped.result().catch((error: unknown) => print("aborted", failure(error)));
+
+  const turns = ["one", "two"].map((message) => client.job("chat", { conversationId: "typed", message }));
+  const done = await Promise.all(turns.map((turn) => turn.result()));
+  print("turns", { ids: new Set(done.map((turn) => turn.messageId)).size, isOver: turns.every((turn) => turn.isOver) });
+}
+
+async function stock(): Promise<void> {
+  const room = "market:ETH-USDT:1m" satisfies RoomName;
+  const chart = new Promise<MarketChartInitialData>((resolve) => socket.once("market_chart_initial_data", resolve));
+  socket.emit("subscribe", { room });
+  print("room", { symbol: (await chart).symbol });
+  const asking = socket as unknown as Socket<ServerToClientEvents, AcknowledgedEvents>;
+  const answer = await asking.emitWithAck("subscribe", { room });
+  if (answer.ok) print("acknowledged", { event: answer.event, room: answer.data?.room });
+  print("contract", { overflow: contract.events.market_chart_live_update.overflow, retryable: contract.codes.TIMEOUT.retryable });
+}
+
+async function losses(): Promise<void> {
+  const lost = client.job("query", { sql: ENDLESS });
+  let isCut = false;
+  try {
+    for await (const told of lost) {
+      if (told.event === "query_started") {
+        socket.io.engine.close();
+        isCut = true;
+      } else if (isCut && socket.connected) {
+        print("recovered", { recovered: socket.recovered });
+        lost.cancel();
+        isCut = false;
+      }
+    }
+  } catch (error) {
+    print("cancelled", failure(error));
+  }
+
+  const left = client.job("query", { sql: ENDLESS });
+  for await (const told of left) {
+    if (told.event === "query_started") break;
+  }
+  const open = client.job("query", { sql: ENDLESS });
+  const silent = client.request("ping");
+  socket.disconnect();
+  await open.result().catch((error: unknown) => print("gone", failure(error)));
+  await silent.catch((error: unknown) => print("gone", failure(error)));
+  const hasty = new Client(socket, { timeout: 1 });
+  await hasty.request("ping").catch((error: unknown) => print("gone", failure(error)));
+  hasty.close();
+}
+
+// Never called: these are mistakes, and the compiler says so.
+export async function mistakes(): Promise<void> {
+  // @ts-expect-error - there is no such event
+  socket.emit("pign", {});
+  // @ts-expect-error - it has to say which room
+  socket.emit("subscribe", {});
+  // @ts-expect-error - a room is named by a text
+  await client.request("subscribe", { room: 7 });
+  // @ts-expect-error - it has to say which room
+  await client.request("subscribe");
+  // @ts-expect-error - a query takes long: it is a job
+  await client.request("query", { sql: "SELECT 1" });
+  // @ts-expect-error - a ping does not
+  client.job("ping", {});
+  // @ts-expect-error - there is no such field
+  (await client.request("ping")).time;
+  // @ts-expect-error - there are no such rooms
+  "markets:ETH" satisfies RoomName;
+  for await (const told of client.job("query", { sql: "SELECT 1" })) {
+    // @ts-expect-error - not every event of a query has rows
+    told.data.rows;
+  }
+}
+
+await answers();
+await jobs();
+await stock();
+await losses();
+client.close();
