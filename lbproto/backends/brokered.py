@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import uniform
 from secrets import token_hex
+from time import monotonic
 from typing import ClassVar, Self
 
 import msgspec
@@ -95,6 +96,7 @@ class BrokeredPubSub(Bridged, PubSub):
         self._task: asyncio.Task[None] | None = None
         self._ready = False
         self._lost_connections = 0
+        self._hold = _HOLD
         self._published = self._parcels = self._received = self._dropped = self._missed = 0
         self._refused = 0
         self._told = 0  # of those missed and dropped
@@ -210,7 +212,7 @@ class BrokeredPubSub(Bridged, PubSub):
         """
         delay = _FIRST_DELAY
         while True:
-            link = None
+            link, began = None, monotonic()
             try:
                 async with asyncio.timeout(self._timeout):
                     link = await self._connect()
@@ -223,8 +225,13 @@ class BrokeredPubSub(Bridged, PubSub):
                     logger.exception("the connection to the other nodes failed")
                 if self._hearing.is_set() or not tried.done():
                     self._lost_connections += 1
+                    self._hold = _HOLD
                     delay = _FIRST_DELAY
                     logger.warning("The other nodes are out of reach: %s", _reason(error))
+                if isinstance(error, TimeoutError) or (
+                    link is None and monotonic() - began > self._timeout / 2
+                ):
+                    self._hold = _HOLD_AFTER_SILENCE
             finally:
                 if link is not None:
                     await finish(link.close())
@@ -320,7 +327,7 @@ class BrokeredPubSub(Bridged, PubSub):
     async def _publish(self, link: Link) -> None:
         if self._lost_connections:
             await self._hearing.wait()
-            await asyncio.sleep(_HOLD)
+            await asyncio.sleep(self._hold)
         while True:
             if not self._unsent:
                 self._unsent = self._packer.pack(await self._outbox.take(_MAX_ROUND))
@@ -385,3 +392,4 @@ _MAX_BEHIND_BYTES = 64 * 1024 * 1024
 _FIRST_DELAY = 0.05  # seconds until the next link is tried, at most; then twice as long
 _LAST_DELAY = 1.0
 _HOLD = 1.5  # seconds: longer than the others wait at most before they try again
+_HOLD_AFTER_SILENCE = 3.5  # where they may be trying, too, which takes them until a next packet

@@ -27,6 +27,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes find their way back sooner than hundreds."""
     monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
     monkeypatch.setattr(brokered, "_HOLD", 0.5)
+    monkeypatch.setattr(brokered, "_HOLD_AFTER_SILENCE", 2.0)
 
 
 _numbers = count()

@@ -199,6 +199,20 @@ async def test_a_node_that_is_deaf_says_so_and_finds_back(make: MakePubSub, valk
         assert one.statistics().lost_connections >= 1
 
 
+async def test_behind_a_silence_those_are_waited_for_who_find_back_late(
+    make: MakePubSub, valkey: Valkey, prefix: str
+) -> None:
+    one = make(timeout=0.3, heartbeat=0.05)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"redis://127.0.0.1:{hanging.getsockname()[1]}"  # a second is lost there each time
+        late = RedisPubSub(url, valkey.url, prefix=prefix, timeout=2.0, heartbeat=0.05)
+        async with listening(one, late) as inbox:
+            with valkey.suspended():
+                await until(lambda: not one.ready and not late.ready)
+                one.publish_nowait("x", b"1")
+            assert await taken(inbox, 1) == [1]
+
+
 async def test_thousands_of_channels_are_subscribed_to_again(
     make: MakePubSub, valkey: Valkey
 ) -> None:
