@@ -80,9 +80,7 @@ def _contract(found: _Document) -> Contract:
             if each.own and each.action == "send"
         ),
         rooms=tuple(
-            msgspec.json.decode(each.own, type=Room)
-            for each in found.channels.values()
-            if each.own
+            msgspec.json.decode(each.own, type=Room) for each in found.channels.values() if each.own
         ),
         codes=found.own.codes,
         limits=found.own.limits,

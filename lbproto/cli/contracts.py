@@ -1,0 +1,72 @@
+"""Contracts as commands name them: a server, a document in a file, or one that a server serves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import msgspec
+
+from lbproto import Server
+from lbproto.cli.demo import Replay, demo_server
+from lbproto.cli.failure import Failure
+from lbproto.cli.loading import load
+from lbproto.contract import Contract, NotAContract, asyncapi, describe, read
+
+__all__ = ["contract_of", "server_of"]
+
+_MOST_BYTES = 16 * 1024 * 1024
+_SECONDS = 10
+_SCHEMES = ("http://", "https://")
+
+
+def server_of(target: str | None) -> Server:
+    """The server that `module:name` names; the demo's for None.
+
+    Raises:
+        Failure: there is no such server, or the app does not tell which one it is.
+    """
+    if target is None:
+        return demo_server(Replay())
+    server = load(target).server
+    if server is None:
+        raise Failure(f"{target} does not tell its events: name the Server behind it")
+    return server
+
+
+def contract_of(source: str) -> Contract:
+    """The contract that a file has, or a URL, or standard input (`-`), or that a server keeps.
+
+    Raises:
+        Failure: there is none.
+    """
+    path = Path(source)
+    if source == "-":
+        document = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    elif source.startswith(_SCHEMES):
+        document = _fetched(source)
+    elif path.is_file():
+        with path.open("rb") as file:
+            document = file.read(_MOST_BYTES + 1)
+    elif ":" in source:
+        # As a document would have it: both sides of a comparison are in one dialect.
+        document = msgspec.json.encode(asyncapi(describe(server_of(source))))
+    else:
+        raise Failure(f"there is no file {source}; a server is named like hello:server")
+    if len(document) > _MOST_BYTES:
+        raise Failure(f"{source} is larger than {_MOST_BYTES:,} bytes: that is no contract")
+    try:
+        return read(document)
+    except NotAContract as error:
+        raise Failure(f"{source} cannot be read: {error}") from None
+
+
+def _fetched(url: str) -> bytes:
+    try:
+        with urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - http or https, as asked for
+            document: bytes = response.read(_MOST_BYTES + 1)
+    except (URLError, OSError, ValueError) as error:
+        raise Failure(f"{url} cannot be read: {error}") from None
+    return document
