@@ -16,10 +16,12 @@ from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
 from lbproto.cli.credits import commands as credits_commands
 from lbproto.cli.demo import Replay, demo_server
+from lbproto.cli.diff import diff
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure
 from lbproto.cli.loading import Target, load
 from lbproto.cli.plugins import WithPlugins
+from lbproto.cli.schema import schema
 from lbproto.cli.serve import Address
 from lbproto.cli.serve import serve as serve_until_stopped
 from lbproto.cli.show import showing
@@ -266,6 +268,10 @@ def events(
     if server is None:
         raise Failure(f"{target} does not tell its events: name the Server behind it")
     show_registry(server.registry, as_json=as_json)
+
+
+app.command()(schema)
+app.command()(diff)
 
 
 def _payload(text: str) -> Any:
