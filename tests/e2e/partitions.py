@@ -124,7 +124,10 @@ def linked() -> Iterator[tuple[Namespace, list[Namespace], list[Link]]]:
         for number in range(2):
             nodes.append(Namespace(hub))
             stack.callback(nodes[-1].close)
-            links.append(Link(hub, nodes[-1], number))
+            try:
+                links.append(Link(hub, nodes[-1], number))
+            except subprocess.CalledProcessError as refused:
+                pytest.skip(f"no links between network namespaces here: {refused}")
         yield hub, nodes, links
 
 
@@ -133,7 +136,7 @@ def broker(inside: Namespace, directory: Path) -> Iterator[None]:
     """A Valkey that both nodes reach."""
     settings = ("--port", str(_PORT), "--bind", "0.0.0.0", "--protected-mode", "no", "--save", "")  # noqa: S104
     path = directory / "valkey"
-    command = (*inside.entering, get_binary_path(), *settings, "--unixsocket", path)
+    command = (*inside.entering, str(get_binary_path()), *settings, "--unixsocket", str(path))
     with _running(command, path, directory / "valkey.log", {}):
         yield
 
@@ -149,7 +152,7 @@ def node(
     """
     path = directory / f"{loop}.sock"
     serve = {
-        "uvloop": ("uvicorn", app, "--loop", "uvloop", "--uds", path),
+        "uvloop": ("uvicorn", app, "--loop", "uvloop", "--uds", str(path)),
         "trio": ("hypercorn", app, "--worker-class", "trio", "--bind", f"unix:{path}"),
     }
     command = (*inside.entering, sys.executable, "-m", *serve[loop])
@@ -159,7 +162,7 @@ def node(
 
 @contextmanager
 def _running(
-    command: Sequence[str | Path], path: Path, log: Path, environment: dict[str, str]
+    command: Sequence[str], path: Path, log: Path, environment: dict[str, str]
 ) -> Iterator[None]:
     """A program that listens on a Unix socket."""
     with (
