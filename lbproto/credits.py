@@ -12,7 +12,7 @@ from typing import TypeVar
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.events import Event
 from lbproto.hub import Hub
-from lbproto.ids import new_id
+from lbproto.ids import ordered_id
 from lbproto.ledger.account import Account, Balance, Change, Movement, Outcome
 from lbproto.ledger.commands import adjust, grant, look
 from lbproto.ledger.order import InOrder
@@ -96,8 +96,9 @@ class Credits:
             Overloaded: the store cannot be reached; whether it is done is not known then, and
                 asking again by the same id tells.
         """
-        id_ = transaction_id or new_id()
-        change = grant(id_, amount, reason, self.now(), priority=priority, expires_at=expires_at)
+        now = self.now()
+        id_ = transaction_id or ordered_id(now)
+        change = grant(id_, amount, reason, now, priority=priority, expires_at=expires_at)
         return (await self.transact(Account(user_id, application_id), id_, change)).answer
 
     async def adjust(
@@ -120,8 +121,9 @@ class Credits:
             InsufficientCredits: less than that is available.
             Overloaded: as for `grant`.
         """
-        id_ = transaction_id or new_id()
-        change = adjust(id_, amount, reason, self.now())
+        now = self.now()
+        id_ = transaction_id or ordered_id(now)
+        change = adjust(id_, amount, reason, now)
         return (await self.transact(Account(user_id, application_id), id_, change)).answer
 
     async def balance(self, user_id: str, application_id: str = "default") -> Balance:

@@ -26,7 +26,7 @@ from lbproto.errors import (
     NotFound,
     Overloaded,
 )
-from lbproto.ids import new_id
+from lbproto.ids import ordered_id
 from lbproto.ledger.account import Account
 from lbproto.ledger.commands import extend, release, reserve, settle
 from lbproto.ledger.metering import enlarge, take_up
@@ -102,7 +102,7 @@ class Holds:
         if repeat is None:
             if not amount:
                 return None, 0
-            id_ = new_id()
+            id_ = ordered_id(now)
             change = reserve(id_, amount, action, now, expires_at)
             await self._credits.transact(account, id_, change)
             return self._hold(account, id_, amount, action, expires_at), 0

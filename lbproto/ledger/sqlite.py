@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from lbproto.backends.sqlite_calls import Reading
 from lbproto.backends.sqlite_file import SQLiteFile
+from lbproto.backends.sqlite_schema import connect
 from lbproto.ledger.account import Account, Change, Movement, Outcome
 from lbproto.ledger.sqlite_calls import Command
-from lbproto.ledger.sqlite_schema import SCHEMA, connect
+from lbproto.ledger.sqlite_schema import SCHEMA
 from lbproto.ledger.sqlite_tables import Tables
 from lbproto.ledger.store import LedgerStore
 
@@ -43,7 +44,7 @@ class SQLiteLedger(SQLiteFile, LedgerStore):
     _logger = logging.getLogger("lbproto.ledger")
 
     def _open(self) -> Tables:
-        return Tables(connect(self._path, self._timeout))
+        return Tables(connect(self._path, self._timeout, SCHEMA))
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lbproto import ids
-from lbproto.ids import new_id
+from lbproto.ids import new_id, ordered_id
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes")
@@ -40,3 +40,11 @@ def test_an_id_is_made_where_another_thread_has_taken_the_last_one(
 
     monkeypatch.setattr(ids, "_made", Emptied())
     assert len(ids.new_id()) == 20
+
+
+def test_ids_of_transactions_are_in_the_order_of_their_moments() -> None:
+    moments = [0, 1, 1_768_910_400_000, 1_768_910_400_001, 2**44 - 1]
+    made = [ordered_id(moment) for moment in moments for _ in range(10)]
+    assert [each[:11] for each in made] == [each[:11] for each in sorted(made)]
+    assert len(set(made)) == 50
+    assert {len(each) for each in made} == {23}

@@ -14,12 +14,13 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from lbproto import InvalidRequest, UsageError
+from lbproto.backends.sqlite_schema import connect
 from lbproto.ledger import sqlite_tables
 from lbproto.ledger.account import Account, Kind, Movement, Outcome, Receipt, State, Status
 from lbproto.ledger.commands import grant
 from lbproto.ledger.sqlite import SQLiteLedger
 from lbproto.ledger.sqlite_calls import Command
-from lbproto.ledger.sqlite_schema import connect
+from lbproto.ledger.sqlite_schema import SCHEMA
 from lbproto.ledger.sqlite_tables import Tables
 from lbproto.testing.ledger import NOW, Book
 
@@ -48,7 +49,7 @@ class Failing:
 
 @pytest.fixture
 def connection(path: Path) -> Iterator[Failing]:
-    with closing(connect(str(path), 5)) as connection:
+    with closing(connect(str(path), 5, SCHEMA)) as connection:
         yield Failing(connection)
 
 
@@ -95,9 +96,9 @@ async def test_the_file_itself_refuses_what_does_not_add_up(
         for statement, why in (
             ("UPDATE movements SET amount = 6", "never changed"),
             ("DELETE FROM movements", "never deleted"),
-            (f"{insert} (1, 2, 'granted', 1, 7, 7, 0, '', 'x', 0, NULL)", "add up"),
-            (f"{insert} (1, 1, 'granted', 5, 5, 5, 0, '', 'x', 0, NULL)", "add up|UN"),
-            (f"{insert} (1, 4, 'granted', 1, 6, 6, 0, '', 'x', 0, NULL)", "add up"),
+            (f"{insert} (2, 1, 2, 'granted', 1, 7, 7, 0, '', 'x', 0, NULL, 1, NULL)", "add up"),
+            (f"{insert} (2, 1, 1, 'granted', 5, 5, 5, 0, '', 'x', 0, NULL, 1, NULL)", "add up|UN"),
+            (f"{insert} (2, 1, 4, 'granted', 1, 6, 6, 0, '', 'x', 0, NULL, 1, NULL)", "add up"),
             ("UPDATE accounts SET balance = -1", "CHECK"),
         ):
             with pytest.raises(sqlite3.IntegrityError, match=why):
