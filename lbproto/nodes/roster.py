@@ -139,6 +139,10 @@ def _bytes(name: str) -> int:
     return 5 + (len(name) if name.isascii() else 4 * len(name))
 
 
+_Users = dict[str, None]
+"""In the order they came: what is told of them is then the same in every process."""
+
+
 class _View:
     """A node's shares."""
 
@@ -146,34 +150,40 @@ class _View:
 
     def __init__(self) -> None:
         self.rooms: dict[str, int] = {}
-        self.users: dict[str, set[str]] = {}  # of rooms that announce them
+        self.users: dict[str, _Users] = {}  # of rooms that announce them
 
     def apply(self, share: Share) -> Moved:
         room = share.room
         before = self.rooms.get(room, 0)
-        known = self.users.get(room, set())
+        known = self.users.get(room, {})
         if share.sessions <= 0:
             self.rooms.pop(room, None)
             self.users.pop(room, None)
-            return Moved(room, -before, (), known)
+            return Moved(room, -before, (), known.keys())
         self.rooms[room] = share.sessions
-        came = set(share.came) - known
-        gone = set(share.gone) & known
+        came = _less(dict.fromkeys(share.came), known)
+        gone = {user: None for user in share.gone if user in known}
         if came or gone:
-            known = (known | came) - gone
-            if known:
+            known = known | came
+            if known := _less(known, gone):
                 self.users[room] = known
             else:
                 del self.users[room]
-        return Moved(room, share.sessions - before, came, gone)
+        return Moved(room, share.sessions - before, came.keys(), gone.keys())
 
     def until(self, later: _View, *, is_news: bool = True) -> Iterator[Moved]:
         """What has moved from this one to a later one."""
-        for room in self.rooms.keys() | later.rooms.keys():
+        for room in self.rooms | later.rooms:
             sessions = later.rooms.get(room, 0) - self.rooms.get(room, 0)
-            before, after = self.users.get(room, set()), later.users.get(room, set())
-            if sessions or before != after:
-                yield Moved(room, sessions, after - before, before - after, is_news)
+            before, after = self.users.get(room, {}), later.users.get(room, {})
+            came, gone = _less(after, before), _less(before, after)
+            if sessions or came or gone:
+                yield Moved(room, sessions, came.keys(), gone.keys(), is_news)
+
+
+def _less(users: _Users, others: _Users) -> _Users:
+    """The users who are not among the others."""
+    return {user: None for user in users if user not in others}
 
 
 class _Node:
