@@ -1,5 +1,6 @@
 // What a program in TypeScript does with the module that `lbproto schema` writes, and what the
-// compiler does not let it do. Argument: the demo's address. Prints one JSON line for each step.
+// compiler does not let it do. Argument: the demo's address. Prints one JSON line for each step, and
+// for each event that is sent or heard.
 
 import { io, type Socket } from "socket.io-client";
 import {
@@ -34,6 +35,8 @@ const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io(process.ar
   reconnectionDelay: 10,
 });
 const client = new Client(socket);
+socket.onAny((event: string, data: unknown) => print("heard", { event, data }));
+socket.onAnyOutgoing((event: string, data: unknown) => print("sent", { event, data }));
 
 async function answers(): Promise<void> {
   const pong = await client.request("ping");
@@ -93,23 +96,30 @@ async function stock(): Promise<void> {
   print("contract", { overflow: contract.events.market_chart_live_update.overflow, retryable: contract.codes.TIMEOUT.retryable });
 }
 
-async function losses(): Promise<void> {
-  const lost = client.job("query", { sql: ENDLESS });
+/** A job whose connection is lost: the session is resumed, or, where it is forgotten, another takes the job up. */
+async function interrupted(isForgotten: boolean): Promise<void> {
+  const job = client.job("query", { sql: ENDLESS });
   let isCut = false;
   try {
-    for await (const told of lost) {
+    for await (const told of job) {
       if (told.event === "query_started") {
+        if (isForgotten) (socket as unknown as { _pid: undefined })._pid = undefined;
         socket.io.engine.close();
         isCut = true;
       } else if (isCut && socket.connected) {
-        print("recovered", { recovered: socket.recovered });
-        lost.cancel();
+        print("went on", { recovered: socket.recovered });
+        job.cancel();
         isCut = false;
       }
     }
   } catch (error) {
     print("cancelled", failure(error));
   }
+}
+
+async function losses(): Promise<void> {
+  await interrupted(false);
+  await interrupted(true);
 
   const left = client.job("query", { sql: ENDLESS });
   for await (const told of left) {

@@ -1,0 +1,142 @@
+"""The TypeScript that `lbproto schema` writes, compiled strictly and run against the demo."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.cli.commands import command, environment, running
+from tests.e2e.node import NODE, lines_of, need_node
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="queries run on Linux only")
+
+STRICT = [
+    "--strict",
+    "--exactOptionalPropertyTypes",
+    "--noImplicitOverride",
+    "--noPropertyAccessFromIndexSignature",
+    "--noUncheckedIndexedAccess",
+    "--noUnusedLocals",
+    "--noUnusedParameters",
+    "--erasableSyntaxOnly",
+    "--isolatedModules",
+    "--verbatimModuleSyntax",
+    *("--target", "es2022", "--module", "nodenext"),
+]
+
+Line = dict[str, Any]
+
+
+def compile_in(directory: Path, *files: str) -> None:
+    """Have `tsc` compile files, with the modules of tests/node at hand."""
+    (directory / "node_modules").symlink_to(NODE / "node_modules")
+    (directory / "package.json").write_text('{"type": "module"}')
+    compiler = NODE / "node_modules" / ".bin" / "tsc"
+    done = subprocess.run(
+        [compiler, *STRICT, *files], cwd=directory, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def schema(*options: str) -> str:
+    done = subprocess.run(
+        command("schema", *options), env=environment(), check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
+    """What the program in typed.ts printed."""
+    need_node()
+    directory = tmp_path_factory.mktemp("typed")
+    schema("--format", "typescript", "--output", str(directory / "lbproto.ts"))
+    shutil.copy(NODE / "typed.ts", directory)
+    compile_in(directory, "typed.ts")
+    with running("demo") as demo:
+        yield lines_of(str(directory / "typed.js"), demo.url)
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Line]:
+    """JSON Schemas of the demo's events, by direction."""
+    found: dict[str, Line] = json.loads(schema("--format", "json-schema"))
+    return found
+
+
+def printed(steps: list[Line], step: str) -> list[Line]:
+    found = [{**line} for line in steps if line["step"] == step]
+    for line in found:
+        del line["step"]
+    return found
+
+
+def failed(request: str, code: str) -> Line:
+    return {"kind": "RequestFailed", "request": request, "code": code, "retryable": False}
+
+
+def test_a_request_settles_with_its_answer_or_its_typed_error(steps: list[Line]) -> None:
+    assert printed(steps, "answer") == [{"isText": True}]
+    assert printed(steps, "refused") == [
+        failed("cancel", "NOT_FOUND"),
+        failed("request_market_data", "NOT_FOUND"),
+        failed("query", "UNAUTHORIZED"),
+    ]
+
+
+def test_a_job_is_an_async_iterator(steps: list[Line]) -> None:
+    assert printed(steps, "job") == [{"first": "query_started", "rows": 1000, "total": 1000}]
+
+
+def test_a_job_tells_its_progress_and_is_cancelled(steps: list[Line]) -> None:
+    assert printed(steps, "progress")[0] == {"pct": "number"}
+    assert printed(steps, "aborted") == [failed("query", "CANCELLED")]
+    assert printed(steps, "cancelled") == [failed("query", "CANCELLED")] * 3
+
+
+def test_turns_of_one_conversation_are_told_apart(steps: list[Line]) -> None:
+    assert printed(steps, "turns") == [{"ids": 2, "isOver": True}]
+
+
+def test_the_maps_are_those_of_a_stock_socket(steps: list[Line]) -> None:
+    assert printed(steps, "room") == [{"symbol": "ETH-USDT"}]
+    room = {"event": "subscribed", "room": "market:ETH-USDT:1m"}
+    assert printed(steps, "acknowledged") == [room]
+    assert printed(steps, "contract") == [{"overflow": "conflate", "retryable": True}]
+
+
+def test_a_job_outlives_its_connection(steps: list[Line]) -> None:
+    assert printed(steps, "went on") == [{"recovered": True}, {"recovered": False}]
+
+
+def test_nothing_hangs_when_the_connection_is_gone(steps: list[Line]) -> None:
+    lost = {"kind": "NoAnswer", "reason": "disconnect"}
+    assert printed(steps, "gone") == [
+        {**lost, "request": "query"},
+        {**lost, "request": "ping"},
+        {"kind": "NoAnswer", "request": "ping", "reason": "timeout"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("way", "direction"), [("sent", "clientToServer"), ("heard", "serverToClient")]
+)
+def test_what_went_over_the_wire_is_what_the_schemas_say(
+    steps: list[Line], schemas: dict[str, Line], way: str, direction: str
+) -> None:
+    lines = printed(steps, way)
+    assert len({line["event"] for line in lines}) > 4
+    for line in lines:
+        described = schemas[direction][line["event"]]
+        Draft202012Validator.check_schema(described)
+        # Every field is one that the contract tells of.
+        closed = Draft202012Validator({**described, "additionalProperties": False})
+        closed.validate(line["data"])
