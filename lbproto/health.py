@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from lbproto.backends.base import PubSub, Storage
+from lbproto.backends.memory import MemoryPubSub
 from lbproto.connection.runtime import Runtime
 
 __all__ = ["Check", "Health", "HealthChecks"]
@@ -68,6 +69,11 @@ class HealthChecks:
     def live(self) -> bool:
         """Whether the server runs: its tasks may have failed under a web server that goes on."""
         return self._runtime.running
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no broker: other processes are neither heard nor told."""
+        return isinstance(self._pubsub, MemoryPubSub)
 
     async def look(self) -> Health:
         """How it is; takes two seconds at most. Nothing is raised."""

@@ -38,6 +38,7 @@ class _BadRequest(Exception):
 
 _UNKNOWN_TRANSPORT = _BadRequest(0, "Transport unknown")
 _UNKNOWN_SESSION = _BadRequest(1, "Session ID unknown")
+_NO_POLLING = _BadRequest(0, 'This server takes websockets only: set transports: ["websocket"]')
 _BAD_METHOD = _BadRequest(2, "Bad handshake method")
 _FORBIDDEN = _BadRequest(4, "Forbidden", 403)
 _UNSUPPORTED_VERSION = _BadRequest(5, "Unsupported protocol version")
@@ -83,6 +84,8 @@ class EngineEndpoint:
         origin = peer.headers.get("origin")
         if origin is not None and not {"*", origin} & self._allowed_origins:
             raise _FORBIDDEN
+        if transport == "polling" and not self._runtime.polling:
+            raise _NO_POLLING
         sid = peer.query.get("sid")
         if sid is None:
             if not self._runtime.accepting:

@@ -18,18 +18,11 @@ def main() -> None:
     """
     try:
         from lbproto.cli.app import app
-        from lbproto.cli.failure import Failure
-        from lbproto.errors import UsageError
+        from lbproto.cli.failure import telling
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in _EXTRA:
             raise
         sys.stderr.write("lbproto: the command needs more: pip install 'lbproto[cli]'\n")
         sys.exit(2)
-    try:
+    with telling():
         app(prog_name="lbproto")
-    except Failure as failure:
-        failure.tell()
-        sys.exit(2)
-    except UsageError as mistake:  # how a plugin's command says the same
-        Failure(str(mistake)).tell()
-        sys.exit(2)

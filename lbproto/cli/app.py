@@ -14,18 +14,22 @@ from lbproto.cli import requests
 from lbproto.cli.bench import Plan, Wire
 from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
+from lbproto.cli.configuring import configured
 from lbproto.cli.credits import commands as credits_commands
 from lbproto.cli.demo import Replay, demo_server
 from lbproto.cli.diff import diff
 from lbproto.cli.events import show_registry
-from lbproto.cli.failure import Failure
+from lbproto.cli.failure import Failure, telling
+from lbproto.cli.launch import launch
 from lbproto.cli.loading import Target, load
 from lbproto.cli.plugins import WithPlugins
 from lbproto.cli.schema import schema
 from lbproto.cli.serve import Address
 from lbproto.cli.serve import serve as serve_until_stopped
 from lbproto.cli.show import showing
-from lbproto.cli.welcome import DEFAULT_PORT, DEFAULT_URL, welcome_to_demo, welcome_to_server
+from lbproto.cli.show_config import as_toml
+from lbproto.cli.welcome import DEFAULT_PORT, DEFAULT_URL, welcome_to_demo
+from lbproto.logging import configure
 
 __all__ = ["app"]
 
@@ -41,15 +45,8 @@ app.add_typer(credits_commands, name="credits")
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
-_Drain = Annotated[
-    float,
-    typer.Option(
-        "--drain",
-        metavar="SECONDS",
-        min=0,
-        help="When stopped, close connections spread over so long; a second Ctrl-C: at once.",
-    ),
-]
+_DRAIN_HELP = "When stopped, close connections spread over so long; a second Ctrl-C: at once."
+_Drain = Annotated[float, typer.Option("--drain", metavar="SECONDS", min=0, help=_DRAIN_HELP)]
 _Url = Annotated[str, typer.Option(help="The server's address.")]
 _Token = Annotated[
     str,
@@ -99,11 +96,12 @@ def demo(
     drain: _Drain = 1,
 ) -> None:
     """Serve the installed plugins on their defaults: recorded trades, looped and moved to now."""
+    configure()
     server = demo_server(Replay(replay, symbol, speed))
     address = Address(host, port)
     serve_until_stopped(
         Target.of(server),
-        address,
+        address.sockets,
         lambda: welcome_to_demo(server, address.url),
         drain_seconds=drain,
         aim="start" if replay is None else f"replay {replay}",
@@ -113,22 +111,66 @@ def demo(
 @app.command()
 def serve(
     target: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="MODULE:SERVER", help="A Server, a function making one, an app."),
-    ],
-    host: _Host = _HOST,
-    port: _Port = DEFAULT_PORT,
-    drain: _Drain = 10,
+    ] = None,
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Read this TOML file; by default lbproto.toml."),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Name or address to listen on.", show_default=_HOST),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port; 0 for any free one.", show_default=str(DEFAULT_PORT)),
+    ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help=_DRAIN_HELP, show_default="10"),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that share the port; more than one need --pubsub.", show_default="1"
+        ),
+    ] = None,
+    pubsub: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The broker between nodes, for a function to be given."),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="text|json", help="How logs are written.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="From which on: debug, info, warning...")
+    ] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the configuration that holds, and end.")
+    ] = False,
 ) -> None:
-    """Serve a server of your own; the current directory is importable."""
-    loaded = load(target)
-    address = Address(host, port)
-    serve_until_stopped(
-        loaded,
-        address,
-        lambda: welcome_to_server(target, address.url),
-        drain_seconds=drain,
-    )
+    """Serve a server of your own; the current directory is importable.
+
+    What is not said here is read from variables such as LBPROTO_LOG_LEVEL, then from the file.
+    """
+    options = {
+        "app": target,
+        "host": host,
+        "port": port,
+        "drain": drain,
+        "workers": workers,
+        "server.pubsub": pubsub,
+        "log.format": log_format,
+        "log.level": log_level,
+    }
+    found = configured(options, config)
+    if show_config:
+        typer.echo(as_toml(found), nl=False)
+        return
+    with telling(as_log=found.config.log.format == "json"):
+        launch(found)
 
 
 @app.command()

@@ -16,13 +16,16 @@ __all__ = ["drain"]
 _INTERVAL = 0.1
 
 
-async def drain(server: Server, seconds: float, hurried: Callable[[], bool]) -> None:
+async def drain(
+    server: Server, seconds: float, hurried: Callable[[], bool], *, shown: bool = True
+) -> None:
     """Drain a server, and show at a terminal how many connections are left.
 
     Args:
         server: runs; what it has is closed over `seconds`.
         seconds: 0 or more.
         hurried: whether to stop at once, with connections left.
+        shown: whether the terminal is ours to write to.
     """
     connections = server.runtime.connections
     total = len(connections)
@@ -37,7 +40,7 @@ async def drain(server: Server, seconds: float, hurried: Callable[[], bool]) -> 
         tasks.cancel_scope.cancel()
 
     status = Status(told(), console=output())
-    if total and sys.stdout.isatty():
+    if shown and total and sys.stdout.isatty():
         status.start()
     try:
         async with anyio.create_task_group() as tasks:

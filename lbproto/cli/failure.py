@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Failure"]
+from lbproto.errors import UsageError
+
+__all__ = ["Failure", "telling"]
+
+logger = logging.getLogger("lbproto.cli")
 
 # How a user's program is reached: frames that say nothing about its bug.
 _WAYS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen importlib")
@@ -29,6 +37,10 @@ class Failure(Exception):
         self.message = message
         self._bug = bug
 
+    def log(self, logger: logging.Logger) -> None:
+        """Log it, where standard error is for programs to read."""
+        logger.critical(self.message, exc_info=self._bug)
+
     def tell(self) -> None:
         """Write it to standard error."""
         console = Console(stderr=True, highlight=False)
@@ -38,6 +50,28 @@ class Failure(Exception):
                 Text("".join(traceback.format_exception(self._bug))), soft_wrap=True, end=""
             )
         console.print(Text.assemble(("lbproto: ", "bold red"), self.message), soft_wrap=True)
+
+
+@contextmanager
+def telling(*, as_log: bool = False) -> Iterator[None]:
+    """Have a failure of the body told, and end the process with exit code 2.
+
+    Args:
+        as_log: as a log record; else as a sentence for people.
+    """
+    try:
+        yield
+    except UsageError as mistake:  # how a plugin says the same
+        failure = Failure(str(mistake))
+    except Failure as told:
+        failure = told
+    else:
+        return
+    if as_log:
+        failure.log(logger)
+    else:
+        failure.tell()
+    sys.exit(2)
 
 
 def _without_way(frames: TracebackType | None) -> TracebackType | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -43,21 +43,29 @@ class Target:
         return cls(app, app.lifespan, server)
 
 
-def load(name: str) -> Target:
+_NONE: Mapping[str, Any] = {}
+
+
+def load(name: str, options: Mapping[str, Any] = _NONE) -> Target:
     """Import what `name` names: a `Server`, a function that makes one, or an ASGI app.
 
     The current directory is importable, as it is for `python -m`.
 
+    Args:
+        options: given to the function, by name.
+
     Raises:
-        Failure: there is no such thing, or it cannot be made.
+        Failure: there is no such thing, it cannot be made, or it takes no such options.
     """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
         raise Failure(f"{name!r} names no server: write module:name, such as hello:server")
     sys.path.insert(0, str(Path.cwd()))
     found = _attribute(_import(module), attribute)
-    if not isinstance(found, Server) and _takes_nothing(found):
-        found = _call(found, name)
+    if not isinstance(found, Server) and _takes(found, options):
+        found = _call(found, name, options)
+    elif options:
+        raise Failure(_takes_none(name, found, options))
     if isinstance(found, Server):
         return Target.of(found)
     if not callable(found):
@@ -95,20 +103,30 @@ def _attribute(module: Any, path: str) -> Any:
     return found
 
 
-def _takes_nothing(found: Any) -> bool:
-    """Whether it is called without arguments, as a factory is and an ASGI app is not."""
+def _takes(found: Any, options: Mapping[str, Any]) -> bool:
+    """Whether it is called with these and nothing else, as a factory is and an ASGI app is not."""
     if not callable(found):
         return False
     try:
-        inspect.signature(found).bind()
+        inspect.signature(found).bind(**options)
     except (TypeError, ValueError):  # arguments are missing, or nothing is known of them
         return False
     return True
 
 
-def _call(factory: Any, name: str) -> Any:
+def _takes_none(name: str, found: Any, options: Mapping[str, Any]) -> str:
+    told = ", ".join(f"server.{option}" for option in options)
+    if callable(found) and not isinstance(found, Server) and _takes(found, _NONE):
+        return f"{name} does not take all of {told}: give it **options, for Server(..., **options)"
+    return (
+        f"{told} cannot be given to {name}, which is made already: name a function, such as "
+        "def make(**options): return Server(..., **options)"
+    )
+
+
+def _call(factory: Any, name: str, options: Mapping[str, Any]) -> Any:
     try:
-        made = factory()
+        made = factory(**options)
     except UsageError as error:
         raise Failure(f"{name}: {error}") from error
     except Exception as error:

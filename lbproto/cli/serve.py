@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from typing import Any
 
 import uvicorn
@@ -25,6 +24,7 @@ __all__ = ["Address", "serve"]
 
 _BACKLOG = 2048
 _COLLECT_AFTER = (50_000, 20, 20)  # new objects; younger generations' collections
+_LOOK_SECONDS = 1
 _STOP_SECONDS = 1  # what any other request is left, however long the drain has taken
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -97,11 +97,12 @@ def _no_address(host: str) -> Failure:
 
 def serve(
     target: Target,
-    address: Address,
+    sockets: Sequence[socket.socket],
     ready: Callable[[], None],
     *,
     drain_seconds: float,
     aim: str = "start",
+    wanted: Callable[[], bool] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; returns within the time for the drain and three seconds.
 
@@ -110,15 +111,16 @@ def serve(
 
     Args:
         target: what to serve.
-        address: where; closed at the end.
+        sockets: where; closed at the end.
         ready: called once the server runs.
         drain_seconds: how long connections are closed over.
         aim: what the user wanted, for "cannot ...: why".
+        wanted: called every second, for a process that is one of several: False ends it. None for
+            one that is alone, and has the terminal to itself.
 
     Raises:
         Failure: the server cannot start.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     config = uvicorn.Config(
         target.app,
         # `Target.lifespan` is run around it: what keeps it from starting is then an exception here.
@@ -130,12 +132,17 @@ def serve(
     )
     if target.server is not None:
         config.ws_max_size = target.server.settings.max_payload
-    with closing(address), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        server = _Uvicorn(config, target.server, ready, drain_seconds)
-        runner.run(_run(target, address, server, aim))
+    with ExitStack() as stack:
+        for listener in sockets:
+            stack.enter_context(closing(listener))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=config.get_loop_factory()))
+        server = _Uvicorn(config, target.server, ready, drain_seconds, wanted)
+        runner.run(_run(target, sockets, server, aim))
 
 
-async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> None:
+async def _run(
+    target: Target, sockets: Sequence[socket.socket], server: _Uvicorn, aim: str
+) -> None:
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(target.lifespan(server.state))
@@ -143,7 +150,7 @@ async def _run(target: Target, address: Address, server: _Uvicorn, aim: str) -> 
             raise Failure(f"cannot {aim}: {error}") from error
         except Exception as error:
             raise Failure(f"cannot {aim}: see above", error) from error
-        await server.serve(address.sockets)
+        await server.serve(list(sockets))
 
 
 def _spare_the_collector() -> None:
@@ -166,12 +173,21 @@ class _Uvicorn(uvicorn.Server):
         server: Server | None,
         ready: Callable[[], None],
         drain_seconds: float,
+        wanted: Callable[[], bool] | None,
     ) -> None:
         super().__init__(config)
+        if wanted is not None:
+            config.callback_notify = self._look_whether_wanted
+            config.timeout_notify = _LOOK_SECONDS
         self.state: dict[str, Any] = {}  # what the app's lifespan gives to its requests
         self._server = server
         self._ready = ready
         self._drain_seconds = drain_seconds
+        self._wanted = wanted
+
+    async def _look_whether_wanted(self) -> None:
+        if self._wanted is not None and not self._wanted():
+            self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -194,7 +210,8 @@ class _Uvicorn(uvicorn.Server):
             listener.close()
         end = time.monotonic() + self._drain_seconds
         if self._server is not None:
-            await drain(self._server, self._drain_seconds, lambda: self.force_exit)
+            alone = self._wanted is None
+            await drain(self._server, self._drain_seconds, lambda: self.force_exit, shown=alone)
         left = 0 if self.force_exit else round(end - time.monotonic())
         self.config.timeout_graceful_shutdown = max(_STOP_SECONDS, left)
         await super().shutdown(sockets)

@@ -74,6 +74,7 @@ class Runtime:
         connections: every open connection.
         engines: the Engine.IO sessions by their ids.
         accepting: whether new connections are let in.
+        polling: whether they may poll.
         work_for: has the server's worker take what a connection has been delivered.
         write_for: has its writer send what a connection has queued. Both raise `UsageError` where
             the server does not run.
@@ -96,6 +97,7 @@ class Runtime:
         self.connections: set[Connection] = set()
         self.engines: dict[str, EngineConnection] = {}
         self.accepting = False
+        self.polling = settings.polling
         self.dropped: Tell = _tell_nobody
         self.admits_malformed: Callable[[Socket], bool] = _admits
         self.closing: Callable[[Socket], None] = _nothing_to_say

@@ -23,6 +23,8 @@ class Settings:
             the server stops reading from that connection until it has caught up.
         max_queued_frames: frames a connection's outbox holds.
         max_queued_bytes: bytes a connection's outbox holds.
+        polling: whether an Engine.IO client may begin by long-polling. Not where its requests may
+            reach several processes: each would have to reach the one that knows it.
     """
 
     ping_interval: float = 25.0
@@ -35,6 +37,7 @@ class Settings:
     max_pending_requests: int = 64
     max_queued_frames: int = 4_096
     max_queued_bytes: int = 4 * 1024 * 1024
+    polling: bool = True
 
 
 class ProtocolError(Exception):

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Done", "Running", "command", "environment", "finish", "python", "run", "running"]
+__all__ = [
+    "Done",
+    "Running",
+    "command",
+    "environment",
+    "finish",
+    "python",
+    "run",
+    "running",
+    "started",
+]
 
 SECONDS = 30
 
@@ -113,6 +123,24 @@ def finish(process: subprocess.Popen[str]) -> Done:
     """Wait until a process has ended."""
     out, err = process.communicate(timeout=SECONDS)
     return Done(process.returncode, out, err)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command while the body runs; it is killed in the end."""
+    with subprocess.Popen(
+        command(*arguments),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 
@@ -19,7 +20,20 @@ def demo() -> Iterator[Running]:
 
 
 @pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
+def logging_as_before() -> Iterator[None]:
+    """What a command sets up is undone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_as_before: None
+) -> Main:
     """Runs a command in this process: for the many that end at once."""
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.delenv("LBPROTO_TOKEN", raising=False)

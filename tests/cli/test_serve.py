@@ -104,6 +104,8 @@ def test_a_server_or_an_app(run_here: Main, module: str, name: str) -> None:
         assert run_here(*greet, "wrong").code == 2
         elsewhere = httpx.get(server.url.replace("ws", "http", 1))
         assert elsewhere.text == ("the host" if name == "app" else "Not Found")
+        ready = httpx.get(server.url.replace("ws", "http", 1) + "/readyz")
+        assert ready.text.startswith("the host" if name == "app" else '{"status":"ready"')
 
 
 def test_a_function_that_makes_a_server(run_here: Main, module: str) -> None:
