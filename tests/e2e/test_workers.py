@@ -1,0 +1,124 @@
+"""`lbproto serve --workers`: stock clients of processes that share a port, over a Valkey."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import psutil
+import pytest
+
+from tests.cli.commands import SECONDS, Done, Running, running, started
+from tests.e2e.node import NodeClient
+from tests.ledger.servers import Valkey
+
+APP = "tests.e2e.working:make"
+WEBSOCKET = {"transports": ["websocket"], "auth": {"token": "ada"}}
+MANY = 40  # clients that connect at most until every worker has one
+
+
+@pytest.fixture(scope="module")
+def server(valkey: Valkey) -> Iterator[Running]:
+    with running(
+        *("serve", APP, "--workers", "2", "--pubsub", valkey.url), "--log-level", "critical"
+    ) as server:
+        yield server
+
+
+@contextmanager
+def clients_of_all(server: Running) -> Iterator[dict[int, NodeClient]]:
+    """A stock client of each worker, by the worker's process."""
+    with ExitStack() as stack:
+        found: dict[int, NodeClient] = {}
+        for _ in range(MANY):
+            client = stack.enter_context(NodeClient.connecting(server.url, **WEBSOCKET))
+            client.until(happened="connect")
+            found.setdefault(client.call("where", {})["data"]["pid"], client)
+            if len(found) == 2:
+                yield found
+                return
+        raise AssertionError(f"all {MANY} clients came to one worker")
+
+
+def test_stock_clients_of_different_workers_hear_each_other(node: None, server: Running) -> None:
+    with clients_of_all(server) as found:
+        for client in found.values():
+            assert client.call("subscribe", {"room": "hall"})["ok"]
+        for pid, client in found.items():
+            client.emit("shout", {"text": f"from {pid}"})
+            for listener in found.values():
+                assert listener.event("shouted") == {"text": f"from {pid}", "pid": pid}
+
+
+def test_a_client_that_would_poll_is_told_to_take_websockets(node: None, server: Running) -> None:
+    with NodeClient.connecting(server.url, auth={"token": "ada"}, reconnection=False) as client:
+        assert client.until(happened="connect_error")["message"] == "xhr poll error"
+    http = server.url.replace("ws", "http", 1)
+    answer = httpx.get(f"{http}/socket.io/?EIO=4&transport=polling")
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "code": 0,
+            "message": 'This server takes websockets only: set transports: ["websocket"]',
+        },
+    )
+    assert httpx.get(f"{http}/readyz").json()["status"] == "ready"
+
+
+def test_a_worker_that_dies_is_replaced_and_its_clients_come_back(
+    node: None, server: Running
+) -> None:
+    with clients_of_all(server) as found:
+        (pid, client), (other, witness) = found.items()
+        assert witness.call("subscribe", {"room": "hall"})["ok"]
+        os.kill(pid, signal.SIGKILL)
+        client.until(happened="disconnect", reason="transport close")
+        client.until(happened="connect")
+        assert client.call("where", {})["data"]["pid"] != pid
+        client.emit("shout", {"text": "back"})
+        assert witness.event("shouted")["text"] == "back"
+    with clients_of_all(server) as found:
+        assert pid not in found
+        assert other in found
+
+
+def test_all_end_with_the_one_that_started_them(valkey: Valkey) -> None:
+    with started(
+        *("serve", APP, "--workers", "2", "--pubsub", valkey.url, "--port", "0")
+    ) as process:
+        server = Running(process)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers) == 2
+        server.signal(signal.SIGKILL)
+        _gone, alive = psutil.wait_procs(workers, timeout=SECONDS)
+        assert not alive
+
+
+def ended(*arguments: str) -> Done:
+    """What became of a command that cannot serve."""
+    with started("serve", "--port", "0", *arguments, "--workers", "2") as process:
+        out, err = process.communicate(timeout=SECONDS)
+        return Done(process.returncode, out, err)
+
+
+def test_workers_without_a_broker_are_refused_once() -> None:
+    done = ended(APP)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("lbproto: several workers need a broker between them: set server.")
+    assert done.err.count("\n") == 1
+
+
+def test_a_server_that_cannot_be_made_is_told_once_in_the_format_of_logs() -> None:
+    done = ended("tests.e2e.working:misused", "--log-format", "json")
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert json.loads(line)["level"] == "critical"
+
+
+def test_a_busy_port_is_told(server: Running) -> None:
+    done = ended(APP, "--port", str(server.port))
+    assert done.err.startswith(f"lbproto: port {server.port} is in use")
