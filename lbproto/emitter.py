@@ -33,7 +33,7 @@ class Recipients:
             Overloaded: too much waits for the broker; nobody gets it.
             LimitExceeded: the event is larger than can be sent.
         """
-        if self._pubsub.is_awaited(self._room):
+        if self._pubsub.is_awaited(self._room, kept=True):
             self._pubsub.publish_nowait(self._room, forward(event, self._except), kept=True)
 
 

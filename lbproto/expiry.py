@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from lbproto.admission import Admission
+from lbproto.admission import Admission, Gate
 from lbproto.clock import Clock, iso_timestamp
+from lbproto.errors import Unauthorized
 from lbproto.hub import Hub
 from lbproto.messages import SessionExpiring
 from lbproto.session import Session
@@ -22,6 +23,7 @@ class Expiry:
     """Keeps the deadlines of sessions.
 
     Args:
+        gate: verifies tokens.
         admission: the host's policy.
         hub: tells clients.
         clock: measures how long.
@@ -31,12 +33,14 @@ class Expiry:
 
     def __init__(
         self,
+        gate: Gate,
         admission: Admission,
         hub: Hub,
         clock: Clock,
         timers: Timers,
         end: Callable[[Session], None],
     ) -> None:
+        self._gate = gate
         self._enforced = admission.expiry == "enforce"
         self._max_age = admission.max_session_age
         self._hub = hub
@@ -51,6 +55,20 @@ class Expiry:
         if self._max_age is not None:
             left = session.began + self._max_age - self._clock.now()
             self._ages[session] = self._in(max(0.0, left), partial(self._end, session))
+        self.renewed(session)
+
+    async def renew(self, session: Session, token: str) -> None:
+        """Let a session go on with a newer token.
+
+        Raises:
+            Unauthorized: the token is not accepted, or is another user's.
+        """
+        if session.socket is None:
+            return
+        identity = await self._gate.identify(token, session.socket.peer)
+        if identity.user_id != session.user_id:
+            raise Unauthorized("the token is another user's")
+        session.identity = identity
         self.renewed(session)
 
     def renewed(self, session: Session) -> None:

@@ -34,19 +34,20 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.auth import Identity
-from lbproto.context import Context
+from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import Overloaded
 from lbproto.hub import Hub
+from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.runner import Jobs
 from lbproto.log import Entry, Log, elsewhere, position_in
 from lbproto.membership import Membership, Missed
-from lbproto.messages import Attach, Subscribe
-from lbproto.middleware.errors import errors
+from lbproto.messages import Attach
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
 from lbproto.places import Own, Place, Places
+from lbproto.recovery import recheck
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
@@ -89,11 +90,13 @@ class Handover:
     """Sessions that come from other nodes, or go to them.
 
     Args:
+        directory: the sessions here.
         places: the records of sessions; None where there are none.
         control: the other nodes.
         membership: puts sessions into rooms.
         rooms: what they have missed there.
         hub: delivers.
+        inflow: knows what has come from other nodes.
         log: how far clients have got.
         registry: the events that there are.
         dispatcher: makes contexts, for rights to be looked at.
@@ -105,18 +108,18 @@ class Handover:
         resumable: told of a session here that is wanted by another node; how far its client has
             got by this offset, with its rights looked at again, or None where it cannot resume.
         gone: told of a session that goes on elsewhere.
-        by_pid: the session of a private id.
-        sessions: those here that can be resumed.
     """
 
     def __init__(
         self,
         *,
+        directory: Directory,
         places: Places | None,
         control: Control,
         membership: Membership,
         rooms: Rooms,
         hub: Hub,
+        inflow: Inflow,
         log: Log,
         registry: Registry,
         dispatcher: Dispatcher,
@@ -126,13 +129,13 @@ class Handover:
     ) -> None:
         self.resumable: Callable[[Session, str], Awaitable[int | None]] = _not
         self.gone: Callable[[Session], None] = _nothing
-        self.by_pid: Callable[[str], Session | None] = _nothing
-        self.sessions: Callable[[], Iterable[Session]] = tuple
-        self.places = places
+        self._directory = directory
+        self._places = places
         self._control = control
         self._membership = membership
         self._rooms = rooms
         self._hub = hub
+        self._inflow = inflow
         self._log = log
         self._registry = registry
         self._dispatcher = dispatcher
@@ -146,13 +149,15 @@ class Handover:
     async def held(self) -> AsyncIterator[None]:
         """Have sessions come and go, inside the `async with`; those that are left may go on."""
         self._is_over = False
-        async with nullcontext() if self.places is None else self.places.held():
+        async with nullcontext() if self._places is None else self._places.held():
             try:
                 yield
             finally:
                 self._is_over = True
-                if self.places is not None:
-                    await self.places.part({each: self._left(each) for each in self.sessions()})
+                if self._places is not None:
+                    await self._places.part(
+                        {each: self._left(each) for each in self._directory.all_resumable()}
+                    )
 
     # To here
 
@@ -173,10 +178,10 @@ class Handover:
         if not isinstance(offset, str):
             return None
         place = None
-        if self.places is not None:
-            place = await self.places.find(pid, identity.user_id)
+        if self._places is not None:
+            place = await self._places.find(pid, identity.user_id)
         handed, missed = await self._ask(_Wanted(pid, identity.user_id, offset))
-        if place is not None and self.places is not None and not await self.places.take(pid):
+        if place is not None and self._places is not None and not await self._places.take(pid):
             return None
         if handed is not None:
             return await self._go_on(make(handed.sid, handed.began), handed, missed)
@@ -220,22 +225,13 @@ class Handover:
             if position is None or position < place.reaches:
                 return None
             missed = self._restored(own for own in place.own if own.position > position)
-        rooms = [room for room in place.rooms if await self._may_be_in(session, room)]
+        rooms = [
+            room
+            for room in place.rooms
+            if await recheck(session, room, self._membership, self._dispatcher)
+        ]
         behind = {room: (reached, place.rooms[room]) for room in rooms}
         return await self._enter(session, behind, missed)
-
-    async def _may_be_in(self, session: Session, room: str) -> bool:
-        """Whether a session may still be in a room; else its client is told why not."""
-        if room == session.personal_room:
-            return True
-        allowed = []
-
-        async def check(ctx: Context) -> None:
-            await self._membership.recheck(ctx, room)
-            allowed.append(room)
-
-        await errors(self._dispatcher.context(session, Subscribe(room=room)), check)
-        return bool(allowed)
 
     async def _enter(
         self, session: Session, behind: Mapping[str, Collection[str]], missed: Missed
@@ -248,7 +244,7 @@ class Handover:
         """
 
         async def read() -> Missed | None:
-            found = await self._hub.missed(behind, session.sid)
+            found = await self._inflow.missed(behind, session.sid)
             return None if found is None else [*missed, *((event, None) for event in found)]
 
         try:
@@ -259,8 +255,8 @@ class Handover:
         if not is_in:
             session.end()
             return None
-        if self.places is not None:
-            await self.places.begin(session, dict.fromkeys(behind, self._hub.elsewhere))
+        if self._places is not None:
+            await self._places.begin(session, dict.fromkeys(behind, self._hub.elsewhere))
         return session
 
     def _restored(self, owns: Iterable[Own]) -> Missed:
@@ -276,17 +272,17 @@ class Handover:
 
     async def begin(self, session: Session) -> None:
         """A session begins here."""
-        if self.places is not None and session.pid is not None:
+        if self._places is not None and session.pid is not None:
             rooms = dict.fromkeys(self._membership.rooms(session), self._hub.elsewhere)
-            await self.places.begin(session, rooms)
+            await self._places.begin(session, rooms)
 
     def end(self, session: Session) -> None:
         """A session is over, or goes on elsewhere."""
-        if self.places is not None:
-            self.places.end(session)
+        if self._places is not None:
+            self._places.end(session)
 
     def _asked(self, wanted: _Wanted, reply: Reply) -> None:
-        session = None if self._is_over else self.by_pid(wanted.pid)
+        session = None if self._is_over else self._directory.resumable(wanted.pid)
         if session is None or session.user_id != wanted.user_id:
             reply.end()
         else:

@@ -8,20 +8,17 @@ kept in the log for those who have lost their connection.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from time import time_ns
+from collections.abc import Collection, Mapping, Sequence
 
-import anyio
 import msgspec
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
 from lbproto.errors import LimitExceeded, Overloaded
 from lbproto.events import Event
-from lbproto.forward import Forwarded, forward, forwarded
+from lbproto.forward import forward
 from lbproto.frame import Frame
 from lbproto.log import Entry, Log
-from lbproto.messages import SessionLost
 from lbproto.outbox import Pushed
 from lbproto.overflow import disconnect
 from lbproto.registry import Emission, Registry
@@ -90,11 +87,6 @@ class Hub:
         self.deliveries = 0
         self.traces: Traces | None = None
         self._emissions: dict[type[Event], Emission] = {}  # those that are in use
-        self._listening: dict[str, Callable[[bytes], None]] = {}
-        self._deserted: set[str] = set()
-        self._told_lost: set[str] = set()  # ids of sessions, while one loss is told after another
-        self._wake = anyio.Event()
-        self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
 
     def send(self, member: Member, event: Event, answers: RequestId | None = None) -> Receipt:
         """Send to one session.
@@ -189,7 +181,7 @@ class Hub:
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
         self._emission(event)
-        if self._pubsub.is_awaited(room):
+        if self._pubsub.is_awaited(room, kept=self._resumable):
             self._pubsub.publish_nowait(room, self._forwarded(event, except_), kept=self._resumable)
         return self.deliver(room, (event,), except_)
 
@@ -200,7 +192,7 @@ class Hub:
         """
         for event in events:
             self._emission(event)
-        if self._pubsub.is_awaited(room):
+        if self._pubsub.is_awaited(room, kept=self._resumable):
             for event in events:
                 try:
                     self._pubsub.publish_nowait(
@@ -282,134 +274,16 @@ class Hub:
         """That of a client which has got everything up to now."""
         return self._log.offset(self._log.position, self._pubsub.position)
 
-    async def arrive(self, room: str) -> None:
-        """A session is about to join: have the room's events from the other nodes."""
-        if self._leaving is not None and self._leaving[0] == room:
-            await self._leaving[1].wait()  # or its end could undo what is begun here
-        await self._pubsub.subscribe(room)
-        self.depart(room)  # the session may be gone again
-
-    def depart(self, room: str) -> None:
-        """A session has left; once nobody is in the room, its events are no longer asked for."""
-        if self._rooms.get(room) is None:
-            self._deserted.add(room)
-            self._wake.set()
-
-    async def listen(self, channel: str, take: Callable[[bytes], None]) -> None:
-        """Have what other nodes send by a channel that is no room's; returns once that holds."""
-        self._listening[channel] = take
-        await self._pubsub.subscribe(channel)
-
-    def ignore(self, channel: str) -> None:
-        """Have nothing more of what is sent by such a channel."""
-        self._listening.pop(channel, None)
-
-    async def run(self) -> None:
-        """Pump what the other nodes send, until cancelled."""
-        self._wake = anyio.Event()  # of this event loop: a server may be run again in another
-        if self._deserted:
-            self._wake.set()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._unsubscribe_deserted)
-            tasks.start_soon(self._trim_log)
-            async for room, payload in self._pubsub.messages():
-                try:
-                    self._take(room, payload)
-                except Exception:
-                    logger.exception("a message from another node was not delivered")
-
-    def _take(self, channel: str, payload: bytes | None) -> None:
-        take = self._listening.get(channel)
-        if payload is None:
-            if take is None:
-                self._tell_lost(channel)
-            return
-        if self._told_lost:
-            self._told_lost.clear()
-        if take is None:
-            self._receive(channel, payload)
-        else:
-            take(payload)
-
-    def _receive(self, room: str, payload: bytes) -> None:
-        remote = forwarded(payload)
-        event = self._restored(remote)
-        if event is None:
-            return
-        began = time_ns() if remote.trace else 0
-        receipt = self.deliver(room, (event,), remote.except_)
-        if remote.trace and self.traces is not None:
-            pattern = self._registry.room(room)[0].pattern
-            self.traces.delivered(remote.trace, remote.event, pattern, began, receipt.matched)
-
-    def _restored(self, remote: Forwarded) -> Event | None:
-        event = self._registry.received(remote.event, remote.payload)
-        if event is None:
-            logger.error("another node sent %r, which no plugin here declares", remote.event)
-        return event
-
-    def _tell_lost(self, room: str) -> None:
-        """What was published to a room is lost: everybody there is told, once for all its rooms."""
-        for member in self._rooms.members(room):
-            if member.sid not in self._told_lost:
-                self._told_lost.add(member.sid)
-                self.send(member, SessionLost())
-
-    async def missed(self, behind: Mapping[str, Collection[str]], sid: str) -> list[Event] | None:
-        """What has been published to rooms, was meant for a session, and has come here by now.
-
-        Args:
-            behind: the rooms, with positions in terms of all nodes that it had got to.
-
-        Returns:
-            In order; None where something may be missing.
-
-        Raises:
-            Overloaded: the log cannot be reached.
-        """
-        kept = await self._pubsub.missed(behind)
-        if kept is None:
-            return None
-        remotes = [forwarded(payload) for _, payload in kept]
-        events = [self._restored(remote) for remote in remotes if sid not in remote.except_]
-        return [event for event in events if event is not None]
-
-    async def catch_up(self) -> None:
-        """Return once what has been published by now, here and elsewhere, has come here.
-
-        Raises:
-            Overloaded: the log cannot be reached.
-        """
-        await self._pubsub.catch_up()
-
     @property
     def elsewhere(self) -> str:
         """How far this node has got, in terms of all nodes; "" where there is no such thing."""
         return self._pubsub.position
 
-    async def _trim_log(self) -> None:
-        """Let go what is too old also while nothing is sent."""
+    async def run(self) -> None:
+        """Let go what is too old also while nothing is sent, until cancelled."""
         while True:
             await self._clock.sleep(_TRIM_SECONDS)
             self._log.trim(self._clock.monotonic())
-
-    async def _unsubscribe_deserted(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            while self._deserted:
-                room = self._deserted.pop()
-                if self._rooms.get(room) is None:
-                    await self._unsubscribe(room)
-
-    async def _unsubscribe(self, room: str) -> None:
-        done = anyio.Event()
-        self._leaving = room, done
-        try:
-            await self._pubsub.unsubscribe(room)
-        finally:
-            self._leaving = None
-            done.set()
 
 
 _QUEUED = Receipt(1, 1, 0, 0)

@@ -18,6 +18,7 @@ from lbproto.context import Context
 from lbproto.errors import InvalidRequest, LimitExceeded, Overloaded
 from lbproto.events import Event
 from lbproto.hub import Hub
+from lbproto.inflow import Inflow
 from lbproto.log import Entry
 from lbproto.messages import Unsubscribed, UserJoinedRoom, UserLeftRoom
 from lbproto.nodes.control import Control
@@ -47,6 +48,7 @@ class Membership:
         registry: which rooms there may be.
         rooms: who is where.
         hub: delivers what the others are told.
+        inflow: hears what other nodes tell them.
         bans: who may not be where.
         control: who is there on other nodes.
         clock: when it happened.
@@ -59,6 +61,7 @@ class Membership:
         registry: Registry,
         rooms: Rooms,
         hub: Hub,
+        inflow: Inflow,
         bans: Bans,
         control: Control,
         clock: Clock,
@@ -68,6 +71,7 @@ class Membership:
         self._registry = registry
         self._rooms = rooms
         self._hub = hub
+        self._inflow = inflow
         self._bans = bans
         self._control = control
         self._clock = clock
@@ -109,7 +113,7 @@ class Membership:
         """Put a session into a room without asking anyone: its personal one."""
         if self._rooms.add(room, session):
             self._come(session, room)
-        await self._hub.arrive(room)
+        await self._inflow.arrive(room)
 
     async def adopt(
         self, session: Session, rooms: Sequence[str], read: Callable[[], Awaitable[Missed | None]]
@@ -129,8 +133,8 @@ class Membership:
         holds = [self._rooms.hold(room, session) for room in rooms]
         try:
             for room in rooms:
-                await self._hub.arrive(room)
-            await self._hub.catch_up()
+                await self._inflow.arrive(room)
+            await self._inflow.catch_up()
             for hold in holds:
                 hold.mark()
             missed = await read()
@@ -184,7 +188,7 @@ class Membership:
             raise LimitExceeded(f"A session is in at most {self._max_rooms} rooms: leave one first")
         hold = ctx.hold = self._rooms.hold(room, session)
         try:
-            await self._hub.arrive(room)
+            await self._inflow.arrive(room)
             first = await pattern.join(ctx, **values)
             if self._places is not None:
                 await self._places.enter(session, room, self._hub.elsewhere)
@@ -286,7 +290,7 @@ class Membership:
         """Somebody has left a room, or has not come: nobody may be there."""
         if self._rooms.get(room) is None:
             self._presences.pop(room, None)
-        self._hub.depart(room)
+        self._inflow.depart(room)
 
     def _entered(self, session: Session, room: str) -> None:
         """A session is in a room from now on, and counts there unless it has faded meanwhile."""

@@ -107,10 +107,10 @@ class Moderation:
         await self._bans.remove(user_id, room)
 
     def _kick(self, user_id: str, room: str) -> int:
-        return sum(self._membership.kick(own, room) for own in self.sessions.of(user_id))
+        return sum(self._membership.kick(own, room) for own in self.sessions.directory.of(user_id))
 
     def _disconnect(self, user_id: str, reason: str) -> int:
-        sessions = self.sessions.of(user_id)
+        sessions = self.sessions.directory.of(user_id)
         for session in sessions:
             self.sessions.disconnect(session, reason)
         return len(sessions)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lbproto.context import Context
+from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.hub import Hub
+from lbproto.membership import Membership
+from lbproto.messages import Subscribe
+from lbproto.middleware.errors import errors
 from lbproto.outbox import Pushed
 from lbproto.rooms import Rooms
 from lbproto.session import Session
@@ -13,7 +18,7 @@ from lbproto.transport import TOO_SLOW
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 
-__all__ = ["JOINING", "Recovery", "replay"]
+__all__ = ["JOINING", "Recovery", "recheck", "replay"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,27 @@ JOINING = Recovery(window=60.0)
 
 _BATCH_FRAMES = 1_024
 _BATCH_BYTES = 256 * 1024
+
+
+async def recheck(
+    session: Session, room: str, membership: Membership, dispatcher: Dispatcher
+) -> bool:
+    """Ask again whether a session may be in a room; else it is taken out, and told why.
+
+    Returns:
+        Whether it may.
+    """
+    if room == session.personal_room:
+        return True
+    allowed = False
+
+    async def check(ctx: Context) -> None:
+        nonlocal allowed
+        await membership.recheck(ctx, room)
+        allowed = True
+
+    await errors(dispatcher.context(session, Subscribe(room=room)), check)
+    return allowed
 
 
 async def replay(

@@ -13,11 +13,13 @@ from lbproto.auth import Authenticator
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
 from lbproto.bans import Bans
+from lbproto.census import Census
 from lbproto.claims import Claims
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services, Target
 from lbproto.credits import Announce, Credits, tell
+from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import UsageError
 from lbproto.events import Event
@@ -25,6 +27,7 @@ from lbproto.handover import Handover
 from lbproto.health import Health, HealthChecks
 from lbproto.holds import Holds
 from lbproto.hub import Hub
+from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.records import Records
@@ -144,7 +147,7 @@ class Server(Moderation):
         admission = admission or Admission()
         kept = recovery or JOINING
         log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
-        rooms = self._rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
+        rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
         resumable = recovery is not None
         self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
         announce: Announce = partial(tell, self._hub)
@@ -152,13 +155,14 @@ class Server(Moderation):
         if telemetry is not None:
             tracing = telemetry.tracing(self.registry, self._hub, self.runtime)
             announce = telemetry.counting(announce, self.registry)
+        inflow = self._inflow = Inflow(self._pubsub, rooms, self.registry, self._hub)
         bans = Bans(self.storage)
-        control = self._control = Control(self._pubsub, self._hub, clock, timers)
+        control = self._control = Control(self._pubsub, inflow, clock, timers)
         places = None
         if recovery is not None and pubsub is not None and self.storage.durable:
             places = Places(self.storage, clock, log.epoch)
         membership = Membership(
-            self.registry, rooms, self._hub, bans, control, clock, max_rooms, places
+            self.registry, rooms, self._hub, inflow, bans, control, clock, max_rooms, places
         )
         self._acknowledgements = Acknowledgements(self._hub, clock, timers)
         self._ledger = credits or nullcontext()
@@ -184,18 +188,20 @@ class Server(Moderation):
         self._jobs = Jobs(clock, timers, start_soon, max_jobs, self._records)
         lost = LostJobs(self._records, self._hub, clock, start_soon)
         throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
-        self._throttle = throttle
         self._limit_store = (limits and limits.store) or nullcontext()
         dispatcher = Dispatcher(
             self.registry, services, middleware, self._holds, self._jobs, claims, tracing
         )
         elsewhere = JobsElsewhere(self._jobs, lost, control, self.registry, start_soon)
+        directory = Directory()
         self._handover = Handover(
+            directory=directory,
             places=places,
             control=control,
             membership=membership,
             rooms=rooms,
             hub=self._hub,
+            inflow=inflow,
             log=log,
             registry=self.registry,
             dispatcher=dispatcher,
@@ -204,6 +210,7 @@ class Server(Moderation):
             start_soon=start_soon,
         )
         sessions = Sessions(
+            directory=directory,
             gate=Gate(auth, admission, bans),
             dispatcher=dispatcher,
             membership=membership,
@@ -221,6 +228,9 @@ class Server(Moderation):
             handover=self._handover,
         )
         super().__init__(sessions, membership, bans, control)
+        self._census = Census(
+            self.runtime, sessions, rooms, self._jobs, self._hub, log, throttle, self._pubsub
+        )
         self._words = words = Words(self._hub, self._jobs, throttle)
         self.runtime.dropped, self.runtime.closing = words.dropped, words.closing
         self.runtime.admits_malformed = words.admits_malformed
@@ -230,7 +240,7 @@ class Server(Moderation):
             elsewhere,
             lost,
             clock,
-            sessions.renew,
+            sessions.expiry.renew,
             has_credits=credits is not None,
         )
         self.plugins = (core, *plugins)
@@ -275,6 +285,7 @@ class Server(Moderation):
                 background_tasks() as tasks,
             ):
                 tasks.start_soon(self._hub.run)
+                tasks.start_soon(self._inflow.run)
                 if self._holds is not None:
                     tasks.start_soon(self._holds.run)
                 try:
@@ -370,28 +381,7 @@ class Server(Moderation):
 
     def statistics(self) -> ServerStatistics:
         """The server in numbers. Goes over every open connection: once a second is fine."""
-        runtime = self.runtime
-        return ServerStatistics(
-            connections=len(runtime.connections),
-            sessions=len(self.sessions),
-            away=self.sessions.away,
-            rooms=len(self._rooms),
-            outboxes=runtime.outbox_statistics(),
-            jobs=len(self._jobs),
-            deliveries=self._hub.deliveries,
-            slow_consumers=runtime.slow_consumers,
-            refused=0 if self._throttle is None else self._throttle.refused,
-            flooding=0 if self._throttle is None else self._throttle.flooding,
-            unauthorized=runtime.unauthorized,
-            unavailable=runtime.unavailable,
-            recovered=self.sessions.recovered,
-            unrecovered=self.sessions.unrecovered,
-            kept_events=len(self._log),
-            kept_bytes=self._log.size,
-            timers=len(runtime.timers),
-            pubsub=self._pubsub.statistics(),
-            hears_others=self._pubsub.ready,
-        )
+        return self._census.take()
 
     def room_statistics(self, room: str) -> RoomStatistics:
         """A room in numbers; all are 0 for one that nobody is in."""

@@ -21,17 +21,18 @@ connection still seems to be there takes it over; the former connection is ended
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
+from lbproto.absence import Absence
 from lbproto.acknowledgements import Acknowledgements
 from lbproto.admission import Admission, Gate
 from lbproto.auth import Identity
 from lbproto.clock import Clock, iso_timestamp
-from lbproto.context import Context
+from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import ErrorCode, InvalidRequest, Overloaded, Unauthorized
 from lbproto.expiry import Expiry
@@ -41,13 +42,12 @@ from lbproto.ids import new_id
 from lbproto.jobs.lost import LostJobs
 from lbproto.log import Log
 from lbproto.membership import Membership
-from lbproto.messages import Connected, Recovered, SessionLost, Subscribe
-from lbproto.middleware.errors import errors
-from lbproto.recovery import Recovery, replay
+from lbproto.messages import Connected, Recovered, SessionLost
+from lbproto.recovery import Recovery, recheck, replay
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
 from lbproto.throttle import Throttle
-from lbproto.timers import Timer, Timers
+from lbproto.timers import Timers
 from lbproto.transport import CloseCode
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.port import (
@@ -81,6 +81,7 @@ class _Entrant(NamedTuple):
     """A client that has been let in and not yet been told.
 
     Attributes:
+        directory: those there are.
         offset: how far it has got, of this node's log.
         lost: whether it has asked for a session that it cannot resume.
     """
@@ -99,6 +100,7 @@ class Sessions(Handler):
     """The sessions of one server: what stands on its wire.
 
     Args:
+        directory: those there are.
         gate: lets users in.
         dispatcher: serves their requests.
         membership: their rooms.
@@ -122,6 +124,7 @@ class Sessions(Handler):
     def __init__(
         self,
         *,
+        directory: Directory,
         gate: Gate,
         dispatcher: Dispatcher,
         membership: Membership,
@@ -138,6 +141,7 @@ class Sessions(Handler):
         lost: LostJobs,
         handover: Handover,
     ) -> None:
+        self.directory = directory
         self._gate = gate
         self._dispatcher = dispatcher
         self._membership = membership
@@ -153,27 +157,11 @@ class Sessions(Handler):
         self._timers = timers
         self._lost = lost
         self._handover = handover
-        handover.by_pid = self._by_pid_here
-        handover.sessions = self._those_resumable
         handover.resumable = self._resumable
         handover.gone = self._go
         self.recovered = self.unrecovered = 0
-        self._expiry = Expiry(admission, hub, clock, timers, self._aged)
-        self._by_sid: dict[str, Session] = {}
-        self._by_pid: dict[str, Session] = {}
-        self._by_user: dict[str, dict[Session, None]] = {}
-        self._away: dict[Session, Timer] = {}  # in the order they were lost
-
-    def __len__(self) -> int:
-        return len(self._by_sid)
-
-    def get(self, sid: str) -> Session | None:
-        """The session of that id, if there is one here."""
-        return self._by_sid.get(sid)
-
-    def of(self, user_id: str) -> list[Session]:
-        """A user's sessions, those away too, in the order they began."""
-        return list(self._by_user.get(user_id, ()))
+        self.expiry = Expiry(gate, admission, hub, clock, timers, self._aged)
+        self._away = Absence(membership, clock, timers, self.end)
 
     @property
     def away(self) -> int:
@@ -203,12 +191,14 @@ class Sessions(Handler):
         pid, offset = shown.pid, shown.offset
         if self._recovery is None or not isinstance(pid, str):
             return None
-        session = self._by_pid.get(pid)
+        session = self.directory.resumable(pid)
         if session is None:
             make = partial(self._session, socket, identity, self._recovery)
             session = await self._handover.take(make, identity, pid, offset)
             if session is not None:
-                self._go_on(session, self._recovery)
+                self._add(session)
+                self._away.begin(session, self._recovery)
+                self._lost.tell(session)
                 return _Entrant(session, identity, session.start)
         elif session.user_id == identity.user_id:
             offset = session.start if offset is None else offset
@@ -231,7 +221,7 @@ class Sessions(Handler):
         entrant = socket.state
         assert isinstance(entrant, _Entrant)  # noqa: S101 - authenticated just now
         session = socket.state = entrant.session
-        if session.sid in self._by_sid:
+        if self.directory.get(session.sid) is session:
             await self._resume(socket, entrant)
         else:
             await self._begin(socket, entrant)
@@ -265,12 +255,13 @@ class Sessions(Handler):
         if self._recovery is None or reason in _LEFT:
             self.end(session)
         else:
-            self._lose(session, self._recovery)
+            session.detach()
+            self._away.begin(session, self._recovery)
 
     # Open
 
     def _make_room(self, user_id: str) -> None:
-        own = self._by_user.get(user_id, {})
+        own = self.directory.of(user_id)
         elsewhere = self._membership.count_elsewhere(personal_room(user_id))
         if len(own) + elsewhere >= self._max_per_user:
             waiting = next((session for session in own if session in self._away), None)
@@ -286,11 +277,8 @@ class Sessions(Handler):
         return _Entrant(session, identity, session.start, lost)
 
     def _add(self, session: Session) -> None:
-        self._by_sid[session.sid] = session
-        if session.pid is not None:
-            self._by_pid[session.pid] = session
-        self._by_user.setdefault(session.user_id, {})[session] = None
-        self._expiry.began(session)
+        self.directory.add(session)
+        self.expiry.began(session)
 
     async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
         session = entrant.session
@@ -312,35 +300,7 @@ class Sessions(Handler):
             user_id=session.user_id, sid=session.sid, timestamp=timestamp, pid=session.pid
         )
 
-    async def renew(self, session: Session, token: str) -> None:
-        """Let a session go on with a newer token.
-
-        Raises:
-            Unauthorized: the token is not accepted, or is another user's.
-        """
-        if session.socket is None:
-            return
-        identity = await self._gate.identify(token, session.socket.peer)
-        if identity.user_id != session.user_id:
-            raise Unauthorized("the token is another user's")
-        session.identity = identity
-        self._expiry.renewed(session)
-
     # Away, and back
-
-    def _lose(self, session: Session, recovery: Recovery) -> None:
-        session.detach()
-        if len(self._away) >= recovery.max_away:
-            self.end(next(iter(self._away)))
-        self._wait(session, recovery.grace, partial(self._fade, session, recovery))
-
-    def _fade(self, session: Session, recovery: Recovery) -> None:
-        self._membership.fade(session)
-        left = recovery.window - recovery.grace
-        self._wait(session, left, partial(self.end, session))
-
-    def _wait(self, session: Session, seconds: float, then: Callable[[], None]) -> None:
-        self._away[session] = self._timers.call_at(self._clock.monotonic() + seconds, then)
 
     async def _resumable(self, session: Session, offset: object) -> int | None:
         """How far a session's client has got; None where something that it missed is gone.
@@ -352,19 +312,10 @@ class Sessions(Handler):
         if position is None or not self._rooms.reaches(session, position):
             return None
         for room in self._membership.rooms(session):
-            if room != session.personal_room:
-                await self._recheck(session, room)
+            await recheck(session, room, self._membership, self._dispatcher)
         if session.closed or not self._rooms.reaches(session, position):
             return None  # it took too long
         return position
-
-    async def _recheck(self, session: Session, room: str) -> None:
-        ctx = self._dispatcher.context(session, Subscribe(room=room))
-
-        async def recheck(ctx: Context) -> None:
-            await self._membership.recheck(ctx, room)
-
-        await errors(ctx, recheck)  # a refusal is told to the client, among what it has missed
 
     async def _resume(self, socket: Socket, entrant: _Entrant) -> None:
         session = entrant.session
@@ -375,9 +326,9 @@ class Sessions(Handler):
             former.state = None
             self._acknowledgements.abandon(former)
             former.disconnect(CloseCode.REPLACED, "the session goes on elsewhere")
-        self._back(session)
+        self._away.over(session)
         session.identity = entrant.identity
-        self._expiry.renewed(session)
+        self.expiry.renewed(session)
         self._membership.revive(session)
         if self._throttle is not None:
             own = session.personal_room
@@ -392,37 +343,16 @@ class Sessions(Handler):
             self.recovered += 1
             self._hub.notify(socket, Recovered(missed=missed))
 
-    # From other nodes, and to them
-
-    def _by_pid_here(self, pid: str) -> Session | None:
-        return self._by_pid.get(pid)
-
-    def _go_on(self, session: Session, recovery: Recovery) -> None:
-        """A session has come from another node; its client is about to resume it."""
-        self._add(session)
-        self._wait(session, recovery.grace, partial(self._fade, session, recovery))
-        self._lost.tell(session)
-
     def _go(self, session: Session) -> None:
         """A session goes on elsewhere; it is over here once it has begun there."""
         socket = session.socket
         session.detach()
-        if session.pid is not None:
-            self._by_pid.pop(session.pid, None)
-        self._back(session)
-        self._wait(session, _GOING, partial(self.end, session))
+        self.directory.withdraw(session)
+        self._away.go(session, _GOING)
         if socket is not None:
             socket.state = None
             self._acknowledgements.abandon(socket)
             socket.disconnect(CloseCode.REPLACED, "the session goes on elsewhere")
-
-    def _those_resumable(self) -> list[Session]:
-        return list(self._by_pid.values())
-
-    def _back(self, session: Session) -> None:
-        timer = self._away.pop(session, None)
-        if timer is not None:
-            timer.cancel()
 
     # Over
 
@@ -431,18 +361,12 @@ class Sessions(Handler):
         if session.closed:
             return
         socket = session.socket
-        self._back(session)
-        self._expiry.ended(session)
+        self._away.over(session)
+        self.expiry.ended(session)
         session.end()
         self._membership.leave_all(session)
-        del self._by_sid[session.sid]
-        if session.pid is not None:
-            self._by_pid.pop(session.pid, None)
+        self.directory.remove(session)
         self._handover.end(session)
-        own = self._by_user[session.user_id]
-        del own[session]
-        if not own:
-            del self._by_user[session.user_id]
         if socket is not None:
             socket.state = None
 
@@ -461,5 +385,5 @@ class Sessions(Handler):
 
     def end_all(self) -> None:
         """The server stops: every session is over."""
-        for session in list(self._by_sid.values()):
+        for session in self.directory:
             self.end(session)

@@ -138,10 +138,13 @@ class PubSub(Port, Protocol):
         """
         ...
 
-    def is_awaited(self, channel: str) -> bool:  # noqa: ARG002 - for those who can tell
+    def is_awaited(self, channel: str, *, kept: bool = False) -> bool:  # noqa: ARG002 - if it can
         """Whether anything need be published: not where no other node has subscribed.
 
-        True where that cannot be told at once, or where what is kept may be asked for later.
+        True where that cannot be told at once.
+
+        Args:
+            kept: whether it belongs into the log, where there is one: then it always is.
         """
         return True
 

@@ -181,11 +181,11 @@ class MemoryPubSub(PubSub):
         for node in others:
             node.deliver_nowait(channel, payload, self._broker.number)
 
-    def is_awaited(self, channel: str) -> bool:
+    def is_awaited(self, channel: str, *, kept: bool = False) -> bool:
+        if kept and self._logs:
+            return True
         nodes = self._broker.nodes
-        return self._logs or (
-            len(nodes) > 1 and any(node is not self and node.takes(channel) for node in nodes)
-        )
+        return len(nodes) > 1 and any(node is not self and node.takes(channel) for node in nodes)
 
     def takes(self, channel: str) -> bool:
         """Whether this node has subscribed to a channel."""

@@ -20,8 +20,8 @@ from msgspec import Raw
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
 from lbproto.errors import RequestError
-from lbproto.hub import Hub
 from lbproto.ids import new_id
+from lbproto.inflow import Inflow
 from lbproto.nodes.calls import Asked, Following, Reply, channel
 from lbproto.nodes.messages import (
     Answer,
@@ -57,7 +57,7 @@ class Control:
 
     Args:
         pubsub: the way to them.
-        hub: hears them.
+        inflow: hears them.
         clock: measures how long they are silent.
         timers: end what they do not answer.
 
@@ -66,11 +66,11 @@ class Control:
         moved: called with what has changed elsewhere.
     """
 
-    def __init__(self, pubsub: PubSub, hub: Hub, clock: Clock, timers: Timers) -> None:
+    def __init__(self, pubsub: PubSub, inflow: Inflow, clock: Clock, timers: Timers) -> None:
         self.shares: Callable[[], Iterable[Share]] = list
         self.moved: Callable[[Moved], None] = _nothing
         self._pubsub = pubsub
-        self._hub = hub
+        self._inflow = inflow
         self._clock = clock
         self._timers = timers
         self._handlers: dict[str, tuple[Any, Callable[[Any, Reply], None]]] = {}
@@ -93,8 +93,8 @@ class Control:
         """Be a node inside the `async with`; what the others send is being pumped."""
         self._begin()
         own = channel(self._node)
-        await self._hub.listen(_ALL, self._hear)
-        await self._hub.listen(own, self._hear)
+        await self._inflow.listen(_ALL, self._hear)
+        await self._inflow.listen(own, self._hear)
         async with background_tasks() as tasks:
             tasks.start_soon(self._tell_changes)
             tasks.start_soon(self._beat)
@@ -105,8 +105,8 @@ class Control:
                 yield
             finally:
                 self._say(Farewell(self._node))
-                self._hub.ignore(_ALL)
-                self._hub.ignore(own)
+                self._inflow.ignore(_ALL)
+                self._inflow.ignore(own)
 
     # Who is where
 

@@ -199,7 +199,7 @@ async def test_a_refused_client_is_told_so(
         }
         assert transport.closed is not None
         assert transport.closed[0] is CloseCode.UNAUTHORIZED
-        assert len(server.sessions) == 0
+        assert len(server.sessions.directory) == 0
         for connection in list(server.runtime.connections):
             connection.lost("the test is over")
     check_log(caplog, token)

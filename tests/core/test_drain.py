@@ -193,7 +193,7 @@ async def test_their_sessions_wait_for_them() -> None:
 async def test_whoever_is_still_sent_what_it_missed_only_sees_the_close() -> None:
     """What it was told would carry the newest offset: it would resume from there."""
     async with desk_of() as desk:
-        (session,) = desk.server.sessions.of("ada")
+        (session,) = desk.server.sessions.directory.of("ada")
         desk.connections[0].lost("transport close")
         for _ in range(2_000):
             desk.server.to_user("ada").emit(Done())

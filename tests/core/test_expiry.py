@@ -84,7 +84,7 @@ async def test_the_highest_age(rooms: Rooms, clock: VirtualClock) -> None:
         await clock.advance(0.1)
         ((code, _),) = again.socket.closed_with
         assert code is CloseCode.GOING_AWAY
-        assert len(server.sessions) == 0
+        assert len(server.sessions.directory) == 0
 
 
 async def test_revoked_tokens(rooms: Rooms, clock: VirtualClock) -> None:

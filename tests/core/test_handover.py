@@ -69,7 +69,7 @@ class Cluster:
             pubsub = server._pubsub
             assert isinstance(pubsub, MemoryPubSub)
             self.broker.nodes.discard(pubsub)
-            pubsub.is_awaited = lambda _: False  # type: ignore[method-assign]
+            pubsub.is_awaited = lambda *_, **__: False  # type: ignore[method-assign]
 
     async def come_back(
         self, server: Server, resume: dict[str, Any], user: str = "ada"

@@ -223,7 +223,7 @@ async def test_being_served_is_no_flood() -> None:
 async def test_nothing_is_kept_of_users_who_have_nothing_to_wait_for() -> None:
     limits = Limits(tiers={"free": FEW}, per_session=None)
     async with running(working(), limits=limits) as server:
-        throttle = server._throttle
+        throttle = server.sessions._throttle
         assert throttle is not None
         for number in range(2_000):
             client = await connected(server, f"user-{number}")

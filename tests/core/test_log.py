@@ -13,7 +13,7 @@ from tests.core.harness import Hello
 
 def append(log: Log, lane: Lane, size: int, now: float = 0.0, *, except_: str = "") -> Entry:
     """Send something of so many bytes."""
-    entry = log.entry(Hello(), (except_,) if except_ else ())
+    (entry,) = log.entries([Hello()], (except_,) if except_ else ())
     entry.size = size
     log.append((entry,), lane, now)
     return entry

@@ -248,7 +248,7 @@ async def test_a_broken_message_is_logged_and_the_next_is_delivered(
         foreign.publish_nowait("news", msgspec.msgpack.encode(["news", [], {"number": 1}]))
         await settle()
         assert client.take() == [Sent("news", {"number": 1})]
-        (record,) = (record for record in caplog.records if record.name == "lbproto.hub")
+        (record,) = (record for record in caplog.records if record.name == "lbproto.inflow")
         assert record.levelname == "ERROR"
 
 

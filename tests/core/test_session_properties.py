@@ -336,8 +336,8 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
                 world.check()
                 await world.leave(number, "")
         await clock.advance(2 * WINDOW)
-        assert len(server.sessions) == 0
-        assert len(server._rooms) == 0
+        assert len(server.sessions.directory) == 0
+        assert server.statistics().rooms == 0
         assert not server._membership._presences
         assert len(server._log) == 0
 

@@ -88,7 +88,7 @@ async def test_an_offset_that_is_none(rooms: Rooms, clock: VirtualClock, offset:
         else:
             assert again.names == ["connected", "session_lost"]
             assert again.socket.sid != client.socket.sid
-            assert len(server.sessions) == 1  # nobody else will come back to the former
+            assert len(server.sessions.directory) == 1  # nobody else will come back to the former
 
 
 async def test_an_offset_of_the_future(rooms: Rooms, clock: VirtualClock) -> None:
@@ -168,7 +168,7 @@ async def test_a_clean_leave_is_the_end(rooms: Rooms, clock: VirtualClock) -> No
     async with server.lifespan():
         client = await come(server)
         lose(server, client, CLIENT_LEFT)
-        assert len(server.sessions) == 0
+        assert len(server.sessions.directory) == 0
         again = await come(server, **client.resume)
         assert again.names == ["connected", "session_lost"]
 
@@ -184,7 +184,7 @@ async def test_without_recovery_a_loss_is_the_end(rooms: Rooms, clock: VirtualCl
         assert len(msgspec.json.decode(message[2:])) == 2  # no offset
         await subscribe(server, client)
         lose(server, client)
-        assert len(server.sessions) == 0
+        assert len(server.sessions.directory) == 0
         assert len(server._log) == 0
 
 
@@ -323,5 +323,5 @@ async def test_statistics(rooms: Rooms, clock: VirtualClock) -> None:
         assert server.room_statistics("nowhere").sessions == 0
         own = server.session_statistics(client.session)
         assert (own.away, own.rooms, own.outbox.queued_frames) == (False, 2, 1)
-        session = server.sessions.of("bob")[0]
+        session = server.sessions.directory.of("bob")[0]
         assert server.session_statistics(session).away

@@ -1,0 +1,69 @@
+"""Sessions whose clients are away: for how long they count, and how long they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lbproto.clock import Clock
+from lbproto.membership import Membership
+from lbproto.recovery import Recovery
+from lbproto.session import Session
+from lbproto.timers import Timer, Timers
+
+__all__ = ["Absence"]
+
+
+class Absence:
+    """Those that wait for their clients, on one node.
+
+    Args:
+        membership: counts them in their rooms, or does not.
+        clock: measures how long.
+        timers: tell when.
+        end: called for one that has waited long enough.
+    """
+
+    def __init__(
+        self,
+        membership: Membership,
+        clock: Clock,
+        timers: Timers,
+        end: Callable[[Session], None],
+    ) -> None:
+        self._membership = membership
+        self._clock = clock
+        self._timers = timers
+        self._end = end
+        self._waiting: dict[Session, Timer] = {}  # in the order they were lost
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, session: Session) -> bool:
+        return session in self._waiting
+
+    def begin(self, session: Session, recovery: Recovery) -> None:
+        """A session's client is away; where too many are, the one that is away longest is over."""
+        if len(self._waiting) >= recovery.max_away:
+            self._end(next(iter(self._waiting)))
+        self._wait(session, recovery.grace, partial(self._fade, session, recovery))
+
+    def go(self, session: Session, seconds: float) -> None:
+        """A session is over soon: it has gone on elsewhere."""
+        self.over(session)
+        self._wait(session, seconds, partial(self._end, session))
+
+    def over(self, session: Session) -> None:
+        """A client is back, or its session is over; no effect where it was not away."""
+        timer = self._waiting.pop(session, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _fade(self, session: Session, recovery: Recovery) -> None:
+        self._membership.fade(session)
+        left = recovery.window - recovery.grace
+        self._wait(session, left, partial(self._end, session))
+
+    def _wait(self, session: Session, seconds: float, then: Callable[[], None]) -> None:
+        self._waiting[session] = self._timers.call_at(self._clock.monotonic() + seconds, then)
