@@ -281,7 +281,6 @@ class Server(Moderation):
                 self._ledger,
                 self._limit_store,
                 self._records.held() if self._records else nullcontext(),
-                self._telemetry.observing(self.statistics) if self._telemetry else nullcontext(),
                 background_tasks() as tasks,
             ):
                 tasks.start_soon(self._hub.run)
@@ -295,6 +294,8 @@ class Server(Moderation):
                         self.runtime.run(),
                         AsyncExitStack() as stack,
                     ):
+                        if self._telemetry is not None:
+                            stack.enter_context(self._telemetry.observing(self.statistics))
                         for plugin in self.plugins:
                             if plugin.lifespan is not None:
                                 await stack.enter_async_context(plugin.lifespan(self))

@@ -9,15 +9,16 @@ count by itself is recorded as it happens: how long requests take, and credits.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
 
-from anyio.from_thread import BlockingPortal
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from lbproto.backends.crossing import entrance
 from lbproto.credits import Announce
 from lbproto.errors import ErrorCode
 from lbproto.ledger.account import Account, Movement
@@ -40,12 +41,12 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class _Source:
-    """One running server, as exporters see it."""
+    """One server, running in the event loop that makes this, as exporters see it."""
 
-    def __init__(self, statistics: Callable[[], ServerStatistics], portal: BlockingPortal) -> None:
+    def __init__(self, statistics: Callable[[], ServerStatistics]) -> None:
         self._statistics = statistics
-        self._portal = portal
-        self._loop = get_ident()
+        self._call_soon = entrance(apart=True)
+        self._thread = get_ident()
         self._served: set[str] = set()
         self._snapshot: ServerStatistics | None = None
 
@@ -58,14 +59,19 @@ class _Source:
 
     def _take(self) -> None:
         self._served.clear()
-        if get_ident() == self._loop:
+        if get_ident() == self._thread:
             self._snapshot = self._statistics()
             return
+        asked: Future[ServerStatistics] = Future()
         try:
-            self._snapshot = self._portal.start_task_soon(self._statistics).result(_PATIENCE)
-        except (TooLate, RuntimeError) as error:  # or it is being stopped
+            self._call_soon(partial(self._answer, asked))
+            self._snapshot = asked.result(_PATIENCE)
+        except (TooLate, RuntimeError) as error:  # or the event loop is over
             reason = "the event loop is busy" if isinstance(error, TooLate) else error
             logger.warning("an exporter gets figures of before: %s", reason)
+
+    def _answer(self, asked: Future[ServerStatistics]) -> None:
+        asked.set_result(self._statistics())
 
 
 class Metrics:
@@ -93,23 +99,20 @@ class Metrics:
         )
         self._credits = meter.create_counter(CREDITS, "{credit}", "Credits given and spent")
 
-    @asynccontextmanager
-    async def observing(self, statistics: Callable[[], ServerStatistics]) -> AsyncIterator[None]:
-        """Have a server observed inside the `async with`, which its event loop is in."""
-        async with BlockingPortal() as portal:
-            source = _Source(statistics, portal)
-            self._sources.append(source)
-            try:
-                yield
-            finally:
-                self._sources.remove(source)
+    @contextmanager
+    def observing(self, statistics: Callable[[], ServerStatistics]) -> Iterator[None]:
+        """Have a server observed inside the `with`, which is to be in its event loop."""
+        source = _Source(statistics)
+        self._sources.append(source)
+        try:
+            yield
+        finally:
+            self._sources.remove(source)
 
     def _observe(self, observed: Observed, _options: CallbackOptions) -> Iterable[Observation]:
-        for source in list(self._sources):
-            statistics = source.read(observed.name)
-            if statistics is not None:
-                for value, attributes in observed.read(statistics):
-                    yield Observation(value, attributes)
+        read = [source.read(observed.name) for source in list(self._sources)]
+        for same in zip(*(observed.read(each) for each in read if each is not None), strict=True):
+            yield Observation(sum(value for value, _ in same), same[0][1])
 
     def served(self, method: str, code: ErrorCode | None, seconds: float) -> None:
         """Count a request; `method` is bounded already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
@@ -72,10 +72,8 @@ class Telemetry:
             return announce
         return self.metrics.counting(announce, registry.routes)
 
-    def observing(
-        self, statistics: Callable[[], ServerStatistics]
-    ) -> AbstractAsyncContextManager[None]:
-        """Have a server observed inside the `async with`, in its event loop."""
+    def observing(self, statistics: Callable[[], ServerStatistics]) -> AbstractContextManager[None]:
+        """Have a server observed inside the `with`, in its event loop."""
         return nullcontext() if self.metrics is None else self.metrics.observing(statistics)
 
 

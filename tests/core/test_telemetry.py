@@ -1,0 +1,375 @@
+"""Requests as spans: what is told of them, what they continue, and what continues them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_current_span
+
+from lbproto import Context, ErrorEvent, Event, Job, NotFound, Plugin, Server, Stages
+from lbproto.backends.memory import MemoryBroker, MemoryPubSub
+from lbproto.pseudonyms import pseudonym
+from lbproto.telemetry import Telemetry
+from lbproto.testing import VirtualClock, Wire, connect, settle
+from tests.core.harness import Client, connected, make_server, running
+from tests.core.telling import Told, context_of, telling
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+class Buy(Event):
+    item: str = "tea"
+
+
+class Bought(Event):
+    pass
+
+
+class Dig(Event):
+    pass
+
+
+class Dug(Event):
+    id: str
+
+
+class DigFailed(ErrorEvent, kw_only=True):
+    id: str
+
+
+class News(Event):
+    pass
+
+
+def shop(told: list[Told] | None = None) -> Plugin:
+    """Sells, digs for a second, and tells the news."""
+    plugin = Plugin("shop")
+    plugin.emits(News)
+
+    @plugin.on(Buy)
+    async def buy(ctx: Context, request: Buy) -> Bought:
+        if request.item == "snow":
+            raise NotFound("no snow")
+        if request.item == "ghost":
+            raise RuntimeError("the ledger's password is 1234")
+        if request.item == "map":
+            assert ctx.trace is not None
+            ctx.trace.add("draw", 1_000, 2_000, {"process.pid": 7})
+        if request.item == "watch" and told:
+            with told[0].tracers.get_tracer("shop").start_as_current_span("wind"):
+                await anyio.lowlevel.checkpoint()
+        if request.item == "news":
+            for _ in range(20):
+                ctx.to("news").emit(News())
+        return Bought()
+
+    @plugin.room("news", announce=False)
+    async def news(ctx: Context) -> None: ...
+
+    @plugin.job(Dig, stages=Stages(success=Dug, failure=DigFailed, id="id"), timeout=60)
+    async def dig(job: Job[Dig]) -> Dug:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    return plugin
+
+
+async def test_a_request_is_a_span() -> None:
+    async with telling(shop()) as (server, told):
+        client = await connected(server, "ada")
+        await client.ask("buy", {"item": "tea"}, ack=1)
+        span = told.span()
+        assert (span.name, span.kind, span.parent) == ("buy", SpanKind.SERVER, None)
+        assert span.status.status_code is StatusCode.UNSET
+        assert dict(span.attributes or {}) == {
+            "rpc.system.name": "lbproto",
+            "rpc.method": "buy",
+            "rpc.response.status_code": "OK",
+            "user.hash": pseudonym("ada"),
+            "lbproto.queue.duration": 0,
+            "lbproto.handler.duration": 0,
+        }
+        assert span.instrumentation_scope is not None
+        assert span.instrumentation_scope.name == "lbproto"
+
+
+@pytest.mark.parametrize(
+    ("event", "request_", "code", "ours"),
+    [
+        ("buy", {"item": "snow"}, "NOT_FOUND", False),
+        ("buy", {"item": 7}, "INVALID_REQUEST", False),
+        ("buy", {"item": "ghost"}, "INTERNAL", True),
+    ],
+)
+async def test_a_request_that_fails_has_its_code_and_nothing_of_its_reason(
+    event: str, request_: Any, code: str, ours: bool
+) -> None:
+    async with telling(shop()) as (server, told):
+        client = await connected(server)
+        await client.ask(event, request_, ack=1)
+        span = told.span()
+        attributes = dict(span.attributes or {})
+        assert attributes["rpc.response.status_code"] == code
+        assert attributes.get("error.type") == (code if ours else None)
+        assert span.status.status_code is (StatusCode.ERROR if ours else StatusCode.UNSET)
+        assert not span.events
+        assert "1234" not in span.to_json()
+        duration = told.metrics()["rpc.server.call.duration"]
+        ((labels, count),) = duration.items()
+        assert (dict(labels)["rpc.response.status_code"], count) == (code, 1)
+
+
+async def test_what_nobody_declares_has_one_name() -> None:
+    async with telling(shop()) as (server, told):
+        client = await connected(server)
+        for number in range(50):
+            await client.ask(f"made-up-{number}", {}, ack=number)
+        spans = told.finished()
+        assert {span.name for span in spans} == {"_OTHER"}
+        assert not any("made-up" in span.to_json() for span in spans)
+        duration = told.metrics()["rpc.server.call.duration"]
+        assert [dict(key)["rpc.method"] for key in duration] == ["_OTHER"]
+        assert list(duration.values()) == [50]
+
+
+# What a client says
+
+
+async def test_a_request_continues_the_trace_of_its_client() -> None:
+    async with telling(shop()) as (server, told):
+        client = await connected(server)
+        said = {"item": "tea", "traceparent": TRACEPARENT, "tracestate": "vendor=1"}
+        (answer,) = (sent for sent in await client.ask("buy", said) if sent.name == "bought")
+        assert answer.data == {}
+        span = told.span()
+        assert span.parent is not None
+        assert (f"{span.parent.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
+        assert context_of(span).trace_state.to_header() == "vendor=1"
+        assert not span.links
+
+
+@pytest.mark.parametrize("wanted", ["link", "ignore"])
+async def test_a_server_may_decide_by_itself_what_is_recorded(wanted: str) -> None:
+    async with telling(shop(), telemetry={"clients": wanted}) as (server, told):
+        client = await connected(server)
+        await client.ask("buy", {"traceparent": TRACEPARENT})
+        span = told.span()
+        assert span.parent is None
+        links = [f"{link.context.trace_id:032x}" for link in span.links]
+        assert links == ([TRACE] if wanted == "link" else [])
+
+
+@pytest.mark.parametrize("wanted", ["continue", "link"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"traceparent": ""},
+        {"traceparent": "00-" + "0" * 32 + "-" + "0" * 16 + "-01"},
+        {"traceparent": "ff-" + TRACEPARENT[3:]},
+        {"traceparent": TRACEPARENT.upper() + "-"},
+        {"traceparent": "x" * 100_000},
+        {"traceparent": 7},
+        {"traceparent": {"traceparent": TRACEPARENT}},
+        {"traceparent": TRACEPARENT, "tracestate": "x" * 100_000},
+        {"item": "traceparent"},
+    ],
+    ids=lambda said: f"{said!s:.40}",
+)
+async def test_what_is_no_trace_is_passed_over(said: dict[str, Any], wanted: str) -> None:
+    async with telling(shop(), telemetry={"clients": wanted}) as (server, told):
+        client = await connected(server)
+        names = [sent.name for sent in await client.ask("buy", said)]
+        assert names == ["bought"]
+        span = told.span()
+        assert span.parent is None
+        assert not span.links
+
+
+async def test_what_a_client_does_not_record_is_not_recorded() -> None:
+    async with telling(shop()) as (server, told):
+        client = await connected(server)
+        await client.ask("buy", {"traceparent": TRACEPARENT[:-1] + "0"})
+        assert told.finished() == []
+        assert told.metrics()["rpc.server.call.duration"]
+
+
+# Within a request
+
+
+async def test_a_handlers_own_spans_and_those_of_others_are_within_its_own() -> None:
+    towards: list[Told] = []
+    async with telling(shop(towards)) as (server, told):
+        towards.append(told)
+        client = await connected(server)
+        await client.ask("buy", {"item": "watch"})
+        await client.ask("buy", {"item": "map"})
+        wind, watch, draw, map_ = told.finished()
+        for inner, outer in ((wind, watch), (draw, map_)):
+            assert inner.parent is not None
+            assert inner.parent.span_id == context_of(outer).span_id
+        assert (draw.name, draw.start_time, draw.end_time) == ("draw", 1_000, 2_000)
+        assert dict(draw.attributes or {}) == {"process.pid": 7}
+        assert not get_current_span().get_span_context().is_valid
+
+
+async def test_a_request_that_is_not_recorded_has_no_trace_for_its_handler() -> None:
+    async with telling(shop(), sampler=ParentBased(ALWAYS_OFF)) as (server, told):
+        client = await connected(server)
+        (sent,) = await client.ask("buy", {"item": "map"})
+        assert sent.data["code"] == "INTERNAL"  # the handler asserts that there is one
+        assert told.finished() == []
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(5, "CANCELLED"), (60, "TIMEOUT")])
+async def test_a_job_is_its_requests_span(seconds: float, code: str) -> None:
+    clock = VirtualClock()
+    async with telling(shop(), clock=clock) as (server, told):
+        client = await connected(server)
+        await client.send("dig", {"traceparent": TRACEPARENT})
+        await settle()
+        assert told.finished() == []
+        await clock.advance(seconds)
+        if code == "CANCELLED":
+            (job,) = server._jobs._by_user["ada"]
+            await client.send("cancel", {"id": job})
+        await settle()
+        (span,) = (span for span in told.finished() if span.name == "dig")
+        attributes = dict(span.attributes or {})
+        assert attributes["rpc.response.status_code"] == code
+        assert attributes["lbproto.handler.duration"] == seconds
+        assert isinstance(attributes["lbproto.job.id"], str)
+        assert f"{context_of(span).trace_id:032x}" == TRACE
+
+
+@pytest.mark.parametrize("wire", ["socketio-json", "socketio-msgpack", "plain-json"])
+async def test_a_request_is_told_how_long_it_has_waited(wire: Wire) -> None:
+    clock = VirtualClock()
+    plugin, gate = Plugin("slow"), anyio.Event()
+
+    @plugin.on(Buy)
+    async def buy(ctx: Context, request: Buy) -> Bought:
+        if request.item == "slow":
+            await gate.wait()
+        return Bought()
+
+    async with (
+        telling(plugin, clock=clock) as (server, told),
+        connect(server, "ada", wire=wire) as client,
+    ):
+        client.emit(Buy("slow"))
+        await settle()
+        client.emit(Buy("next"))
+        await clock.advance(3)
+        gate.set()
+        await settle()
+        slow, following = (dict(span.attributes or {}) for span in told.finished())
+        assert slow["lbproto.queue.duration"] == 0
+        assert slow["lbproto.handler.duration"] == 3
+        assert following["lbproto.queue.duration"] == 3
+        assert following["lbproto.handler.duration"] == 0
+
+
+# Other nodes
+
+
+async def reader(server: Server, user: str) -> Client:
+    client = await connected(server, user)
+    await client.ask("subscribe", {"room": "news"})
+    return client
+
+
+async def test_a_delivery_on_another_node_is_one_span_of_the_same_trace() -> None:
+    broker = MemoryBroker()
+    async with (
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (one, told_one),
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (two, told_two),
+    ):
+        readers = [await reader(two, user) for user in ("bob", "cid", "dan")]
+        await settle()
+        told_two.finished()
+        client = await connected(one)
+        await client.ask("buy", {"item": "news", "traceparent": TRACEPARENT})
+        await settle()
+        request = told_one.span()
+        deliveries = told_two.finished()
+        assert all(len(each.take()) == 20 for each in readers[:1])
+        assert len(deliveries) == 8  # of twenty events, to three clients each
+        for span in deliveries:
+            context = context_of(span)
+            assert (span.name, span.kind) == ("deliver news", SpanKind.CONSUMER)
+            assert f"{context.trace_id:032x}" == TRACE
+            assert span.parent is not None
+            assert span.parent.span_id == context_of(request).span_id
+            (link,) = span.links
+            assert link.context.span_id == span.parent.span_id
+            assert dict(span.attributes or {}) == {
+                "messaging.system": "lbproto",
+                "messaging.operation.name": "deliver",
+                "messaging.operation.type": "process",
+                "messaging.destination.template": "news",
+                "lbproto.event": "news",
+                "lbproto.delivery.sessions": 3,
+            }
+
+
+async def test_what_is_not_recorded_takes_nothing_along() -> None:
+    broker = MemoryBroker()
+    async with (
+        telling(shop(), sampler=ALWAYS_OFF, pubsub=MemoryPubSub(broker)) as (one, _),
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (two, told_two),
+    ):
+        there = await reader(two, "bob")
+        await settle()
+        told_two.finished()
+        client = await connected(one)
+        await client.ask("buy", {"item": "news"})
+        await settle()
+        assert there.take()
+        assert told_two.finished() == []
+
+
+async def test_a_node_without_telemetry_delivers_what_is_traced() -> None:
+    broker = MemoryBroker()
+    async with (
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (one, _),
+        running(shop(), pubsub=MemoryPubSub(broker)) as two,
+    ):
+        there = await reader(two, "bob")
+        await settle()
+        there.take()
+        client = await connected(one)
+        await client.ask("buy", {"item": "news"})
+        await settle()
+        assert [sent.name for sent in there.take()] == ["news"] * 20
+
+
+# Nothing configured
+
+
+@pytest.mark.parametrize(
+    "telemetry",
+    [
+        Telemetry,
+        lambda: Telemetry(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider()),
+    ],
+    ids=["no SDK", "an SDK that is disabled"],
+)
+async def test_without_an_sdk_a_server_is_one_without_telemetry(telemetry: Any) -> None:
+    made = telemetry()
+    assert made.spans is None
+    assert made.metrics is None
+    server = make_server(shop(), telemetry=made)
+    assert made.tracing(server.registry, server._hub, server.runtime) is None
+    assert server._hub.traces is None
+    assert not server.runtime.times_arrivals
+    async with server.lifespan():
+        client = await connected(server)
+        assert [sent.name for sent in await client.ask("buy", {})] == ["bought"]
