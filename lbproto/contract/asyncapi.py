@@ -132,21 +132,22 @@ class _Writer:
 
     def _room(self, room: Room) -> Document:
         names = [*room.first, *(_ANNOUNCED if room.announces else ())]
-        placeholders = dict(_PLACEHOLDER.findall(room.pattern))
-        address = _PLACEHOLDER.sub(r"{\1}", room.pattern)
-        return {
-            # "?" and "#" are nothing that an address may have.
-            "address": None if re.search(r"[?#]", address) else address,
+        channel = {
+            "address": None,
             "title": f"The rooms {room.pattern}",
             "description": "Messages that come to every member; what else is published to the room "
             f"is its plugin's. `subscribe` lets a session in, `{room.refused}` refuses it.",
             "messages": _references([self._events[name] for name in names]),
-            "parameters": {
-                name: {"description": "At least a character" + ("." if star else ', none a ":".')}
-                for name, star in placeholders.items()
-            },
             EXTENSION: msgspec.to_builtins(room),
         }
+        address = _PLACEHOLDER.sub(r"{\1}", room.pattern)
+        if re.search(r"[?#]", address):  # an address may have neither
+            return channel
+        parameters = {
+            name: {"description": "At least a character" + ("." if star else ', none a ":".')}
+            for name, star in _PLACEHOLDER.findall(room.pattern)
+        }
+        return {**channel, "address": address, "parameters": parameters}
 
     def _receive(self, request: Request) -> Document:
         job = request.job
@@ -171,7 +172,7 @@ class _Writer:
         return {
             "action": "send",
             **self._operation(event.event, event.schema, event.plugin),
-            "description": "\n\n".join(emitted_prose(event)),
+            **({"description": "\n\n".join(told)} if (told := emitted_prose(event)) else {}),
             "messages": _in_session(self._events[event.event]),
             EXTENSION: msgspec.to_builtins(event),
         }

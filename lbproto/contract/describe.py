@@ -118,7 +118,7 @@ def _name(event: type[Event] | None) -> str | None:
 
 def _codes() -> dict[str, Code]:
     meanings = {
-        error.code: (inspect.getdoc(error) or "").replace("`", "")
+        error.code: inspect.getdoc(error) or ""
         for error in vars(errors).values()
         if isinstance(error, type) and issubclass(error, RequestError) and error is not RequestError
     }

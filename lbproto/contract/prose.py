@@ -7,7 +7,6 @@ from lbproto.contract.model import Emitted, Lifecycle, Limits, Price, Request, W
 __all__ = ["emitted_prose", "price_of", "request_prose", "windows_of"]
 
 _OVERFLOW = {
-    "disconnect": "A client that is too slow for it is disconnected, and resumes with it.",
     "drop_oldest": "A client that is too slow misses the oldest ones, and is told how many.",
     "conflate": "A client that is too slow gets the newest of each kind only.",
 }
@@ -43,8 +42,8 @@ def request_prose(request: Request) -> list[str]:
 
 
 def emitted_prose(event: Emitted) -> list[str]:
-    """The same of an event that the server sends."""
-    return [_OVERFLOW[event.overflow]]
+    """The same of an event that the server sends; nothing where slow clients miss none of it."""
+    return [_OVERFLOW[event.overflow]] if event.overflow in _OVERFLOW else []
 
 
 def windows_of(limits: Limits) -> list[str]:

@@ -48,7 +48,11 @@ def components(
             events, schema_hook=_hook, ref_template=_PLACE + "{name}"
         )
     except TypeError as error:
-        raise UsageError(f"the events cannot be described by schemas: {error}") from None
+        why = str(error).splitlines()[-1]
+        raise UsageError(
+            f"there is no schema for the events: {why}; say what the field is on the wire, by "
+            "Annotated[..., msgspec.Meta(extra_json_schema={...})]"
+        ) from None
     names = [name_of(schema) for schema in named]
     for schema in schemas.values():
         if "description" in schema:

@@ -7,43 +7,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from tests.cli.commands import command, environment, running
+from tests.contract.compiling import compile_in
 from tests.e2e.node import NODE, lines_of, need_node
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="queries run on Linux only")
 
-STRICT = [
-    "--strict",
-    "--exactOptionalPropertyTypes",
-    "--noImplicitOverride",
-    "--noPropertyAccessFromIndexSignature",
-    "--noUncheckedIndexedAccess",
-    "--noUnusedLocals",
-    "--noUnusedParameters",
-    "--erasableSyntaxOnly",
-    "--isolatedModules",
-    "--verbatimModuleSyntax",
-    *("--target", "es2022", "--module", "nodenext"),
-]
-
 Line = dict[str, Any]
-
-
-def compile_in(directory: Path, *files: str) -> None:
-    """Have `tsc` compile files, with the modules of tests/node at hand."""
-    (directory / "node_modules").symlink_to(NODE / "node_modules")
-    (directory / "package.json").write_text('{"type": "module"}')
-    compiler = NODE / "node_modules" / ".bin" / "tsc"
-    done = subprocess.run(
-        [compiler, *STRICT, *files], cwd=directory, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def schema(*options: str) -> str:
@@ -60,7 +35,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
     directory = tmp_path_factory.mktemp("typed")
     schema("--format", "typescript", "--output", str(directory / "lbproto.ts"))
     shutil.copy(NODE / "typed.ts", directory)
-    compile_in(directory, "typed.ts")
+    assert compile_in(directory, "typed.ts") == ""
     with running("demo") as demo:
         yield lines_of(str(directory / "typed.js"), demo.url)
 

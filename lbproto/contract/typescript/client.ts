@@ -2,7 +2,6 @@
 
 export type EventName = keyof ServerToClientEvents;
 export type RequestName = keyof typeof contract.requests;
-export type ErrorCode = keyof typeof contract.codes;
 
 /** What an event carries. */
 export type Payload<K extends EventName> = Parameters<ServerToClientEvents[K]>[0];

@@ -42,7 +42,12 @@ def _lines(contract: Contract) -> Iterator[str]:
         yield ""
         yield from declaration(name, schema)
     yield ""
-    yield from comment(["What the server sends. Behind the payload comes how far the client is."])
+    yield from comment(
+        [
+            "What the server sends. Behind the payload comes how far the client has got.",
+            "A client that is too slow is disconnected, and resumes, where nothing else is said.",
+        ]
+    )
     yield "export interface ServerToClientEvents {"
     for event in contract.events:
         yield from _sent(event, contract)
@@ -63,21 +68,22 @@ def _lines(contract: Contract) -> Iterator[str]:
     yield from comment(["The rooms there are."])
     yield f"export type RoomName = {_room_names(contract)};"
     yield ""
-    yield from comment(["The contract beside its payloads.", *windows_of(contract.limits)])
+    limits = "\n".join(windows_of(contract.limits))
+    yield from comment(["The contract beside its payloads.", limits])
     yield f"export const contract = {_constant(contract)} as const;"
     yield ""
 
 
 def _sent(event: Emitted, contract: Contract) -> Iterator[str]:
     about = contract.schemas[event.schema].get("description", "")
-    yield from comment([about, *emitted_prose(event)], "  ")
+    yield from comment([about, "\n".join(emitted_prose(event))], "  ")
     payload = identifier(event.schema)
     yield f"  {property_name(event.event)}: (data: {payload}, offset?: string) => void;"
 
 
 def _asked(request: Request, contract: Contract) -> Iterator[str]:
     schema = contract.schemas[request.schema]
-    yield from comment([schema.get("description", ""), *request_prose(request)], "  ")
+    yield from comment([schema.get("description", ""), "\n".join(request_prose(request))], "  ")
     name = property_name(request.event)
     yield f"  {name}: (...asked: Asking<{json.dumps(request.event)}>) => void;"
 

@@ -61,9 +61,10 @@ def property_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else json.dumps(name)
 
 
-def comment(lines: Iterable[str], indent: str = "") -> list[str]:
-    """A documentation comment; nothing where there is nothing to say."""
-    said = [line.replace("*/", "*\\/") for text in lines for line in text.splitlines()]
+def comment(paragraphs: Iterable[str], indent: str = "") -> list[str]:
+    """A documentation comment of some paragraphs; nothing where there is nothing to say."""
+    text = "\n\n".join(filter(None, paragraphs))
+    said = [line.replace("*/", "*\\/") for line in text.splitlines()]
     if not said:
         return []
     if len(said) == 1:
@@ -84,20 +85,20 @@ def _fields(schema: Schema, indent: str) -> list[str]:
     lines = []
     for name, field in schema["properties"].items():
         optional = "" if name in required else "?"
-        lines += comment(_about(field), indent)
+        lines += comment([_about(field)], indent)
         lines.append(f"{indent}{property_name(name)}{optional}: {_type(field, indent)};")
     return lines
 
 
-def _about(field: Schema) -> list[str]:
-    """What is to be said of a field."""
+def _about(field: Schema) -> str:
+    """What is to be said of a field, in lines."""
     told = [field["description"]] if "description" in field else []
     bounds = [f"{word} {field[word]}" for word in _TOLD if word in field]
     if bounds:
         told.append(", ".join(bounds))
     if field.get("default") is not None:
         told.append(f"@default {json.dumps(field['default'])}")
-    return told
+    return "\n".join(told)
 
 
 def _type(schema: Any, indent: str = "") -> str:
@@ -133,16 +134,21 @@ def _union(types: Iterable[str]) -> str:
 def _array(schema: Schema, indent: str) -> str:
     places = schema.get("prefixItems")
     if places is None:
-        item = _type(schema.get("items", True), indent)
-        return f"({item})[]" if " | " in item else f"{item}[]"
+        return f"{_single(schema.get('items', True), indent)}[]"
     least = schema.get("minItems", len(places))
     shown = [
-        f"({_type(each, indent)})?" if place >= least else _type(each, indent)
+        f"{_single(each, indent)}?" if place >= least else _type(each, indent)
         for place, each in enumerate(places)
     ]
     if schema.get("items", True) is not False and "maxItems" not in schema:
         shown.append("...unknown[]")
     return f"[{', '.join(shown)}]"
+
+
+def _single(schema: Any, indent: str) -> str:
+    """A type that something may come behind."""
+    shown = _type(schema, indent)
+    return f"({shown})" if " | " in shown else shown
 
 
 def _object(schema: Schema, indent: str) -> str:
