@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.intake import Rest
+from lbproto.connection.socket import LiveSocket
 from lbproto.errors import Overloaded, RequestError, Unauthorized
-from lbproto.frame import Frame, Message
+from lbproto.frame import Message
 from lbproto.ids import new_id
 from lbproto.messages import Error, ValidationError
-from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode, Peer, Transport
-from lbproto.turn import Line
 from lbproto.wire.arguments import Arguments, ObjectArguments
 from lbproto.wire.formats import RequestId
 from lbproto.wire.plain import ACKNOWLEDGEMENT, PlainFormat
@@ -25,7 +23,6 @@ from lbproto.wire.port import (
     Handler,
     Inbound,
     Refused,
-    Socket,
     Unavailable,
 )
 
@@ -67,7 +64,7 @@ class PlainConnection(Connection):
         super().__init__(runtime, peer, transport)
         self._handler = handler
         self._format = format_
-        self._socket = _PlainSocket(new_id(), format_, self)
+        self._socket = _PlainSocket(new_id(), format_, self, handler)
         self._authenticating = token is not None
         when = runtime.clock.monotonic() + runtime.settings.connect_timeout
         self._deadline: Timer = runtime.timers.call_at(when, self._too_late)
@@ -88,7 +85,7 @@ class PlainConnection(Connection):
         if request.name == ACKNOWLEDGEMENT and request.answers is not None:
             if self._socket.accepted:
                 # At once, not in its turn: a request before it may be waiting for just this.
-                self._handler.acknowledged(self._socket, request.answers, request.arguments)
+                self._socket.handler.acknowledged(self._socket, request.answers, request.arguments)
         elif self._socket.accepted or self._authenticating:
             if self.runtime.times_arrivals:
                 request.arrived = self.arrival()
@@ -104,7 +101,8 @@ class PlainConnection(Connection):
             self._socket.emit(ValidationError.event_name, ValidationError.of(error))
 
     def _event(self, inbound: Inbound) -> Rest:
-        return self._handler.event(self._socket, inbound) if self._socket.accepted else None
+        socket = self._socket
+        return socket.handler.event(socket, inbound) if socket.accepted else None
 
     async def _authenticate(self, auth: Arguments, id_: RequestId | None) -> None:
         try:
@@ -158,34 +156,21 @@ class PlainConnection(Connection):
         if self._socket.accepted:
             self._socket.accepted = False
             self.sockets.remove(self._socket)
-            tell_closed(partial(self._handler.closed, self._socket, reason))
+            tell_closed(partial(self._socket.handler.closed, self._socket, reason))
 
 
-class _PlainSocket(Socket):
-    __slots__ = ("_connection", "accepted", "push")
+class _PlainSocket(LiveSocket):
+    __slots__ = ("_plain",)
 
-    def __init__(self, sid: str, format_: PlainFormat, connection: PlainConnection) -> None:
-        super().__init__(sid, "", connection.peer, format_)
-        self.accepted = False
-        self.push: Callable[[Frame], int] = connection.push
-        self._connection = connection
-
-    @property
-    def line(self) -> Line:
-        return self._connection
+    def __init__(
+        self, sid: str, format_: PlainFormat, connection: PlainConnection, handler: Handler
+    ) -> None:
+        super().__init__(sid, "", format_, connection, handler)
+        self._plain = connection
 
     def disconnect(
         self,
         code: CloseCode = CloseCode.POLICY_VIOLATION,
         reason: str = "disconnected by the server",
     ) -> None:
-        self._connection.disconnect(code, reason)
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        self._connection.close(code, reason)
-
-    async def wait_drained(self) -> None:
-        await self._connection.wait_drained()
-
-    def statistics(self) -> OutboxStatistics:
-        return self._connection.statistics()
+        self._plain.disconnect(code, reason)

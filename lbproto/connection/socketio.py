@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from lbproto.connection.base import tell_closed
 from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.intake import Rest
-from lbproto.frame import Frame, Message
+from lbproto.connection.socket import LiveSocket
+from lbproto.frame import Message
 from lbproto.ids import new_id
-from lbproto.statistics import OutboxStatistics
 from lbproto.timers import Timer
 from lbproto.transport import CloseCode
-from lbproto.turn import Line
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
 from lbproto.wire.port import (
     CLIENT_LEFT,
@@ -22,7 +20,6 @@ from lbproto.wire.port import (
     Handler,
     Inbound,
     Refused,
-    Socket,
     Unavailable,
 )
 from lbproto.wire.settings import ProtocolError
@@ -95,12 +92,12 @@ class SocketIO:
         elif packet.type is PacketType.ACK:
             assert isinstance(packet.id, int)  # noqa: S101 - the codec refuses one without
             # At once, not in its turn: a request before it may be waiting for just this.
-            self._handler.acknowledged(socket, packet.id, packet.arguments)
+            socket.handler.acknowledged(socket, packet.id, packet.arguments)
         elif packet.type is PacketType.DISCONNECT:
             self._remove(socket, CLIENT_LEFT)
 
     def _event(self, socket: _NamespaceSocket, inbound: Inbound) -> Rest:
-        return self._handler.event(socket, inbound) if socket.accepted else None
+        return socket.handler.event(socket, inbound) if socket.accepted else None
 
     # Connecting
 
@@ -117,7 +114,9 @@ class SocketIO:
             raise ProtocolError("too many namespaces")
         self._left.discard(namespace)
         sid = new_id()
-        socket = self._sockets[namespace] = _NamespaceSocket(sid, namespace, format_, self)
+        socket = self._sockets[namespace] = _NamespaceSocket(
+            sid, namespace, format_, self, self._handler
+        )
         self._connection.enqueue(partial(self._authenticate, socket, packet))
 
     def _format(self, namespace: str) -> _Format:
@@ -169,14 +168,6 @@ class SocketIO:
         self._left.add(socket.namespace)
         self._remove(socket, SERVER_LEFT)
 
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the connection under all its sockets."""
-        self._connection.close(code, reason)
-
-    def push(self, frame: Frame) -> int:
-        """Queue a frame on the connection."""
-        return self._connection.push(frame)
-
     def _remove(self, socket: _NamespaceSocket, reason: str) -> None:
         del self._sockets[socket.namespace]
         self._end(socket, reason)
@@ -188,7 +179,7 @@ class SocketIO:
         if socket.accepted:
             socket.accepted = False
             self._connection.sockets.remove(socket)
-            tell_closed(partial(self._handler.closed, socket, reason))
+            tell_closed(partial(socket.handler.closed, socket, reason))
 
     def closed(self, reason: str) -> None:
         """The connection is gone, and every socket with it."""
@@ -204,19 +195,15 @@ class SocketIO:
         return self._connection
 
 
-class _NamespaceSocket(Socket):
-    __slots__ = ("_packets", "accepted", "push", "wire")
+class _NamespaceSocket(LiveSocket):
+    __slots__ = ("_packets", "wire")
 
-    def __init__(self, sid: str, namespace: str, format_: _Format, packets: SocketIO) -> None:
-        super().__init__(sid, namespace, packets.connection.peer, format_)
+    def __init__(
+        self, sid: str, namespace: str, format_: _Format, packets: SocketIO, handler: Handler
+    ) -> None:
+        super().__init__(sid, namespace, format_, packets.connection, handler)
         self.wire = format_
-        self.accepted = False
-        self.push: Callable[[Frame], int] = packets.connection.push
         self._packets = packets
-
-    @property
-    def line(self) -> Line:
-        return self._packets.connection
 
     def disconnect(
         self,
@@ -225,15 +212,6 @@ class _NamespaceSocket(Socket):
     ) -> None:
         if self.accepted:
             self._packets.disconnect(self)
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        self._packets.close(code, reason)
-
-    async def wait_drained(self) -> None:
-        await self._packets.connection.wait_drained()
-
-    def statistics(self) -> OutboxStatistics:
-        return self._packets.connection.statistics()
 
 
 _MSGPACK = MsgpackDecoder()  # keeps nothing between packets: one serves all
