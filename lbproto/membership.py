@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from operator import attrgetter
 
+import anyio
+
 from lbproto.bans import Bans
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.context import Context
@@ -78,6 +80,7 @@ class Membership:
         self._max_rooms = max_rooms
         self._places = places
         self._presences: dict[str, Presence] = {}
+        self._joining: dict[tuple[Session, str], anyio.Event] = {}  # each set when it is through
         control.shares = self._shares
         control.moved = self._moved
 
@@ -183,10 +186,14 @@ class Membership:
         session = ctx.session
         pattern, values = self._registry.room(room)
         ctx.refused = pattern.refused
+        key = session, room
+        while key in self._joining:  # as it had asked by a connection that it has lost
+            await self._joining[key].wait()
         mine = self._rooms.of(session)
         if room not in mine and len(mine) > self._max_rooms:
             raise LimitExceeded(f"A session is in at most {self._max_rooms} rooms: leave one first")
         hold = ctx.hold = self._rooms.hold(room, session)
+        over = self._joining[key] = anyio.Event()
         try:
             await self._inflow.arrive(room)
             first = await pattern.join(ctx, **values)
@@ -206,6 +213,8 @@ class Membership:
             if room in self._rooms.of(session):
                 self._let_go(newer, session)
             self._depart(room)
+            del self._joining[key]
+            over.set()
 
     def _let_go(self, newer: list[Entry] | None, session: Session) -> None:
         """Send what was held back: as the session's own, so that it resumes behind it."""

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbproto import Context, Event, Overloaded, Plugin, Receipt, Server, Unauthorized
-from lbproto.testing import settle
+from lbproto.messages import Recovered, Subscribe, Subscribed
+from lbproto.testing import Serve, connect, settle
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import JSONArguments
 from tests.core.harness import Client, Sent, connected, make_server
@@ -294,3 +295,24 @@ async def test_what_is_published_while_the_first_message_is_sent_comes_behind_it
             assert client.take() == []
             ctx.emit(first)
         assert client.take() == [Sent("snapshot", {"state": 1}), Sent("tick", {"state": 2})]
+
+
+async def test_asked_again_by_the_next_connection_while_the_first_is_served(serve: Serve) -> None:
+    feed = Feed()
+    async with serve(feed.plugin()) as feed.server, connect(feed.server, "ada") as client:
+        client.emit(Subscribe(room="feed"))
+        await settle()
+        await client.reconnect()
+        assert client.recovered
+        client.emit(Subscribe(room="feed"))
+        for _ in range(2):
+            await settle()
+            feed.publish()
+            feed._gates.pop(client.sid).set()
+        await settle()
+        feed.publish()
+        assert [type(event) for event in await client.take()] == [
+            *(Recovered, Subscribed, Snapshot),
+            *(Tick, Subscribed, Snapshot),
+            Tick,
+        ]
