@@ -153,7 +153,7 @@ async def test_recoveries_are_told_by_their_outcome() -> None:
         assert outcomes(told.metrics) == {"recovered": 1, "lost": 0}
         client.drop()
         await settle()
-        (session,) = server.sessions.of("ada")
+        (session,) = server.sessions.directory.of("ada")
         server.sessions.end(session)
         await client.reconnect()
         assert outcomes(told.metrics) == {"recovered": 1, "lost": 1}
