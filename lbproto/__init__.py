@@ -69,6 +69,7 @@ from lbproto.statistics import (
     SessionStatistics,
 )
 from lbproto.throttle import Limits
+from lbproto.traces import Trace
 from lbproto.wire.settings import Settings
 
 __all__ = [
@@ -137,6 +138,7 @@ __all__ = [
     "SystemClock",
     "Target",
     "Tier",
+    "Trace",
     "Unauthorized",
     "UsageError",
     "Window",

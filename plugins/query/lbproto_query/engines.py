@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 import msgspec
 
+from lbproto import Trace
 from lbproto_query_worker.frames import Column
 
 __all__ = ["Column", "Engine", "Limits", "Outcome", "Progress", "QueryRequest", "Rows", "Stream"]
@@ -31,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueryRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One query of an application's catalogue; all of it may come from a client as it is.
+    """One query of an application's catalogue; all but `trace` may come from a client as it is.
 
     Args:
         application_id: whose catalogue.
@@ -40,6 +41,7 @@ class QueryRequest(msgspec.Struct, frozen=True, kw_only=True):
         arrays: rows as arrays, in the order of the columns, where else they are objects.
         msgpack: rows encoded as MessagePack, where else they are JSON.
         limits: what it may take.
+        trace: the span that it is part of; None where nobody records it.
     """
 
     application_id: str
@@ -48,6 +50,7 @@ class QueryRequest(msgspec.Struct, frozen=True, kw_only=True):
     arrays: bool = False
     msgpack: bool = False
     limits: Limits = Limits()
+    trace: Trace | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

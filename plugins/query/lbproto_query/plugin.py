@@ -65,6 +65,7 @@ def queries(
             arrays=request.row_format == "arrays",
             msgpack=job.ctx.reads_msgpack,
             limits=limits,
+            trace=job.ctx.trace,
         )
         async with engine.query(asked) as stream:
             await stream.described()  # whatever is refused is refused before it starts

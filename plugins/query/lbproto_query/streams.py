@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import time_ns
 from typing import Self
 
 import anyio
@@ -17,11 +18,19 @@ from lbproto import (
     Overloaded,
     RequestError,
     RequestTimeout,
+    Trace,
     Unauthorized,
 )
 from lbproto_query.engines import Column, Outcome, Progress, Rows
 from lbproto_query.estimates import Pace
-from lbproto_query_worker.frames import Chunk, Described, Ended, Progressed, Refused
+from lbproto_query_worker.frames import (
+    Chunk,
+    Described,
+    Ended,
+    Progressed,
+    Refused,
+    Traced,
+)
 
 __all__ = ["WINDOW", "WorkerStream", "refused"]
 
@@ -57,6 +66,7 @@ class WorkerStream:
         pull: asks for one chunk more.
         patience: seconds without a word after which the worker is taken to hang.
         hung: called then.
+        trace: what the worker's span is part of; None where nobody records it.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class WorkerStream:
         pull: Callable[[], None],
         patience: float,
         hung: Callable[[], None],
+        trace: Trace | None = None,
     ) -> None:
         self.estimated_ms = estimated_ms
         self.columns: tuple[Column, ...] = ()
@@ -80,6 +91,9 @@ class WorkerStream:
         self._pull = pull
         self._patience = patience
         self._hung = hung
+        self._trace = trace
+        self._opened = time_ns()
+        self._traced: Traced | None = None
         self._is_described = False
         self._parts: deque[Progress | Rows] = deque()  # at most a window of rows, and one progress
         self._error: RequestError | None = None
@@ -118,7 +132,7 @@ class WorkerStream:
             self._hung()
             raise RequestTimeout("The query took longer than it may")
 
-    def put(self, message: Progressed | Described | Chunk | Ended | Refused) -> None:
+    def put(self, message: Progressed | Described | Chunk | Ended | Refused | Traced) -> None:
         """Take a message from the worker.
 
         Raises:
@@ -140,12 +154,32 @@ class WorkerStream:
             if self._parts and isinstance(self._parts[-1], Progress):
                 self._parts.pop()
             self._parts.append(Progress(message.rows, message.pct))
+        elif isinstance(message, Traced):
+            self._traced = message
         elif isinstance(message, Ended):
+            self._record({"db.response.returned_rows": message.rows})
             self._last = Outcome(message.rows, message.truncated, message.seconds)
             self.ended.set()
         else:
+            self._record({"error.type": message.code})
             self.fail(refused(message.code, message.message))
         self._news.set()
+
+    def _record(self, outcome: dict[str, str | int | float]) -> None:
+        """Add the worker's span to that of the request. It has no way to where spans go."""
+        traced, now = self._traced, time_ns()
+        if self._trace is None or traced is None:
+            return
+        # Whatever it says, it has done nothing before it was asked to, nor what is still to come.
+        began = min(max(traced.began, self._opened), now)
+        attributes: dict[str, str | int | float] = {
+            "db.system.name": "duckdb",
+            "process.pid": traced.pid,
+            "lbproto.query.planned": traced.planned,
+            "lbproto.query.waited": traced.waited,
+        }
+        ended = min(max(traced.ended, began), now)
+        self._trace.add("query worker", began, ended, attributes | outcome)
 
     def fail(self, error: RequestError) -> None:
         """End it by an error, which is raised after what came before."""

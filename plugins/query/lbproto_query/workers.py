@@ -130,6 +130,7 @@ class Worker:
             lambda: self._post(Pull(id_)),
             limits.seconds + self._limits.grace,
             self._hung,
+            request.trace,
         )
         self._streams[id_] = stream
         self._changed.set()
@@ -153,6 +154,7 @@ class Worker:
                 row_bytes=limits.row_bytes,
                 chunk_bytes=CHUNK_BYTES,
                 window=WINDOW,
+                trace=None if request.trace is None else request.trace.parent,
             )
         )
         return stream

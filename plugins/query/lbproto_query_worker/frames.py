@@ -27,6 +27,7 @@ __all__ = [
     "Pull",
     "Ready",
     "Refused",
+    "Traced",
     "framed",
 ]
 
@@ -48,7 +49,10 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, tag=0):
-    """Begin a query; `window` chunks may be sent without being pulled. Times are in seconds."""
+    """Begin a query; `window` chunks may be sent without being pulled. Times are in seconds.
+
+    `trace` is the span that it is part of, as a W3C `traceparent`; None where nobody records it.
+    """
 
     id: int
     sql: str
@@ -61,6 +65,7 @@ class Open(msgspec.Struct, tag=0):
     row_bytes: int
     chunk_bytes: int
     window: int
+    trace: str | None = None
 
 
 class Pull(msgspec.Struct, tag=1):
@@ -130,8 +135,25 @@ class Broken(msgspec.Struct, tag=7):
     """DuckDB has failed, and does nothing any more: the worker is about to end."""
 
 
+class Traced(msgspec.Struct, tag=8):
+    """The query's span, just before its last message, where it is part of one that is recorded.
+
+    `began` and `ended` are in ns since the Unix epoch; `planned` and `waited` are seconds: until
+    the query could be run, and that its rows have waited to be read.
+    """
+
+    id: int
+    pid: int
+    began: int
+    ended: int
+    planned: float
+    waited: float
+
+
 FromEngine: TypeAlias = Open | Pull | Cancel
-FromWorker: TypeAlias = Ready | Failed | Progressed | Described | Chunk | Ended | Refused | Broken
+FromWorker: TypeAlias = (
+    Ready | Failed | Progressed | Described | Chunk | Ended | Refused | Broken | Traced
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 

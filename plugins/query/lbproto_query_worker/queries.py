@@ -12,10 +12,11 @@ interrupt, so the worker repeats it until the thread has ended.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition
-from time import monotonic
+from time import monotonic, time_ns
 
 import duckdb
 import msgspec
@@ -30,6 +31,7 @@ from lbproto_query_worker.frames import (
     Open,
     Progressed,
     Refused,
+    Traced,
 )
 from lbproto_query_worker.plans import Plan
 from lbproto_query_worker.refusals import OUT_OF_MEMORY, Refusal, is_broken, is_memory, refusal_of
@@ -67,6 +69,8 @@ class Query:
         self._waiting_since: float | None = None
         self._waited = 0.0
         self._started = monotonic()
+        self._began = time_ns()
+        self._planned_after = 0.0
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._scanned = 0
         self._silent = True  # no rows were sent yet
@@ -86,9 +90,17 @@ class Query:
                 self._send(Broken())
             refusal = self.reason or refusal_of(error, database.files)
             if refusal.code == "INTERNAL":
-                logger.exception("a query has failed")
+                logger.exception("a query has failed%s", self._shown_trace())
             last = Refused(id_, refusal.code, refusal.message)
+        if self.request.trace is not None:
+            self._send(
+                Traced(id_, os.getpid(), self._began, time_ns(), self._planned_after, self._waited)
+            )
         self._send(last)
+
+    def _shown_trace(self) -> str:
+        trace = self.request.trace
+        return "" if trace is None else f" in the trace {trace.split('-')[1]}"
 
     def pulled(self) -> None:
         """One chunk more may be sent."""
@@ -141,6 +153,7 @@ class Query:
         with self._connected(database) as cursor:
             plan = database.plans.find(cursor, self.request)
         self._scanned = plan.scanned
+        self._planned_after = self._worked()
         self._send(Described(self.request.id, plan.columns, plan.work))
         return plan
 
