@@ -3,7 +3,7 @@
 Theory of operation. A `Link` is a connection to a broker; it lasts until it fails, in any way, and
 then another is made, ever less often. Over each in turn go
 
-    changes     what is subscribed to: at first everything, then what has changed
+    changes     what is subscribed to (see `subscriptions`): at first everything
     parcels     what is published, all of one turn of the event loop; the next once the broker has
                 taken them. Those under way when a link fails are sent again by the next one, and
                 whoever has got them tells by their numbers
@@ -11,7 +11,7 @@ then another is made, ever less often. Over each in turn go
                 connection that seems to be open may lead nowhere. Who stays deaf has lost the link
 
 Behind a link that was lost, publishing waits for a moment: where the broker was away, the others
-have to subscribe again first.
+have to subscribe again first. With a log, they need not: they read there what they have missed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import suppress
 from random import uniform
-from secrets import token_hex
+from secrets import token_urlsafe
 from time import monotonic
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -33,21 +32,43 @@ from lbproto.backends.base import PubSub
 from lbproto.backends.bridge import Bridged
 from lbproto.backends.crossing import Crossing, entrance
 from lbproto.backends.link import Link, end, finish, until_first
-from lbproto.backends.parcels import Packed, Packer, Parcel, Progress
+from lbproto.backends.parcels import ROOM, Message, Packed, Packer, Parcel, Place
+from lbproto.backends.subscriptions import Subscriptions
 from lbproto.errors import LimitExceeded, Overloaded, UsageError
 from lbproto.statistics import PubSubStatistics
 from lbproto.tasks import is_asyncio
 
-__all__ = ["BrokeredPubSub"]
+__all__ = ["Arrived", "BrokeredPubSub"]
 
 logger = logging.getLogger(__name__)
 
+L = TypeVar("L", bound=Link)
 
-class BrokeredPubSub(Bridged, PubSub):
+_NOWHERE = Place()
+
+
+class Arrived(NamedTuple):
+    """What goes to the node.
+
+    Attributes:
+        channel: where it was published; None where there is only the place.
+        payload: None where something is lost.
+        shard: which log's the place is.
+        place: how far the node has got with it; None where that is as before.
+    """
+
+    channel: str | None
+    payload: bytes | None
+    shard: int = 0
+    place: Place | None = None
+
+
+class BrokeredPubSub(Bridged, PubSub, Generic[L]):
     """What a pub/sub over a broker does; a subclass says how the broker is reached.
 
     Attributes:
         failures: what a link may raise, besides `OSError` and `UsageError`.
+        has_log: whether what is published while others are away is not lost for them.
 
     Args:
         urls: where the broker is.
@@ -63,6 +84,7 @@ class BrokeredPubSub(Bridged, PubSub):
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = ()
+    has_log: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -82,15 +104,16 @@ class BrokeredPubSub(Bridged, PubSub):
         self._max_payload = max_payload
         self._timeout = timeout
         self._heartbeat = heartbeat
-        self._outbox: Crossing[tuple[str, bytes]] = Crossing(max_messages, max_bytes)
-        self._inbox: Crossing[tuple[str, bytes]] = Crossing(_MAX_BEHIND, _MAX_BEHIND_BYTES)
+        self._outbox: Crossing[Message] = Crossing(max_messages, max_bytes)
+        self._inbox: Crossing[Arrived] = Crossing(_MAX_BEHIND, _MAX_BEHIND_BYTES)
         self._bridged = False
         self._begin()
 
     def _begin(self) -> None:
-        self._node = token_hex(8)
+        self._node = token_urlsafe(6)
         self._packer = Packer(self._node, self._max_payload)
-        self._channels: dict[str, Progress] = {}
+        self._subscriptions = Subscriptions()
+        self._overrun: dict[str, None] = {}  # channels of what was dropped, until the node knows
         self._unsent: list[Packed] = []
         self._taken = asyncio.Event()  # by the broker, lately
         self._task: asyncio.Task[None] | None = None
@@ -105,10 +128,7 @@ class BrokeredPubSub(Bridged, PubSub):
     def _leave_link(self) -> None:
         """What is true of one link only."""
         self._ready = False
-        self._linked = False
-        self._changes: deque[tuple[str, bool]] = deque()
-        self._changed = asyncio.Event()
-        self._asked: dict[str, _Asked] = {}
+        self._subscriptions.leave_link()
         self._awaited: set[str] = set()  # echoes
         self._heard = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -116,7 +136,7 @@ class BrokeredPubSub(Bridged, PubSub):
         self._taken.set()
 
     @abstractmethod
-    async def _connect(self) -> Link:
+    async def _connect(self) -> L:
         """Make a link.
 
         Raises:
@@ -140,7 +160,7 @@ class BrokeredPubSub(Bridged, PubSub):
 
     def statistics(self) -> PubSubStatistics:
         return PubSubStatistics(
-            channels=len(self._channels),
+            channels=len(self._subscriptions),
             queued_messages=self._outbox.count,
             queued_bytes=self._outbox.size,
             published=self._published,
@@ -152,14 +172,17 @@ class BrokeredPubSub(Bridged, PubSub):
             lost_connections=self._lost_connections,
         )
 
-    def publish_nowait(self, channel: str, payload: bytes) -> None:
-        size = len(payload)
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
+        self._put(Message(channel, payload, kept=kept))
+
+    def _put(self, message: Message) -> None:
+        size = len(message.payload)
         if size > self._max_payload:
             raise LimitExceeded(
                 f"An event of {size} bytes is larger than the {self._max_payload} that nodes "
                 "send each other"
             )
-        if not self._outbox.put((channel, payload), size):
+        if not self._outbox.put(message, size):
             if not self._outbox.is_open:
                 raise UsageError("Enter the pub/sub (`async with`) before it is used")
             self._refused += 1
@@ -171,12 +194,17 @@ class BrokeredPubSub(Bridged, PubSub):
     async def unsubscribe(self, channel: str) -> None:
         await self._call(self._unsubscribe, channel)
 
-    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def messages(self) -> AsyncIterator[tuple[str, bytes | None]]:
         while True:
-            messages = await self._inbox.take(_MAX_BEHIND_BYTES)
-            for message in messages:
-                self._inbox.release(1, len(message[1]))
-                yield message
+            for arrived in await self._inbox.take(_MAX_BEHIND_BYTES):
+                self._inbox.release(1, len(arrived.payload or b""))
+                if arrived.place is not None:
+                    self._get_to(arrived.shard, arrived.place)
+                if arrived.channel is not None:
+                    yield arrived.channel, arrived.payload
+
+    def _get_to(self, shard: int, place: Place) -> None:
+        """All up to a place has been given to the node."""
 
     # Under asyncio
 
@@ -235,104 +263,87 @@ class BrokeredPubSub(Bridged, PubSub):
             finally:
                 if link is not None:
                     await finish(link.close())
-                for asked in self._asked.values():
-                    asked.holds.set()
                 self._leave_link()
             if not tried.done():
                 tried.set_result(None)
             await asyncio.sleep(uniform(delay / 2, delay))  # noqa: S311 - no secret
             delay = min(2 * delay, _LAST_DELAY)
 
-    async def _serve(self, link: Link, tried: asyncio.Future[None]) -> None:
-        self._linked = True
-        for channel in self._channels:
-            self._change(_ROOM + channel, added=True)
+    async def _serve(self, link: L, tried: asyncio.Future[None]) -> None:
+        self._subscriptions.begin_link()
         await until_first(
-            link.receive(self._deliver, self._confirm),
-            self._send_changes(link),
+            link.receive(self._deliver, self._subscriptions.confirm),
+            self._subscriptions.send(link),
             self._hear(link, tried),
             self._publish(link),
+            *self._works(link),
         )
 
+    def _works(self, link: L) -> Collection[Coroutine[Any, Any, None]]:  # noqa: ARG002
+        """What else is done for as long as a link lasts."""
+        return ()
+
+    def _name(self, channel: str) -> str:
+        """What the broker calls a channel, behind the prefix."""
+        return ROOM + channel
+
+    def _echoes(self) -> Sequence[str]:
+        """The names by which this node reaches itself, through every part of the broker."""
+        return [f"node:{self._node}"]
+
     async def _subscribe(self, channel: str) -> None:
-        name = _ROOM + channel
-        if channel not in self._channels:
-            self._channels[channel] = Progress()
-            self._change(name, added=True)
-        if name in self._asked:
-            await self._asked[name].holds.wait()
+        await self._subscriptions.add(self._name(channel))
 
     async def _unsubscribe(self, channel: str) -> None:
-        if self._channels.pop(channel, None) is not None:
-            self._change(_ROOM + channel, added=False)
+        self._subscriptions.remove(self._name(channel))
 
-    def _change(self, name: str, *, added: bool) -> None:
-        if self._linked:
-            self._changes.append((name, added))
-            self._changed.set()
-            if added:
-                self._asked.setdefault(name, _Asked()).times += 1
+    @abstractmethod
+    async def _send(self, link: L, packed: Sequence[Packed]) -> None:
+        """Publish parcels; returns once the broker has taken them. One call at a time."""
 
-    async def _send_changes(self, link: Link) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            while self._changes:
-                added: dict[str, None] = {}
-                removed: dict[str, None] = {}
-                while self._changes and len(added) + len(removed) < _MAX_CHANGES:
-                    name, is_added = self._changes[0]
-                    if name in (removed if is_added else added):
-                        break  # what comes later may not overtake it
-                    (added if is_added else removed)[name] = None
-                    self._changes.popleft()
-                await link.change(added, removed)
+    @abstractmethod
+    async def _send_echoes(self, link: L) -> None:
+        """Publish nothing by the names of `_echoes`; likewise."""
 
-    def _confirm(self, name: str) -> None:
-        """A name is subscribed to: it holds if nobody has asked for it again since."""
-        asked = self._asked.get(name)
-        if asked is not None:
-            asked.times -= 1
-            if not asked.times:
-                del self._asked[name]
-                asked.holds.set()
+    async def _fill_in(self, link: L) -> None:
+        """Receive what was missed while there was no link; it hears itself by this one."""
 
-    async def _hear(self, link: Link, tried: asyncio.Future[None]) -> None:
+    async def _hear(self, link: L, tried: asyncio.Future[None]) -> None:
         """Send to itself, again and again, for as long as that comes back in time."""
-        names = link.echoes(f"node:{self._node}")
+        names = self._echoes()
         for name in names:
-            self._change(name, added=True)
-        for asked in list(self._asked.values()):
-            async with asyncio.timeout(self._timeout):  # each, however many they are
-                await asked.holds.wait()
+            self._subscriptions.ask(name)
+        await self._subscriptions.wait_confirmed(self._timeout)
         while True:
             self._awaited, self._heard = set(names), asyncio.Event()
             async with asyncio.timeout(self._timeout):
                 async with self._sending:
-                    await link.publish([(name, b"") for name in names])
+                    await self._send_echoes(link)
                 await self._heard.wait()
             if not self._ready:
+                await self._fill_in(link)
                 self._ready = True
                 self._hearing.set()
                 if tried.done():
                     logger.warning("The other nodes are within reach again")
                 else:
                     tried.set_result(None)
+            self._tell_overrun()
             lost = self._missed + self._dropped
             if lost > self._told:
                 logger.warning("%d messages of other nodes are lost here", lost - self._told)
                 self._told = lost
             await asyncio.sleep(self._heartbeat)
 
-    async def _publish(self, link: Link) -> None:
-        if self._lost_connections:
+    async def _publish(self, link: L) -> None:
+        if self._lost_connections and not self.has_log:
             await self._hearing.wait()
             await asyncio.sleep(self._hold)
         while True:
             if not self._unsent:
                 self._unsent = self._packer.pack(await self._outbox.take(_MAX_ROUND))
             async with self._sending:
-                await link.publish([(_ROOM + each.channel, each.data) for each in self._unsent])
+                await self._send(link, self._unsent)
             count = sum(each.messages for each in self._unsent)
             self._published += count
             self._parcels += len(self._unsent)
@@ -341,39 +352,59 @@ class BrokeredPubSub(Bridged, PubSub):
             self._taken.set()
 
     def _deliver(self, name: str, data: bytes) -> None:
-        if not name.startswith(_ROOM):
-            self._awaited.discard(name)
-            if not self._awaited:
-                self._heard.set()
+        if not name.startswith(ROOM):
+            self._hear_echo(name)
             return
-        channel = name[len(_ROOM) :]
-        progress = self._channels.get(channel)
-        if progress is None or name in self._asked or data.startswith(self._packer.mark):
-            return  # before it is confirmed, what comes was published before
+        channel = name[len(ROOM) :]
+        parcel = self._new(name, channel, data)
+        if parcel is not None:
+            for payload in parcel.payloads:
+                self._give(Arrived(channel, payload))
+
+    def _hear_echo(self, name: str) -> None:
+        self._awaited.discard(name)
+        if not self._awaited:
+            self._heard.set()
+
+    def _new(self, name: str, channel: str, data: bytes, before: Place = _NOWHERE) -> Parcel | None:
+        """What has come, if this node has to have it and has not; that some is lost is told it.
+
+        Args:
+            before: how far the node had got in a log that was lost.
+        """
+        progress = self._subscriptions.progress(name)
+        if progress is None or data.startswith(self._packer.mark):
+            return None
         try:
             parcel = _decode(data)
         except msgspec.DecodeError as error:
             logger.error("what was published to %r is no message of a node: %s", name, error)
-            return
+            return None
         missed = progress.advance(parcel)
         if missed is None:
-            return
+            return None
         self._missed += missed
-        for payload in parcel.payloads:
-            if self._inbox.put((channel, payload), len(payload)):
-                self._received += 1
-            elif self._inbox.is_open:
-                self._dropped += 1
+        if missed or parcel.before > before:
+            self._give(Arrived(channel, None))
+        return parcel
 
+    def _give(self, arrived: Arrived) -> None:
+        """Hand over to the node; where it is too far behind, it is told that once it is not."""
+        payload = arrived.payload
+        if self._tell_overrun() and self._inbox.put(arrived, len(payload or b"")):
+            self._received += payload is not None
+        elif arrived.channel is not None and self._inbox.is_open:
+            self._dropped += payload is not None
+            self._overrun[arrived.channel] = None
 
-class _Asked:
-    """A name that was asked for, and is not confirmed yet as often."""
-
-    __slots__ = ("holds", "times")
-
-    def __init__(self) -> None:
-        self.holds = asyncio.Event()
-        self.times = 0
+    def _tell_overrun(self) -> bool:
+        """Tell the node that something was dropped; whether it knows all of that."""
+        while self._overrun:
+            channel = next(iter(self._overrun))
+            if not self._inbox.put(Arrived(channel, None), 0):
+                return False
+            del self._overrun[channel]
+        return True
 
 
 def _reason(error: Exception) -> str:
@@ -384,9 +415,7 @@ def _reason(error: Exception) -> str:
 
 _decode = msgspec.msgpack.Decoder(Parcel).decode
 
-_ROOM = "room:"
 _MAX_ROUND = 1_000_000  # bytes that are published before the broker is waited for, about
-_MAX_CHANGES = 1_000  # subscriptions, likewise
 _MAX_BEHIND = 65_536  # messages, and bytes, that a node may be behind what it has received
 _MAX_BEHIND_BYTES = 64 * 1024 * 1024
 _FIRST_DELAY = 0.05  # seconds until the next link is tried, at most; then twice as long

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -20,16 +20,8 @@ Confirm = Callable[[str], None]
 class Link(ABC):
     """A connection to a broker, under asyncio. Whatever a method raises is the end of it.
 
-    The names that it publishes and subscribes to are a channel's behind "room:", or `echoes`.
+    What it subscribes to has a name: that of a channel, or of what a node sends to itself.
     """
-
-    @abstractmethod
-    def echoes(self, node: str) -> Sequence[str]:
-        """The names by which a node reaches itself, through every part of the broker."""
-
-    @abstractmethod
-    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Send messages, by name; returns once the broker has taken them. One call at a time."""
 
     @abstractmethod
     async def change(self, added: Collection[str], removed: Collection[str]) -> None:

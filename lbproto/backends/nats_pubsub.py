@@ -21,13 +21,13 @@ from nats.errors import Error
 
 from lbproto.backends.brokered import BrokeredPubSub
 from lbproto.backends.link import Confirm, Deliver, Link, finish
-from lbproto.backends.parcels import OVERHEAD
+from lbproto.backends.parcels import OVERHEAD, Packed
 from lbproto.errors import UsageError
 
 __all__ = ["NATSPubSub"]
 
 
-class NATSPubSub(BrokeredPubSub):
+class NATSPubSub(BrokeredPubSub["_NATSLink"]):
     """The way to the other nodes by NATS 2, one server or a cluster; without JetStream.
 
     Each node has one of its own, with the same prefix. All else is as with `RedisPubSub`, but that
@@ -44,7 +44,7 @@ class NATSPubSub(BrokeredPubSub):
 
     failures = (Error,)
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> _NATSLink:
         link = _NATSLink(self._prefix, self._timeout)
         try:
             await link.open(list(self._urls), self._max_payload + OVERHEAD)
@@ -52,6 +52,12 @@ class NATSPubSub(BrokeredPubSub):
             await finish(link.close())
             raise
         return link
+
+    async def _send(self, link: _NATSLink, packed: Sequence[Packed]) -> None:
+        await link.publish([(self._name(each.channel), each.data) for each in packed])
+
+    async def _send_echoes(self, link: _NATSLink) -> None:
+        await link.publish([(name, b"") for name in self._echoes()])
 
 
 class _NATSLink(Link):
@@ -102,10 +108,8 @@ class _NATSLink(Link):
         self._lost.clear()
         await self._client.subscribe(self._marker, cb=self._marked)
 
-    def echoes(self, node: str) -> Sequence[str]:
-        return [node]
-
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Send messages, by name; returns once the broker has taken them. One call at a time."""
         for name, data in messages:
             await self._client.publish(self._subject(name), data)
         await self._taken()

@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["OVERHEAD", "Packed", "Packer", "Parcel", "Progress"]
+__all__ = ["OVERHEAD", "ROOM", "Message", "Packed", "Packer", "Parcel", "Place", "Progress"]
 
 OVERHEAD = 64
 """What every parcel has besides its messages, in bytes, at most."""
+
+ROOM = "room:"
+"""What the name of a channel begins with, among all that a node sends by way of the broker."""
 
 _HEADER = 5
 """What each message does."""
@@ -27,6 +30,34 @@ _MAX_PUBLISHERS = 256
 """Of how many publishers a channel does."""
 
 
+class Place(NamedTuple):
+    """A place in a log; a greater one is later.
+
+    Attributes:
+        epoch: which log: when it began, in milliseconds since 1970, or later.
+        number: how many messages it has had by then.
+    """
+
+    epoch: int = 0
+    number: int = 0
+
+
+class Message(NamedTuple):
+    """What a node publishes.
+
+    Attributes:
+        channel: where to.
+        payload: what it says.
+        own: how many the node has published to the log by then, with this one; 0 without a log.
+        kept: whether nodes are told of it later that had not got it.
+    """
+
+    channel: str
+    payload: bytes
+    own: int = 0
+    kept: bool = False
+
+
 class Parcel(msgspec.Struct, array_like=True):
     """Messages from one node to one channel.
 
@@ -35,12 +66,19 @@ class Parcel(msgspec.Struct, array_like=True):
         start: the number that its count of this channel began with.
         first: the number of the first; the others follow.
         payloads: what they say.
+        own: `Message.own` of each; nothing without a log.
+        kept: `Message.kept` of all.
+        before: where its last message to the channel was in the log before this one; of a parcel
+            without messages, which says so.
     """
 
     node: str
     start: int
     first: int
     payloads: list[bytes]
+    own: list[int] = []
+    kept: bool = False
+    before: Place = Place()
 
 
 class Packed(NamedTuple):
@@ -51,12 +89,14 @@ class Packed(NamedTuple):
         data: the parcel, encoded.
         messages: how many it holds.
         size: bytes of their payloads.
+        own: the greatest `Message.own` of them.
     """
 
     channel: str
     data: bytes
     messages: int
     size: int
+    own: int = 0
 
 
 class Packer:
@@ -80,35 +120,55 @@ class Packer:
         self._encode = msgspec.msgpack.Encoder().encode
         self._counts: dict[str, tuple[int, int]] = {}  # by channel: its start, and what is next
         self._highest = 0
-        self.mark = self._encode(Parcel(node, 0, 0, []))[:-3]
+        self.mark = self._encode(Parcel(node, 0, 0, []))[: 1 + len(self._encode(node))]
 
-    def pack(self, messages: Iterable[tuple[str, bytes]]) -> list[Packed]:
-        """Pack messages, which are `(channel, payload)`; those of a channel stay in order."""
+    def pack(self, messages: Iterable[Message]) -> list[Packed]:
+        """Pack messages; those of a channel stay in order."""
         packed: list[Packed] = []
-        filling: dict[str, list[bytes]] = {}
+        filling: dict[str, list[Message]] = {}
         sizes: dict[str, int] = {}
-        for channel, payload in messages:
-            size = len(payload) + _HEADER
+        for message in messages:
+            channel = message.channel
+            size = len(message.payload) + _HEADER
             filled = sizes.get(channel, 0) + size
-            if filled > self._max_bytes and channel in filling:
-                packed.append(self._packed(channel, filling.pop(channel)))
+            others = filling.get(channel)
+            if others is None:
+                filling[channel] = [message]
+            elif filled > self._max_bytes or message.kept is not others[0].kept:
+                packed.append(self._packed(filling.pop(channel)))
+                filling[channel] = [message]
                 filled = size
-            filling.setdefault(channel, []).append(payload)
+            else:
+                others.append(message)
             sizes[channel] = filled
-        packed += (self._packed(channel, payloads) for channel, payloads in filling.items())
+        packed += map(self._packed, filling.values())
         return packed
 
-    def _packed(self, channel: str, payloads: list[bytes]) -> Packed:
+    def _packed(self, messages: list[Message]) -> Packed:
+        channel, _, own, kept = messages[-1]
+        start, first = self._counted(channel, len(messages))
+        payloads = [message.payload for message in messages]
+        owns = [message.own for message in messages] if own else []
+        data = self._encode(Parcel(self._node, start, first, payloads, owns, kept))
+        return Packed(channel, data, len(payloads), sum(map(len, payloads)), own)
+
+    def remind(self, channel: str, before: Place) -> Packed:
+        """A parcel without messages, from which others see whether they miss the last ones."""
+        start, following = self._counted(channel, 0)
+        data = self._encode(Parcel(self._node, start, following, [], before=before))
+        return Packed(channel, data, 0, 0)
+
+    def _counted(self, channel: str, messages: int) -> tuple[int, int]:
+        """Count so many more; what the count began with, and the number of the first."""
         start, first = self._counts.pop(channel, (0, 0))
         if not start:
             start = first = self._highest + 1
             if len(self._counts) >= self._max_channels:
                 del self._counts[next(iter(self._counts))]  # unused for the longest time
-        following = first + len(payloads)
+        following = first + messages
         self._counts[channel] = start, following
         self._highest = max(self._highest, following - 1)
-        data = self._encode(Parcel(self._node, start, first, payloads))
-        return Packed(channel, data, len(payloads), sum(map(len, payloads)))
+        return start, first
 
 
 class Progress:

@@ -10,12 +10,15 @@ from typing import Any
 
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.crc import key_slot
 
 from lbproto.backends.link import Confirm, Deliver, Link, finish, until_first
 from lbproto.backends.redis_client import NOT_LET_IN, client, let_in
 
-__all__ = ["Source", "connect"]
+__all__ = ["Command", "RedisLink", "Source", "connect"]
+
+Command = Sequence[str | bytes | int]
+"""A command and its arguments."""
 
 _CLOSING = 0.5  # seconds
 
@@ -75,18 +78,22 @@ class _Server:
 
 
 class RedisLink(Link):
-    """Servers that together are one broker.
+    """Servers that together are one broker. A name begins with the tag of its shard.
 
     Args:
         prefix: what all channels begin with.
+        tags: the hash tags of the shards, each of which is one server's.
+
+    Attributes:
+        kind: what the commands for channels begin with: "S" where a cluster's are sharded, too.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, tags: Sequence[str]) -> None:
+        self.kind = "S"
         self._prefix = prefix
+        self._tags = tags
         self._opened: list[_Server] = []
-        self._servers: Sequence[_Server] = ()
-        self._by_slot: list[_Server] | None = None
-        self._shard = "S"  # what the commands for sharded channels begin with
+        self._servers: dict[str, _Server] = {}  # by tag
         self._left: Counter[str] = Counter()
 
     async def open(self, sources: Sequence[Source], service: str, seconds: float) -> None:
@@ -103,13 +110,13 @@ class RedisLink(Link):
                 failure = error
         else:
             raise failure
-        for server in self._servers:
+        for server in set(self._servers.values()):
             await _open(server.subscriber)
         try:
-            await self._servers[0].ask("SPUBLISH")
+            await self._servers[self._tags[0]].ask("SPUBLISH")
         except exceptions.ResponseError as error:
             if "unknown command" in str(error):
-                self._shard = ""
+                self.kind = ""
 
     async def _discover(self, source: Source, service: str) -> None:
         first = await self._connected(source)
@@ -123,22 +130,21 @@ class RedisLink(Link):
         if told[b"mode"] == b"cluster":
             await self._discover_cluster(source, first)
         elif told[b"role"] == b"master":
-            self._servers = [first]
+            self._servers = dict.fromkeys(self._tags, first)
         else:  # the others hear nothing of what is published there
             raise exceptions.ConnectionError("the server is a replica")
 
     async def _discover_cluster(self, source: Source, first: _Server) -> None:
         by_address: dict[tuple[str, int], _Server] = {}
-        by_slot: dict[int, _Server] = {}
         for start, end, (host, port, *_), *_ in await first.ask("CLUSTER", "SLOTS"):
             address = (host or b"").decode() or first.publisher.host, int(port)
-            if address not in by_address:
-                by_address[address] = await self._connected(source, address)
-            by_slot.update(dict.fromkeys(range(start, end + 1), by_address[address]))
-        if len(by_slot) < REDIS_CLUSTER_HASH_SLOTS:
+            for tag in self._tags:
+                if start <= key_slot(tag.encode()) <= end:
+                    if address not in by_address:
+                        by_address[address] = await self._connected(source, address)
+                    self._servers[tag] = by_address[address]
+        if len(self._servers) < len(self._tags):
             raise exceptions.ConnectionError("the cluster does not serve every slot")
-        self._servers = list(by_address.values())
-        self._by_slot = [by_slot[slot] for slot in range(REDIS_CLUSTER_HASH_SLOTS)]
 
     async def _connected(self, source: Source, address: tuple[str, int] | None = None) -> _Server:
         server = _Server(source, address)
@@ -146,35 +152,34 @@ class RedisLink(Link):
         await _open(server.publisher)
         return server
 
-    def echoes(self, node: str) -> Sequence[str]:
-        if self._by_slot is None:
-            return [node]
-        found: dict[_Server, str] = {}
-        number = 0
-        while len(found) < len(self._servers):
-            name = f"{node}:{{{number}}}"
-            found.setdefault(self._server(name), name)
-            number += 1
-        return list(found.values())
+    async def ask(self, commands: Sequence[tuple[str, Command]]) -> list[Any]:
+        """Have commands done, each by the server of a shard; one call at a time.
 
-    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        command = f"{self._shard}PUBLISH"
-        commands: dict[_Server, list[tuple[str | bytes, ...]]] = {}
-        for name, data in messages:
-            each = command, self._wire(name), data
-            commands.setdefault(self._server(name), []).append(each)
-        for server, own in commands.items():
+        Args:
+            commands: each behind the tag of its shard.
+
+        Returns:
+            What they answer, in order; a `NoScriptError` where that is the answer.
+        """
+        by_server: dict[_Server, list[Command]] = {}
+        for tag, command in commands:
+            by_server.setdefault(self._servers[tag], []).append(command)
+        for server, own in by_server.items():
             await _send(server.publisher, own)
+        answers: list[Any] = []
         with let_in():
-            for server, own in commands.items():
-                for _ in own:
-                    await _read(server.publisher)
+            for tag, _ in commands:
+                try:
+                    answers.append(await _read(self._servers[tag].publisher))
+                except exceptions.NoScriptError as error:
+                    answers.append(error)
+        return answers
 
     async def change(self, added: Collection[str], removed: Collection[str]) -> None:
-        commands: dict[_Server, list[tuple[str | bytes, ...]]] = {}
+        commands: dict[_Server, list[Command]] = {}
         for names, what in ((removed, "UNSUBSCRIBE"), (added, "SUBSCRIBE")):
             for name in names:
-                command = self._shard + what, self._wire(name)
+                command = self.kind + what, self._wire(name)
                 commands.setdefault(self._server(name), []).append(command)
         self._left.update(iter(removed))
         for server, own in commands.items():
@@ -182,7 +187,8 @@ class RedisLink(Link):
 
     async def receive(self, deliver: Deliver, confirm: Confirm) -> None:
         with let_in():
-            await until_first(*(self._read(each, deliver, confirm) for each in self._servers))
+            servers = set(self._servers.values())
+            await until_first(*(self._read(each, deliver, confirm) for each in servers))
 
     async def _read(self, server: _Server, deliver: Deliver, confirm: Confirm) -> None:
         skipped = len(self._prefix) + 1
@@ -202,16 +208,14 @@ class RedisLink(Link):
         await asyncio.gather(*(server.close() for server in self._opened))
 
     def _server(self, name: str) -> _Server:
-        if self._by_slot is None:
-            return self._servers[0]
-        return self._by_slot[key_slot(self._wire(name))]
+        return self._servers[name.partition(":")[0]]
 
     def _wire(self, name: str) -> bytes:
         return f"{self._prefix}:{name}".encode("utf-8", "surrogatepass")
 
 
 async def connect(
-    sources: Sequence[Source], service: str, prefix: str, seconds: float
+    sources: Sequence[Source], service: str, prefix: str, tags: Sequence[str], seconds: float
 ) -> RedisLink:
     """Make a link.
 
@@ -219,13 +223,14 @@ async def connect(
         sources: where the broker may be found, tried in turn.
         service: what Sentinels call it.
         prefix: what all channels begin with.
+        tags: the hash tags of the shards.
         seconds: for how long; each source has its share.
 
     Raises:
         UsageError: the broker does not let the user in.
         OSError, redis.RedisError: it cannot be reached.
     """
-    link = RedisLink(prefix)
+    link = RedisLink(prefix, tags)
     try:
         with let_in():
             await link.open(sources, service, seconds)
@@ -244,7 +249,7 @@ async def _read(connection: AbstractConnection) -> Any:
     return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
 
 
-async def _send(connection: AbstractConnection, commands: Sequence[Sequence[str | bytes]]) -> None:
+async def _send(connection: AbstractConnection, commands: Sequence[Command]) -> None:
     if not connection.is_connected:  # it would connect by itself, and know of no subscription
         raise exceptions.ConnectionError("the connection is lost")
     await connection.send_packed_command(connection.pack_commands(commands))

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.backends.parcels import OVERHEAD, Packed, Packer, Parcel, Progress
+from lbproto.backends.parcels import OVERHEAD, Message, Packed, Packer, Parcel, Place, Progress
 
 
 def unpacked(packed: Packed) -> Parcel:
@@ -18,7 +18,7 @@ def unpacked(packed: Packed) -> Parcel:
 
 def test_messages_of_one_turn_to_one_channel_are_one_parcel() -> None:
     packer = Packer("a", 1_000)
-    packed = packer.pack([("x", b"1"), ("y", b"2"), ("x", b"3")])
+    packed = packer.pack([Message("x", b"1"), Message("y", b"2"), Message("x", b"3")])
     assert [each.channel for each in packed] == ["x", "y"]
     assert unpacked(packed[0]) == Parcel("a", 1, 1, [b"1", b"3"])
     assert all(each.data.startswith(packer.mark) for each in packed)
@@ -27,7 +27,7 @@ def test_messages_of_one_turn_to_one_channel_are_one_parcel() -> None:
 
 def test_a_parcel_holds_no_more_than_it_may_but_for_one_message() -> None:
     payloads = [b"x" * size for size in (4, 4, 4, 30, 1)]
-    packed = Packer("a", 20).pack([("x", payload) for payload in payloads])
+    packed = Packer("a", 20).pack([Message("x", payload) for payload in payloads])
     assert [unpacked(each).payloads for each in packed] == [
         payloads[:2],
         payloads[2:3],
@@ -40,7 +40,7 @@ def test_a_parcel_holds_no_more_than_it_may_but_for_one_message() -> None:
 def test_however_small_they_are_it_is_no_larger_in_the_end(sizes: list[int]) -> None:
     packer = Packer("a" * 16, 70_005)
     packer._highest = 2**62
-    for packed in packer.pack([("x", bytes(size)) for size in sizes]):
+    for packed in packer.pack([Message("x", bytes(size)) for size in sizes]):
         assert len(packed.data) <= 70_005 + OVERHEAD
 
 
@@ -57,7 +57,7 @@ def test_what_comes_twice_is_told_from_what_is_missing(
     heard: dict[str, int] = {}
     missing = dict.fromkeys("xyz", 0)
     for turn in turns:
-        for packed in packer.pack([(channel, b"--") for channel in turn]):
+        for packed in packer.pack([Message(channel, b"--") for channel in turn]):
             parcel, channel = unpacked(packed), packed.channel
             times = data.draw(st.integers(0, 2))
             if not times:
