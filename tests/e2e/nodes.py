@@ -35,11 +35,14 @@ class Tick(Event):
 
 
 class Publish(Event):
-    """Have the node publish ticks, from 0, one every few milliseconds."""
+    """Have the node publish ticks, from 0, one every few milliseconds.
+
+    Given rooms, each of them gets its own, by "<publisher> <room>"; else they go to "ticks".
+    """
 
     publisher: str
     count: int
-    room: str = "ticks"
+    rooms: tuple[str, ...] = ()
     seconds: float = 0.002
     padding: int = 0
 
@@ -53,9 +56,8 @@ class Health(Event):
 
 
 class Healthy(Event):
-    """What the node says of itself."""
+    """What the node says of its way to the others."""
 
-    ready: bool
     missed: int
     refused: int
     queued: int
@@ -86,18 +88,17 @@ def ticking() -> Plugin:
     @plugin.on(Publish)
     async def publish(ctx: Context, request: Publish) -> Published:
         padding = "x" * request.padding
+        by_publisher = {f"{request.publisher} {room}": room for room in request.rooms}
         for number in range(request.count):
-            tick = Tick(publisher=request.publisher, number=number, padding=padding)
-            ctx.to(request.room).emit(tick)
+            for publisher, room in (by_publisher or {request.publisher: "ticks"}).items():
+                ctx.to(room).emit(Tick(publisher=publisher, number=number, padding=padding))
             await anyio.sleep(request.seconds)
         return Published(refused=running[0].statistics().pubsub.refused)
 
     @plugin.on(Health)
     async def health(_ctx: Context, _request: Health) -> Healthy:
-        (server,) = running
-        statistics = server.statistics().pubsub
+        statistics = running[0].statistics().pubsub
         return Healthy(
-            ready=server.ready,
             missed=statistics.missed,
             refused=statistics.refused,
             queued=statistics.queued_messages,

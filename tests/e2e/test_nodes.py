@@ -46,10 +46,10 @@ async def test_a_broker_that_is_killed_while_events_flow_loses_none(
             for publisher in ("one", "two"):
                 await reader.until_heard(publisher, count - 1)
                 assert reader.heard[publisher] == list(range(count))
-            health = await reader.ask("health", {})
-            assert health["ready"]
-            assert health["lostConnections"] == 1
-            assert health["missed"] == 0
+            assert await reader.is_ready()
+            statistics = await reader.statistics()
+            assert statistics["lostConnections"] == 1
+            assert statistics["missed"] == 0
     for node in nodes:
         assert node.log.count("The other nodes are out of reach: ") == 1
         assert node.log.count("The other nodes are within reach again") == 1

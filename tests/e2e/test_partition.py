@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,12 +17,11 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
-import socketio
 
 from tests.e2e.clients import SECONDS
 from tests.e2e.nodes import BROKER, BUFFER
 from tests.e2e.partitions import BROKER_URLS, Link, broker, linked, node
-from tests.e2e.ticking import Reader
+from tests.e2e.ticking import Reader, connected
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +40,7 @@ class Lab:
     async def readers(self) -> AsyncIterator[tuple[Reader, Reader]]:
         """A client of each node, in the rooms."""
         async with AsyncExitStack() as stack:
-            both = [await stack.enter_async_context(connected(path)) for path in self.sockets]
+            both = [await stack.enter_async_context(joined(path)) for path in self.sockets]
             for reader in both:
                 await reader.until_ready(ready=True)
                 for room in ("ticks", "hall"):
@@ -73,22 +78,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 _users = (f"user-{number}" for number in count())
 
 
-@asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[Reader]:
-    """A stock client by way of a Unix socket."""
-    connector = aiohttp.UnixConnector(path=str(path))
-    async with aiohttp.ClientSession(connector=connector) as session:
-        reader = Reader(socketio.AsyncClient(reconnection=False, http_session=session))
-        await reader.client.connect(
-            "http://node",
-            auth={"token": f"token-{next(_users)}"},
-            transports=["websocket"],
-            wait_timeout=SECONDS,
-        )
-        try:
-            yield reader
-        finally:
-            await reader.client.disconnect()
+def joined(path: Path) -> AbstractAsyncContextManager[Reader]:
+    """A client by way of a Unix socket."""
+    return connected("http://node", next(_users), aiohttp.UnixConnector(path=str(path)))
 
 
 async def until_counted(reader: Reader, number: int) -> None:
@@ -101,7 +93,7 @@ async def until_counted(reader: Reader, number: int) -> None:
 
 
 async def missed(reader: Reader) -> int:
-    number: int = (await reader.ask("health", {}))["missed"]
+    number: int = (await reader.statistics())["missed"]
     return number
 
 
@@ -121,7 +113,7 @@ async def test_a_node_that_is_cut_off_loses_nothing_it_says_and_tells_what_it_di
         await one.until_heard("whole", 20)
         with lab.cut(lab.links[0], **directions):
             await one.until_ready(ready=False)
-            assert (await two.ask("health", {}))["ready"]
+            assert await two.is_ready()
             await anyio.sleep(0.5)
         await one.until_ready(ready=True)
         await two.until_heard("cut", 249)
@@ -145,16 +137,16 @@ async def test_all_that_two_halves_keep_arrives_and_the_rest_is_refused(lab: Lab
                 await reader.until_ready(ready=False)
             for reader in both:  # each half is on its own: the other's have left
                 await until_counted(reader, 1)
-            async with connected(lab.sockets[1]) as late:
+            async with joined(lab.sockets[1]) as late:
                 await late.ask("subscribe", {"room": "hall"})
                 for reader, publisher in zip(both, ("one", "two"), strict=True):
                     request = {"publisher": publisher, "count": 2 * BOUND, "seconds": 0}
                     answer = await reader.client.call("publish", request, timeout=SECONDS)
                     assert answer["error"]["code"] == "OVERLOADED"
                     assert answer["error"]["retryAfter"] == 1
-                    health = await reader.ask("health", {})
-                    assert health["queued"] == BOUND
-                    assert health["refused"] >= 1
+                    statistics = await reader.statistics()
+                    assert statistics["queued"] == BOUND
+                    assert statistics["refused"] >= 1
                 for link in lab.links:
                     link.heal()
                 for reader in both:
