@@ -147,11 +147,7 @@ class Variance:
             if name not in new.properties:
                 yield self._change("breaking", "field-removed", place, "the field is gone")
             elif name not in old.properties:
-                if self._is_sent and is_required:
-                    message = "a new field, and it is required"
-                    yield self._change("breaking", "field-required", place, message)
-                else:
-                    yield self._change("compatible", "field-added", place, "a new field")
+                yield from self._new_field(old, new.properties[name], is_required, place)
             else:
                 yield from self._presence(name in old.required, is_required, place)
                 before, after = whole(old.properties[name]), whole(new.properties[name])
@@ -159,6 +155,19 @@ class Variance:
                     message = f"left out it means {_default(after)}, no longer {_default(before)}"
                     yield self._change("notice", "default-changed", place, message)
                 yield from self._compare(before, after, place)
+
+    def _new_field(
+        self, old: Shape, field: Shape | bool, is_required: bool, path: str
+    ) -> Iterator[Change]:
+        if self._is_sent and is_required:
+            message = "a new field, and it is required"
+            yield self._change("breaking", "field-required", path, message)
+        elif not self._is_sent and old.additional_properties is False:
+            yield self._change("breaking", "field-added", path, "a new field, where none may be")
+        else:
+            yield self._change("compatible", "field-added", path, "a new field")
+        if not isinstance(old.additional_properties, bool):  # it was among those without a name
+            yield from self._compare(old.additional_properties, field, path)
 
     def _presence(self, was: bool, is_now: bool, path: str) -> Iterator[Change]:
         if is_now and not was:
