@@ -16,7 +16,7 @@ from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
 from lbproto.cli.configuring import configured
 from lbproto.cli.credits import commands as credits_commands
-from lbproto.cli.demo import Replay, demo_server
+from lbproto.cli.demo import Replay, demo_pages, demo_server
 from lbproto.cli.diff import diff
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure, telling
@@ -100,7 +100,7 @@ def demo(
     server = demo_server(Replay(replay, symbol, speed))
     address = Address(host, port)
     serve_until_stopped(
-        Target.of(server),
+        Target.of(server, demo_pages(server, address.url)),
         address.sockets,
         lambda: welcome_to_demo(server, address.url),
         drain_seconds=drain,

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from lbproto import (
     PUBLISHED_TIERS,
@@ -25,10 +27,11 @@ from lbproto import (
     UsageError,
 )
 from lbproto.cli.failure import Failure
+from lbproto.contract import AsyncAPIApp
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.transport import Peer
 
-__all__ = ["Replay", "demo_server"]
+__all__ = ["Replay", "demo_pages", "demo_server"]
 
 _PLUGINS = "lbproto.plugins"
 """Entry points: factories `() -> Plugin`."""
@@ -127,6 +130,17 @@ def demo_server(replay: Replay) -> Server:
         raise Failure(f"the installed plugins do not go together: {clash}") from clash
     tokens.credits = server.credits
     return server
+
+
+def demo_pages(server: Server, url: str) -> Starlette:
+    """What the demo has beside its events: its contract, for whoever asks.
+
+    Args:
+        server: what runs.
+        url: where, for websockets.
+    """
+    contract = AsyncAPIApp(server, url=url, title="lbproto demo", version=version("lbproto"))
+    return Starlette(routes=[Route("/asyncapi.json", contract)])
 
 
 def _load(entry: EntryPoint) -> Plugin:

@@ -37,9 +37,9 @@ class Target:
     server: Server | None
 
     @classmethod
-    def of(cls, server: Server) -> Target:
-        """A server by itself."""
-        app = server.asgi()
+    def of(cls, server: Server, fallback: ASGIApp | None = None) -> Target:
+        """A server by itself, or with what is at other paths."""
+        app = server.asgi(fallback)
         return cls(app, app.lifespan, server)
 
 

@@ -39,6 +39,7 @@ def welcome_to_demo(server: Server, url: str) -> None:
             ("", ""),
             ("Socket.IO", url),
             ("WebSocket", f"{url}/ws"),
+            ("Contract", f"http{url.removeprefix('ws')}/asyncapi.json"),
             ("Token", f"{_TOKEN} (any token demo-<name> is the user <name>)"),
             ("", ""),
             ("Try", _command("listen", room, "--token", _TOKEN, url=url)),

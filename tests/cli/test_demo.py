@@ -45,6 +45,7 @@ def test_it_says_what_it_shows_and_where(demo: Running) -> None:
     assert "recorded trades of ETH-USDT" in demo.welcome
     assert "looped and moved to now" in demo.welcome
     assert "no live prices" in demo.welcome
+    assert f"Contract    http{demo.url.removeprefix('ws')}/asyncapi.json\n" in demo.welcome
     assert "Token       demo-alice" in demo.welcome
     assert f'io("{demo.url}", {{' in demo.welcome
     assert "\x1b" not in demo.welcome

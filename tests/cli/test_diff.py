@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import command, environment
+from tests.cli.commands import Running, command, environment, run
 from tests.cli.conftest import Main
 
 OLD = """
@@ -140,6 +140,13 @@ def test_a_server_that_serves_it(run_here: Main, programs: tuple[str, str], host
     done = run_here("diff", f"{host}/other", new)
     assert done.code == 2
     assert done.err.startswith(f"lbproto: {host}/other cannot be read: HTTP Error 404")
+
+
+def test_the_demo_serves_its_own(demo: Running, tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    assert run("schema", "-o", str(file)).code == 0
+    done = run("diff", f"http{demo.url.removeprefix('ws')}/asyncapi.json", str(file))
+    assert (done.code, done.out) == (0, "nothing has changed\n")
 
 
 @pytest.mark.parametrize(
