@@ -17,6 +17,7 @@ from lbproto import Context, Emitter, Event, Identity, Plugin, Server, Unauthori
 from lbproto.backends.base import PubSub
 from lbproto.backends.nats_pubsub import NATSPubSub
 from lbproto.backends.redis_pubsub import RedisPubSub
+from lbproto.backends.redis_storage import RedisStorage
 from lbproto.transport import Peer
 
 BROKER = "LBPROTO_TEST_BROKER"
@@ -24,6 +25,9 @@ BROKER = "LBPROTO_TEST_BROKER"
 
 BUFFER = "LBPROTO_TEST_BUFFER"
 """How many messages wait for the broker at most; by default as many as anywhere."""
+
+RECORDS = "LBPROTO_TEST_RECORDS"
+"""The URL of the Redis with the records; by default they are in memory."""
 
 MAX_PAYLOAD = 100_000
 
@@ -130,7 +134,9 @@ def pubsub() -> PubSub:
 
 
 def build() -> Server:
-    return Server([ticking()], auth=_Tokens(), pubsub=pubsub())
+    url = os.environ.get(RECORDS)
+    storage = RedisStorage(url) if url is not None else None
+    return Server([ticking()], auth=_Tokens(), pubsub=pubsub(), storage=storage)
 
 
 app = build().asgi()
