@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from redis import RedisError
@@ -129,6 +129,12 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         self._moved: anyio.Event | None = None  # for those who wait for that
 
     # For the node, in its own event loop
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        for shard in self._shards:  # nobody has subscribed to anything yet
+            self._get_to(shard.index, shard.reached)
+        return self
 
     @property
     def position(self) -> str:  # type: ignore[override]

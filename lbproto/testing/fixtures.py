@@ -24,6 +24,8 @@ pytest.register_assert_rewrite(
     "lbproto.testing.ledger",
     "lbproto.testing.limits",
     "lbproto.testing.pubsub",
+    "lbproto.testing.pubsub_log",
+    "lbproto.testing.pubsub_nodes",
     "lbproto.testing.storage",
 )
 

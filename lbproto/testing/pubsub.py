@@ -13,75 +13,23 @@ loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from lbproto.backends.base import PubSub
 from lbproto.errors import Overloaded
+from lbproto.testing.pubsub_log import LogSuite
+from lbproto.testing.pubsub_nodes import PATIENCE, Inbox, MakePubSub, Nodes
 
 __all__ = ["Inbox", "MakePubSub", "PubSubSuite"]
 
-MakePubSub = Callable[[], PubSub]
-"""Makes a pub/sub that is not entered yet; those that a test makes are nodes of one application."""
 
-Nodes = tuple[PubSub, PubSub, PubSub]
-"""Nodes of one application, entered."""
+class PubSubSuite(LogSuite):
+    """Conformance of a `PubSub`: override `make_pubsub`.
 
-_PATIENCE = 60.0  # seconds until a message is taken for lost, however busy the machine is
-
-
-class Inbox:
-    """What one node receives."""
-
-    def __init__(self, stream: MemoryObjectReceiveStream[tuple[str, bytes]]) -> None:
-        self._stream = stream
-
-    @classmethod
-    @asynccontextmanager
-    async def of(cls, node: PubSub) -> AsyncIterator[Inbox]:
-        """Read a node's messages inside the `async with`."""
-        send, receive = anyio.create_memory_object_stream[tuple[str, bytes]](100_000)
-
-        async def read() -> None:
-            async for message in node.messages():
-                send.send_nowait(message)
-
-        with send, receive:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(read)
-                yield cls(receive)
-                tasks.cancel_scope.cancel()
-
-    async def take(self) -> tuple[str, bytes]:
-        """The next message.
-
-        Raises:
-            TimeoutError: there is none.
-        """
-        with anyio.fail_after(_PATIENCE):
-            return await self._stream.receive()
-
-
-class PubSubSuite:
-    """Conformance of a `PubSub`: override `make_pubsub`."""
-
-    pytestmark = pytest.mark.anyio
-
-    @pytest.fixture
-    def make_pubsub(self) -> MakePubSub:
-        """The pub/sub under test; nobody else uses its channels."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    async def nodes(self, make_pubsub: MakePubSub) -> AsyncIterator[Nodes]:
-        """Three nodes that run."""
-        async with make_pubsub() as one, make_pubsub() as two, make_pubsub() as three:
-            yield one, two, three
+    What a log has to do is skipped for one that has none.
+    """
 
     async def test_a_message_reaches_every_other_subscriber(self, nodes: Nodes) -> None:
         one, two, three = nodes
@@ -178,7 +126,7 @@ class PubSubSuite:
     async def test_whoever_changes_their_mind_at_once_is_followed(self, nodes: Nodes) -> None:
         one, two, _ = nodes
         async with Inbox.of(two) as inbox:
-            with anyio.fail_after(_PATIENCE):
+            with anyio.fail_after(PATIENCE):
                 async with anyio.create_task_group() as tasks:
                     for change in (two.subscribe, two.unsubscribe, two.subscribe):
                         tasks.start_soon(change, "x")
