@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from tests.contract.compiling import compile_in
 from tests.e2e.node import NODE, lines_of, need_node
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="queries run on Linux only")
+
+ROOT = Path(__file__).parents[2]
 
 Line = dict[str, Any]
 
@@ -45,6 +49,14 @@ def schemas() -> dict[str, Line]:
     """JSON Schemas of the demo's events, by direction."""
     found: dict[str, Line] = json.loads(schema("--format", "json-schema"))
     return found
+
+
+def test_the_guides_program_compiles(steps: list[Line], tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "how-to" / "contract.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```ts\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    (tmp_path / "guide.ts").write_text(program)
+    schema("--format", "typescript", "--output", str(tmp_path / "lbproto.ts"))
+    assert compile_in(tmp_path, "guide.ts") == ""
 
 
 def printed(steps: list[Line], step: str) -> list[Line]:
