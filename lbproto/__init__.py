@@ -39,7 +39,7 @@ from lbproto.errors import (
     Unauthorized,
     UsageError,
 )
-from lbproto.events import ErrorEvent, Event, Model
+from lbproto.events import ErrorEvent, Event, Model, Secret
 from lbproto.health import Check, Health
 from lbproto.hub import Receipt
 from lbproto.jobs.job import Job
@@ -127,6 +127,7 @@ __all__ = [
     "RequestTimeout",
     "RoomMember",
     "RoomStatistics",
+    "Secret",
     "Server",
     "ServerStatistics",
     "Session",

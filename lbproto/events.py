@@ -16,7 +16,10 @@ import msgspec
 
 from lbproto.errors import ErrorCode, RequestError, UsageError
 
-__all__ = ["ErrorEvent", "Event", "Model", "camel_case", "event_name"]
+__all__ = ["ErrorEvent", "Event", "Model", "Secret", "camel_case", "event_name"]
+
+Secret = msgspec.Meta(extra={"secret": True})
+"""Marks a field that no recording shows: `token: Annotated[str, Secret]`."""
 
 # Words that the published contract writes in capitals inside a field name (`amountUSD`).
 _CAPITALS = {"usd": "USD"}

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from lbproto.events import ErrorEvent, Event
+from lbproto.events import ErrorEvent, Event, Secret
 
 __all__ = [
     "Attach",
@@ -54,7 +54,7 @@ class Connected(Event):
     user_id: str
     sid: str
     timestamp: str
-    pid: str | None = None
+    pid: Annotated[str | None, Secret] = None
 
 
 class Recovered(Event):
@@ -76,7 +76,7 @@ class EventsDropped(Event):
 class Authenticate(Event):
     """Renew the session with a newer token of the same user."""
 
-    token: str
+    token: Annotated[str, Secret]
 
 
 class SessionExpiring(Event):

@@ -70,6 +70,10 @@ class Moderation:
         await self._control.ask("members", room, take)
         return found
 
+    def rooms(self, session: Session) -> list[str]:
+        """The rooms that a session of this node is in, in the order it joined them."""
+        return self._membership.rooms(session)
+
     async def kick(self, user_id: str, room: str) -> int:
         """Take a user out of a room; each of their sessions there is told `unsubscribed`.
 

@@ -21,7 +21,7 @@ connection still seems to be there takes it over; the former connection is ended
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -92,6 +92,10 @@ class _Entrant(NamedTuple):
     lost: bool = False
 
 
+def _nobody_looks(session: Session, socket: Socket) -> None:
+    """What a session is sent is nobody's business."""
+
+
 async def _nothing() -> None:
     """Nobody stands there any more, or it has been refused."""
 
@@ -119,6 +123,7 @@ class Sessions(Handler):
 
     Attributes:
         recovered, unrecovered: see `ServerStatistics`.
+        opening: called with a session that has a connection now, before it is sent anything.
     """
 
     def __init__(
@@ -160,6 +165,7 @@ class Sessions(Handler):
         handover.resumable = self._resumable
         handover.gone = self._go
         self.recovered = self.unrecovered = 0
+        self.opening: Callable[[Session, Socket], None] = _nobody_looks
         self.expiry = Expiry(gate, admission, hub, clock, timers, self._aged)
         self._away = Absence(membership, clock, timers, self.end)
 
@@ -221,6 +227,7 @@ class Sessions(Handler):
         entrant = socket.state
         assert isinstance(entrant, _Entrant)  # noqa: S101 - authenticated just now
         session = socket.state = entrant.session
+        self.opening(session, socket)
         if self.directory.get(session.sid) is session:
             await self._resume(socket, entrant)
         else:

@@ -6,18 +6,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from lbproto import Check, Recovery, Settings
+from lbproto import Check, Recovery, Secret, Settings
 from lbproto.logging import Format, Level
 
-__all__ = ["SECRET", "Config", "HealthConfig", "LogConfig", "ServerConfig"]
-
-SECRET = Meta(extra={"secret": True})
-"""Marks what is masked wherever it is shown, and may be read from a file of its own."""
+__all__ = ["Config", "HealthConfig", "LogConfig", "ServerConfig"]
 
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _Seconds = Annotated[float, Meta(ge=0)]
 _Workers = Annotated[int, Meta(ge=1, le=256)]
-_Address = Annotated[str, SECRET]
+_Address = Annotated[str, Secret]
 
 
 class LogConfig(Struct, frozen=True):
@@ -31,7 +28,7 @@ class LogConfig(Struct, frozen=True):
 
     format: Format = "text"
     level: Level = "warning"
-    user_key: Annotated[str, SECRET] = ""
+    user_key: Annotated[str, Secret] = ""
 
 
 class HealthConfig(Struct, frozen=True):

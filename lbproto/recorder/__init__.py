@@ -1,0 +1,23 @@
+"""The flight recorder: what went over a session's connections lately, and what comes of it again.
+
+`Recorder` is put on a server and keeps the last frames of its sessions; a `Recording` of them is a
+file that is safe to hand on, and that `replay` plays to a server in virtual time.
+"""
+
+from lbproto.recorder.file import BadRecording, Header, Recording, Row, decode, encode
+from lbproto.recorder.recorder import Recorder
+from lbproto.recorder.replay import Replayed, Step, in_virtual_time, replay
+
+__all__ = [
+    "BadRecording",
+    "Header",
+    "Recorder",
+    "Recording",
+    "Replayed",
+    "Row",
+    "Step",
+    "decode",
+    "encode",
+    "in_virtual_time",
+    "replay",
+]
