@@ -24,10 +24,11 @@ from contextlib import suppress
 from random import uniform
 from secrets import token_urlsafe
 from time import monotonic
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 
+from lbproto.backends.arrivals import Arrivals, Arrived
 from lbproto.backends.base import PubSub
 from lbproto.backends.bridge import Bridged
 from lbproto.backends.crossing import Crossing, entrance
@@ -38,29 +39,13 @@ from lbproto.errors import LimitExceeded, Overloaded, UsageError
 from lbproto.statistics import PubSubStatistics
 from lbproto.tasks import is_asyncio
 
-__all__ = ["Arrived", "BrokeredPubSub"]
+__all__ = ["BrokeredPubSub"]
 
 logger = logging.getLogger(__name__)
 
 L = TypeVar("L", bound=Link)
 
 _NOWHERE = Place()
-
-
-class Arrived(NamedTuple):
-    """What goes to the node.
-
-    Attributes:
-        channel: where it was published; None where there is only the place.
-        payload: None where something is lost.
-        shard: which log's the place is.
-        place: how far the node has got with it; None where that is as before.
-    """
-
-    channel: str | None
-    payload: bytes | None
-    shard: int = 0
-    place: Place | None = None
 
 
 class BrokeredPubSub(Bridged, PubSub, Generic[L]):
@@ -105,7 +90,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         self._timeout = timeout
         self._heartbeat = heartbeat
         self._outbox: Crossing[Message] = Crossing(max_messages, max_bytes)
-        self._inbox: Crossing[Arrived] = Crossing(_MAX_BEHIND, _MAX_BEHIND_BYTES)
+        self._arrivals = Arrivals()
         self._bridged = False
         self._begin()
 
@@ -113,14 +98,13 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         self._node = token_urlsafe(6)
         self._packer = Packer(self._node, self._max_payload)
         self._subscriptions = Subscriptions()
-        self._overrun: dict[str, None] = {}  # channels of what was dropped, until the node knows
         self._unsent: list[Packed] = []
         self._taken = asyncio.Event()  # by the broker, lately
         self._task: asyncio.Task[None] | None = None
         self._ready = False
         self._lost_connections = 0
         self._hold = _HOLD
-        self._published = self._parcels = self._received = self._dropped = self._missed = 0
+        self._published = self._parcels = self._dropped = self._missed = 0
         self._refused = 0
         self._told = 0  # of those missed and dropped
         self._leave_link()
@@ -151,7 +135,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         return await super().__aenter__()
 
     async def __aexit__(self, *error: object) -> None:
-        self._inbox.close()
+        self._arrivals.close()
         await super().__aexit__(*error)
 
     @property
@@ -165,9 +149,9 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
             queued_bytes=self._outbox.size,
             published=self._published,
             parcels=self._parcels,
-            received=self._received,
+            received=self._arrivals.received,
             refused=self._refused,
-            dropped=self._dropped,
+            dropped=self._dropped + self._arrivals.dropped,
             missed=self._missed,
             lost_connections=self._lost_connections,
         )
@@ -196,8 +180,8 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
 
     async def messages(self) -> AsyncIterator[tuple[str, bytes | None]]:
         while True:
-            for arrived in await self._inbox.take(_MAX_BEHIND_BYTES):
-                self._inbox.release(1, len(arrived.payload or b""))
+            for arrived in await self._arrivals.take():
+                self._arrivals.release(arrived)
                 if arrived.place is not None:
                     self._get_to(arrived.shard, arrived.place)
                 if arrived.channel is not None:
@@ -212,7 +196,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         self._begin()
         own = entrance(apart=False)
         self._outbox.open(self._host, entrance(apart=True) if self._bridged else None)
-        self._inbox.open(own, self._host if self._bridged else None)
+        self._arrivals.open(own, self._host if self._bridged else None)
         tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._supervise(tried))
         await tried
@@ -328,8 +312,8 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
                     logger.warning("The other nodes are within reach again")
                 else:
                     tried.set_result(None)
-            self._tell_overrun()
-            lost = self._missed + self._dropped
+            self._arrivals.tell_overrun()
+            lost = self._missed + self._arrivals.dropped
             if lost > self._told:
                 logger.warning("%d messages of other nodes are lost here", lost - self._told)
                 self._told = lost
@@ -359,7 +343,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         parcel = self._new(name, channel, data)
         if parcel is not None:
             for payload in parcel.payloads:
-                self._give(Arrived(channel, payload))
+                self._arrivals.give(Arrived(channel, payload))
 
     def _hear_echo(self, name: str) -> None:
         self._awaited.discard(name)
@@ -385,26 +369,8 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
             return None
         self._missed += missed
         if missed or parcel.before > before:
-            self._give(Arrived(channel, None))
+            self._arrivals.give(Arrived(channel, None))
         return parcel
-
-    def _give(self, arrived: Arrived) -> None:
-        """Hand over to the node; where it is too far behind, it is told that once it is not."""
-        payload = arrived.payload
-        if self._tell_overrun() and self._inbox.put(arrived, len(payload or b"")):
-            self._received += payload is not None
-        elif arrived.channel is not None and self._inbox.is_open:
-            self._dropped += payload is not None
-            self._overrun[arrived.channel] = None
-
-    def _tell_overrun(self) -> bool:
-        """Tell the node that something was dropped; whether it knows all of that."""
-        while self._overrun:
-            channel = next(iter(self._overrun))
-            if not self._inbox.put(Arrived(channel, None), 0):
-                return False
-            del self._overrun[channel]
-        return True
 
 
 def _reason(error: Exception) -> str:
@@ -416,8 +382,6 @@ def _reason(error: Exception) -> str:
 _decode = msgspec.msgpack.Decoder(Parcel).decode
 
 _MAX_ROUND = 1_000_000  # bytes that are published before the broker is waited for, about
-_MAX_BEHIND = 65_536  # messages, and bytes, that a node may be behind what it has received
-_MAX_BEHIND_BYTES = 64 * 1024 * 1024
 _FIRST_DELAY = 0.05  # seconds until the next link is tried, at most; then twice as long
 _LAST_DELAY = 1.0
 _HOLD = 1.5  # seconds: longer than the others wait at most before they try again

@@ -24,7 +24,8 @@ from typing import Any, Self
 import anyio
 from redis import RedisError
 
-from lbproto.backends.brokered import Arrived, BrokeredPubSub
+from lbproto.backends.arrivals import Arrived
+from lbproto.backends.brokered import BrokeredPubSub
 from lbproto.backends.parcels import ROOM, Message, Packed, Place
 from lbproto.backends.positions import Position, position, positions
 from lbproto.backends.redis_client import without_braces
@@ -262,9 +263,11 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         if parcel is not None and parcel.payloads:
             first = place.number - len(parcel.payloads) + 1
             for number, payload in enumerate(parcel.payloads, first):
-                self._give(Arrived(channel, payload, shard.index, Place(place.epoch, number)))
+                self._arrivals.give(
+                    Arrived(channel, payload, shard.index, Place(place.epoch, number))
+                )
         elif shard.live:
-            self._give(Arrived(None, None, shard.index, place))
+            self._arrivals.give(Arrived(None, None, shard.index, place))
 
     async def _fill_in(self, link: RedisLink) -> None:
         for shard in self._shards:
@@ -279,11 +282,13 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
             await self._read(link, shard, target)
             for come in shard.release(_now()):
                 self._take(shard, come)
-            self._give(Arrived(None, None, shard.index, shard.reached))
+            self._arrivals.give(Arrived(None, None, shard.index, shard.reached))
 
     async def _read(self, link: RedisLink, shard: Shard, target: Place) -> None:
         """Give the node what it has missed up to a place; or tell it that it is gone."""
         while shard.reached < target:
+            while self._arrivals.crowded:
+                await asyncio.sleep(_CROWDED)
             async with asyncio.timeout(self._timeout), self._sending:
                 page = await self._logs.read(link, shard.tag, shard.reached.number + 1)
             if page.place.epoch != target.epoch:
@@ -302,7 +307,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         for name in self._subscriptions:
             tag, _, room = name.partition(":")
             if tag == shard.tag:
-                self._give(Arrived(room[len(ROOM) :], None))
+                self._arrivals.give(Arrived(room[len(ROOM) :], None))
 
     async def _missed_in(
         self, here: Sequence[Position], behind: Sequence[Mapping[str, Sequence[Position]]]
@@ -332,3 +337,4 @@ def _now() -> float:
 
 
 _REMINDERS = 1_000  # at once
+_CROWDED = 0.01  # seconds between two looks

@@ -78,10 +78,23 @@ class Cluster:
         return b"cluster_state:ok" in told and known in told
 
     def move(self, slot: int, to: Valkey) -> None:
-        """Move a slot, which is empty, to another server."""
-        name = to.command("CLUSTER", "MYID").decode()
-        for server in self.servers:
-            server.command("CLUSTER", "SETSLOT", str(slot), "NODE", name)
+        """Move a slot to another server, with what is in it, if that is anything."""
+        name, slot_ = to.command("CLUSTER", "MYID").decode(), str(slot)
+
+        def keys(server: Valkey) -> int:
+            count: int = server.command("CLUSTER", "COUNTKEYSINSLOT", slot_)
+            return count
+
+        owners = [server for server in self.servers if server is not to and keys(server)]
+        if not owners:
+            for server in self.servers:
+                server.command("CLUSTER", "SETSLOT", slot_, "NODE", name)
+            return
+        owners[0].command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot_, slot_, "NODE", name)
+        end = monotonic() + _PATIENCE
+        while keys(owners[0]):
+            assert monotonic() < end
+            sleep(0.02)
 
     def add_replica(self, of: Valkey) -> Valkey:
         """One more server, which takes over where another is lost."""

@@ -9,6 +9,7 @@ import pytest
 from anyio import to_thread
 from redis.crc import key_slot
 
+from lbproto.backends.redis_log import tags
 from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.testing.pubsub import Inbox
 from tests.backends.redis_kinds import Cluster, encrypted, sentinel
@@ -31,7 +32,7 @@ CHANNELS = [f"room-{number}" for number in range(60)]
 async def exchange(one: RedisPubSub, inbox: Inbox, payload: bytes) -> None:
     """What is published to every channel arrives."""
     for channel in CHANNELS:
-        one.publish_nowait(channel, payload)
+        one.publish_nowait(channel, payload, kept=True)
     assert {await inbox.take() for _ in CHANNELS} == {(each, payload) for each in CHANNELS}
 
 
@@ -42,16 +43,20 @@ def published(server: Valkey) -> int:
 
 
 async def test_each_channel_is_its_shards(cluster: Cluster, prefix: str) -> None:
-    one, two = (RedisPubSub(cluster.url, prefix=prefix) for _ in range(2))
+    one, two = (RedisPubSub(cluster.url, prefix=prefix, shards=3) for _ in range(2))
     async with one, two, Inbox.of(two) as inbox:
         for server in cluster.servers:
             server.command("CONFIG", "RESETSTAT")
         for channel in CHANNELS:
             await two.subscribe(channel)
+        before = two.position
         await exchange(one, inbox, b"1")
         counts = list(map(published, cluster.servers))
         assert sum(counts) >= len(CHANNELS)
         assert all(5 < count < 40 for count in counts)
+        missed = await two.missed({channel: [before] for channel in CHANNELS})
+        assert missed is not None
+        assert sorted(missed) == sorted((channel, b"1") for channel in CHANNELS)
 
 
 async def test_a_shard_that_is_lost_comes_back(cluster: Cluster, prefix: str) -> None:
@@ -71,19 +76,21 @@ async def test_a_shard_that_is_lost_comes_back(cluster: Cluster, prefix: str) ->
 
 
 async def test_a_slot_that_moves_is_followed(cluster: Cluster, prefix: str) -> None:
-    one, two = (RedisPubSub(cluster.url, prefix=prefix) for _ in range(2))
+    """Its log comes with it."""
+    one, two = (RedisPubSub(cluster.url, prefix=prefix, shards=3) for _ in range(2))
     async with one, two, Inbox.of(two) as inbox:
         for channel in CHANNELS:
             await two.subscribe(channel)
-        channel = next(each for each in CHANNELS if slot(prefix, each) < 5_000)
+        before = two.position
+        slot = key_slot(tags(3)[0].encode())
         for target in (cluster.servers[1], cluster.servers[0]):
-            await to_thread.run_sync(cluster.move, slot(prefix, channel), target)
-            await until(lambda: two.statistics().lost_connections > 0 and two.ready)
+            lost = two.statistics().lost_connections
+            await to_thread.run_sync(cluster.move, slot, target)
+            await until(lambda: two.statistics().lost_connections > lost and two.ready)
             await exchange(one, inbox, b"1")
-
-
-def slot(prefix: str, channel: str) -> int:
-    return int(key_slot(f"{prefix}:room:{channel}".encode()))
+        missed = await two.missed({channel: [before] for channel in CHANNELS})
+        assert missed is not None
+        assert len(missed) == 2 * len(CHANNELS)
 
 
 async def test_a_sentinel_knows_where_it_is(valkey: Valkey, prefix: str) -> None:
