@@ -36,11 +36,12 @@ def _orders(price: int | None) -> Plugin:
 
 def _serving(server: Server) -> Prepared:
     socket = Nowhere()
-    session = Session(Identity("user"), socket, 0, Recovery().max_bytes_alone)
+    start = server._hub.offset  # noqa: SLF001 - as when it has connected, and below
+    session = Session(Identity("user"), socket, start, 0, Recovery().max_bytes_alone)
     session.attach(socket)
     session.catch_up()
     socket.state = session
-    server._rooms.add(session.personal_room, session)  # noqa: SLF001 - as when it has connected
+    server._rooms.add(session.personal_room, session)  # noqa: SLF001
     inbound = Inbound("place_order", JSONArguments((_ORDER,)), 1)
     event = server.sessions.event
 

@@ -115,7 +115,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 class Status(StrEnum):
     """What has become of a transaction."""
 
-    OPEN = "open"  # a reservation that is not resolved
+    OPEN = "open"  # a reservation that is not resolved; no receipt is
     SETTLED = "settled"
     RELEASED = "released"
     EXPIRED = "expired"
@@ -125,8 +125,7 @@ class Status(StrEnum):
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a transaction has come to.
 
-    That of an open reservation follows from it, so that a store need not keep it: its command has
-    the reservation's amount and action.
+    A reservation that is open has none: the account has the reservation.
 
     Attributes:
         command: what was asked for by its id, with everything that has to be the same when it is

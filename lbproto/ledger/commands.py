@@ -53,13 +53,13 @@ def grant(
     command = ("grant", amount, f"{reason}\n{priority}\n{expires_at}")
 
     def change(state: State, known: Receipt | None) -> Outcome[Movement]:
-        if known is not None:
+        if known is not None or transaction_id in state.reservations:
             return _again(state, known, command)
         _check_amount(amount)
         if expires_at is not None and expires_at <= now:
             raise InvalidRequest("The grant would have expired already")
         draft = Draft(state, now)
-        _check_earned(draft.earned + amount)
+        _check_earned(draft.state.earned + amount)
         movement = draft.move(Kind.GRANTED, amount, reason, transaction_id)
         draft.add(amount, priority, expires_at, movement)
         draft.receipts[transaction_id] = Receipt(command, Status.DONE, movement)
@@ -78,14 +78,14 @@ def adjust(transaction_id: str, amount: int, reason: str, now: int) -> Change[Mo
     command = ("adjust", amount, reason)
 
     def change(state: State, known: Receipt | None) -> Outcome[Movement]:
-        if known is not None:
+        if known is not None or transaction_id in state.reservations:
             return _again(state, known, command)
         _check_amount(abs(amount))
         draft = Draft(state, now)
         if amount < 0:
             draft.take(-amount)
         else:
-            _check_earned(draft.earned + amount)
+            _check_earned(draft.state.earned + amount)
         movement = draft.move(Kind.ADJUSTED, amount, reason, transaction_id)
         if amount > 0:
             draft.add(amount, 0, None, movement)
@@ -109,20 +109,20 @@ def reserve(
         InvalidRequest: as for `grant`.
         InsufficientCredits: less than that is available.
     """
-    command = reserve_command(amount, action)
 
     def change(state: State, known: Receipt | None) -> Outcome[Reservation]:
-        if known is not None:
-            if known.command != command:
+        if (held := state.reservations.get(transaction_id)) is not None:
+            if (held.amount, held.action) != (amount, action):
                 raise InvalidRequest(_USED)
-            held = state.reservations.get(transaction_id)
-            if held is not None and held.expires_at > now:
-                return Outcome(state, [], {}, held)
-            if held is None:
-                held = Reservation(transaction_id, amount, action, expires_at, known.status)
+            if held.expires_at > now:
                 return Outcome(state, [], {}, held)
             held = Reservation(transaction_id, amount, action, held.expires_at, Status.EXPIRED)
             return Draft(state, now).outcome(held)
+        if known is not None:
+            if known.command != reserve_command(amount, action):
+                raise InvalidRequest(_USED)
+            held = Reservation(transaction_id, amount, action, expires_at, known.status)
+            return Outcome(state, [], {}, held)
         _check_amount(amount)
         if expires_at <= now:
             raise InvalidRequest("The reservation would have expired already")
@@ -130,7 +130,6 @@ def reserve(
         lots = draft.take(amount)
         held = Reservation(transaction_id, amount, action, expires_at, _OPEN, lots)
         draft.hold(held)
-        draft.receipts[transaction_id] = Receipt(command, _OPEN)
         return draft.outcome(held)
 
     return change
@@ -220,7 +219,7 @@ def look(now: int) -> Change[Balance]:
         if due is None or due > now:
             return Outcome(state, [], {}, state.shown())
         draft = Draft(state, now)
-        return draft.outcome(draft.shown())
+        return draft.outcome(draft.state.shown())
 
     return change
 
@@ -231,8 +230,8 @@ _USED = "The transaction id was used for something else"
 _OPEN, _SETTLED, _DEDUCTED = Status.OPEN, Status.SETTLED, Kind.DEDUCTED
 
 
-def _again(state: State, known: Receipt, command: tuple[str, int, str]) -> Outcome[Movement]:
-    if known.command != command or known.movement is None:
+def _again(state: State, known: Receipt | None, command: tuple[str, int, str]) -> Outcome[Movement]:
+    if known is None or known.command != command or known.movement is None:
         raise InvalidRequest(_USED)
     return Outcome(state, [], {}, known.movement)
 

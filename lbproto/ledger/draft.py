@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from lbproto.errors import InsufficientCredits, NotFound
 from lbproto.ledger.account import (
-    Balance,
     Kind,
     Lot,
     Movement,
@@ -18,7 +17,6 @@ from lbproto.ledger.account import (
     Reservation,
     State,
     Status,
-    left_in,
 )
 
 __all__ = ["Draft", "reserve_command"]
@@ -36,42 +34,24 @@ class Draft:
         now: in ms since the Unix epoch.
 
     Attributes:
-        earned: all that was ever granted, or adjusted upwards.
-        reservations: those that are open, by transaction id.
+        state: as it will be.
         receipts: those that are new or have changed, by transaction id.
     """
 
-    __slots__ = (
-        "_balance",
-        "_due_at",
-        "_is_due_known",
-        "_lots",
-        "_movements",
-        "_now",
-        "_spent",
-        "_version",
-        "earned",
-        "receipts",
-        "reservations",
-    )
+    __slots__ = ("_is_due_known", "_movements", "_now", "receipts", "state")
 
     def __init__(self, state: State, now: int) -> None:
-        self._balance = state.balance
-        self.earned = state.earned
-        self._spent = state.spent
-        self._version = state.version
-        self._lots = state.lots.copy()
-        self.reservations = state.reservations.copy()
-        self._due_at = due = state.due_at
+        self.state = state.fork()
         self._is_due_known = True  # else it is looked for once, at the end
         self.receipts: dict[str, Receipt] = {}
         self._movements: list[Movement] = []
         self._now = now
+        due = state.due_at
         if due is not None and due <= now:
             self._pass_time()
 
     def _pass_time(self) -> None:
-        for held in list(self.reservations.values()):
+        for held in list(self.state.reservations.values()):
             if held.expires_at <= self._now:
                 self.resolve(held, Status.EXPIRED)
                 for part in held.lots:
@@ -80,36 +60,18 @@ class Draft:
 
     def outcome(self, answer: T) -> Outcome[T]:
         """What the command comes to."""
-        state = State(
-            self._balance,
-            self.earned,
-            self._spent,
-            self._version,
-            self._lots,
-            self.reservations,
-            self._due_at,
-        )
         if not self._is_due_known:
-            state.due_at = state.next_expiry()
-        return Outcome(state, self._movements, self.receipts, answer)
-
-    @property
-    def available(self) -> int:
-        """What may be reserved."""
-        return left_in(self._lots)
-
-    def shown(self) -> Balance:
-        """How the account will be."""
-        return Balance(self._balance, self.available, self.earned, self._spent, self._version)
+            self.state.due_at = self.state.next_expiry()
+        return Outcome(self.state, self._movements, self.receipts, answer)
 
     def hold(self, held: Reservation) -> None:
         """Put in a reservation that is new; what it holds has been taken."""
-        self.reservations[held.transaction_id] = held
+        self.state.reservations[held.transaction_id] = held
         self._expect(held.expires_at)
 
     def renew(self, held: Reservation) -> None:
         """Put a reservation in the place of the one of its id."""
-        self.reservations[held.transaction_id] = held
+        self.state.reservations[held.transaction_id] = held
         self._is_due_known = False
 
     def held(self, transaction_id: str) -> Reservation:
@@ -118,29 +80,23 @@ class Draft:
         Raises:
             NotFound: there is none.
         """
-        held = self.reservations.get(transaction_id)
+        held = self.state.reservations.get(transaction_id)
         if held is None:
             raise NotFound("There is no open reservation of that id")
         return held
 
     def move(self, kind: Kind, amount: int, reason: str, transaction_id: str) -> Movement:
         """Change the balance by an amount."""
-        version = self._version = self._version + 1
-        balance = self._balance = self._balance + amount
+        state = self.state
+        version = state.version = state.version + 1
+        balance = state.balance = state.balance + amount
         if kind is _DEDUCTED:
-            self._spent -= amount
+            state.spent -= amount
         elif amount > 0:
-            self.earned += amount
+            state.earned += amount
+        earned, spent, now = state.earned, state.spent, self._now
         movement = Movement(
-            version,
-            kind,
-            amount,
-            balance,
-            self.earned,
-            self._spent,
-            reason,
-            transaction_id,
-            self._now,
+            version, kind, amount, balance, earned, spent, reason, transaction_id, now
         )
         self._movements.append(movement)
         return movement
@@ -151,11 +107,11 @@ class Draft:
         Raises:
             InsufficientCredits: there is less in them.
         """
-        lots = self._lots
+        lots = self.state.lots
         if lots and (first := lots[0]).left > amount:
             lots[0] = first.of(first.left - amount)
             return (first.of(amount),)
-        available = self.available
+        available = self.state.available
         if available < amount:
             raise InsufficientCredits(
                 f"{amount} credits are needed, {available} are available",
@@ -194,15 +150,15 @@ class Draft:
 
     def resolve(self, held: Reservation, status: Status, movement: Movement | None = None) -> None:
         """End a reservation; what it holds is still to be given back."""
-        del self.reservations[held.transaction_id]
-        if held.expires_at == self._due_at:
+        del self.state.reservations[held.transaction_id]
+        if held.expires_at == self.state.due_at:
             self._is_due_known = False
         command = reserve_command(held.amount, held.action)
         self.receipts[held.transaction_id] = Receipt(command, status, movement)
 
     def _put(self, part: Lot) -> None:
         """Put a lot in its place, or with what is left of the same one."""
-        lots = self._lots
+        lots = self.state.lots
         if lots and (first := lots[0]).number == part.number and first.priority == part.priority:
             lots[0] = first.of(first.left + part.left)
             return
@@ -217,16 +173,17 @@ class Draft:
 
     def _expect(self, expires_at: int) -> None:
         """Something expires then that did not before."""
-        if self._due_at is None or expires_at < self._due_at:
-            self._due_at = expires_at
+        due = self.state.due_at
+        if due is None or expires_at < due:
+            self.state.due_at = expires_at
 
     def _expire_lots(self) -> None:
         self._is_due_known = False
-        for lot in list(self._lots):
+        for lot in list(self.state.lots):
             if lot.expires_at is not None and lot.expires_at <= self._now:
-                self._lots.remove(lot)
+                self.state.lots.remove(lot)
                 # A lot can expire more than once, when something of it is given back later.
-                transaction_id = f"{lot.transaction_id}:expired:{self._version + 1}"
+                transaction_id = f"{lot.transaction_id}:expired:{self.state.version + 1}"
                 self.move(Kind.EXPIRED, -lot.left, "expired", transaction_id)
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from lbproto.errors import InvalidRequest
-from lbproto.ledger.account import Change, Outcome, Receipt, Reservation, State, Status
+from lbproto.ledger.account import Change, Outcome, Receipt, Reservation, State
 from lbproto.ledger.commands import reserve
-from lbproto.ledger.draft import Draft, reserve_command
+from lbproto.ledger.draft import Draft
 
 __all__ = ["Standing", "enlarge", "take_up"]
 
@@ -50,6 +50,14 @@ def take_up(
     """
 
     def change(state: State, known: Receipt | None) -> Outcome[Standing]:
+        if transaction_id in state.reservations:
+            draft = Draft(state, now)
+            held = draft.state.reservations.get(transaction_id)
+            if held is None:  # it has expired just now
+                return draft.outcome(Standing(None, over=True))
+            held = msgspec.structs.replace(held, expires_at=max(held.expires_at, expires_at))
+            draft.renew(held)
+            return draft.outcome(Standing(held))
         if known is None:
             if amount <= 0:
                 return Outcome(state, [], {}, Standing(None))
@@ -57,18 +65,10 @@ def take_up(
             return Outcome(made.state, made.movements, made.receipts, Standing(made.answer))
         if known.command[0] != "reserve":
             raise InvalidRequest("The transaction id was used for something else")
-        if known.status is not Status.OPEN:
-            movement = known.movement
-            counts = movement is not None and movement.at >= counts_from
-            paid = -movement.amount if movement is not None and counts else 0
-            return Outcome(state, [], {}, Standing(None, paid, over=True))
-        draft = Draft(state, now)
-        held = draft.reservations.get(transaction_id)
-        if held is None:  # it has expired just now
-            return draft.outcome(Standing(None, over=True))
-        held = msgspec.structs.replace(held, expires_at=max(held.expires_at, expires_at))
-        draft.renew(held)
-        return draft.outcome(Standing(held))
+        movement = known.movement
+        counts = movement is not None and movement.at >= counts_from
+        paid = -movement.amount if movement is not None and counts else 0
+        return Outcome(state, [], {}, Standing(None, paid, over=True))
 
     return change
 
@@ -90,7 +90,7 @@ def enlarge(
     def change(state: State, known: Receipt | None) -> Outcome[Reservation]:  # noqa: ARG001 - a `Change`
         draft = Draft(state, now)
         held = draft.held(transaction_id)
-        more = max(needed, min(wanted, draft.available))
+        more = max(needed, min(wanted, draft.state.available))
         held = msgspec.structs.replace(
             held,
             amount=held.amount + more,
@@ -98,8 +98,6 @@ def enlarge(
             expires_at=max(held.expires_at, expires_at),
         )
         draft.renew(held)
-        command = reserve_command(held.amount, held.action)
-        draft.receipts[transaction_id] = Receipt(command, Status.OPEN)
         return draft.outcome(held)
 
     return change

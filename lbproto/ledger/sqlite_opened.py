@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from lbproto.ledger.account import Account, Lot, Movement, Receipt, Reservation, State, Status
-from lbproto.ledger.draft import reserve_command
 from lbproto.ledger.sqlite_calls import Command
 from lbproto.ledger.sqlite_trail import follow
 
@@ -21,8 +20,7 @@ _Held = tuple[list[Lot], dict[str, Reservation]]
 _HELD = msgspec.msgpack.Decoder(_Held)
 _encode = msgspec.msgpack.Encoder().encode
 
-# Looking up a member of an enumeration takes longer than comparing it.
-_OPEN, _SETTLED = Status.OPEN, Status.SETTLED
+_SETTLED = Status.SETTLED  # looking up a member of an enumeration takes longer than comparing it
 
 
 class Opened:
@@ -56,12 +54,9 @@ class Opened:
             found: receipts that are in the file, by the account's row and the transaction id.
         """
         name = command.transaction_id
-        known = self._noted.get(name) if self._noted else None
-        if known is None:
-            if (held := self.state.reservations.get(name)) is not None:
-                known = _while_open(held)
-            elif found and self.id is not None:
-                known = found.get((self.id, name))
+        known = self._noted.get(name)
+        if known is None and found and self.id is not None:
+            known = found.get((self.id, name))
         try:
             outcome = command.change(self.state, known)
         except BaseException as error:  # noqa: BLE001 - raised to the one whose change it is
@@ -83,7 +78,7 @@ class Opened:
         Returns:
             Where it lies now.
         """
-        id_, state = self.id, self.state
+        id_ = self.id
         for one in self._movements:
             place += 1
             previous, far = follow(self._trail, one.version, place)
@@ -106,10 +101,8 @@ class Opened:
                 )
             )
         for name, note in self._noted.items():
-            held = state.reservations.get(name)
-            if held is None or note != _while_open(held):  # else the account says as much
-                version = note.movement and note.movement.version
-                noted.append((name, id_, *note.command, str(note.status), version))
+            version = note.movement and note.movement.version
+            noted.append((name, id_, *note.command, str(note.status), version))
         self.is_changed, self._movements, self._noted = False, [], {}
         return place
 
@@ -140,8 +133,3 @@ def state_of(
     """An account as its row has it."""
     lots, reservations = _HELD.decode(held)
     return State(balance, earned, spent, version, lots, reservations, due_at)
-
-
-def _while_open(held: Reservation) -> Receipt:
-    """The receipt of an open reservation, which is not kept besides."""
-    return Receipt(reserve_command(held.amount, held.action), _OPEN)
