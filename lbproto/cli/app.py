@@ -23,6 +23,8 @@ from lbproto.cli.failure import Failure, telling
 from lbproto.cli.launch import launch
 from lbproto.cli.loading import Target, load
 from lbproto.cli.plugins import WithPlugins
+from lbproto.cli.record import commands as record_commands
+from lbproto.cli.record import replay
 from lbproto.cli.schema import schema
 from lbproto.cli.serve import Address
 from lbproto.cli.serve import serve as serve_until_stopped
@@ -42,6 +44,8 @@ app = typer.Typer(
 )
 
 app.add_typer(credits_commands, name="credits")
+app.add_typer(record_commands, name="record")
+app.command()(replay)
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]

@@ -9,11 +9,12 @@ from msgspec import Meta, Struct, field
 from lbproto import Check, Recovery, Secret, Settings
 from lbproto.logging import Format, Level
 
-__all__ = ["Config", "HealthConfig", "LogConfig", "ServerConfig"]
+__all__ = ["Config", "HealthConfig", "LogConfig", "RecordConfig", "ServerConfig"]
 
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _Seconds = Annotated[float, Meta(ge=0)]
 _Workers = Annotated[int, Meta(ge=1, le=256)]
+_Count = Annotated[int, Meta(ge=1)]
 _Address = Annotated[str, Secret]
 
 
@@ -43,6 +44,24 @@ class HealthConfig(Struct, frozen=True):
     live: str = "/healthz"
     ready: str = "/readyz"
     ignore: list[Check] = field(default_factory=list)
+
+
+class RecordConfig(Struct, frozen=True):
+    """The flight recorder; off unless something is said here.
+
+    Attributes:
+        all: whether everybody's sessions are recorded from the start.
+        frames: entries that are kept of each session.
+        bytes: bytes that these take.
+        directory: where recordings of requests that failed by our fault are put; "" for nowhere.
+        control: the Unix socket by which `lbproto record` reaches the server; "" for none.
+    """
+
+    all: bool = False
+    frames: _Count = 200
+    bytes: _Count = 262_144
+    directory: str = ""
+    control: str = ""
 
 
 class ServerConfig(Struct, frozen=True):
@@ -79,4 +98,5 @@ class Config(Struct, frozen=True):
     workers: _Workers = 1
     log: LogConfig = field(default_factory=LogConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
     server: ServerConfig = field(default_factory=ServerConfig)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import msgspec
 
@@ -22,6 +26,8 @@ from lbproto.cli.welcome import welcome_to_server
 from lbproto.cli.workers import CannotServe, supervise
 from lbproto.logging import configure
 from lbproto.pseudonyms import use_key
+from lbproto.recorder import Recorder
+from lbproto.recorder.control import control
 
 __all__ = ["launch", "serve_as_worker"]
 
@@ -48,7 +54,7 @@ def launch(configured: Configured) -> None:
     if config.workers > 1:
         _launch_workers(configured)
     else:
-        target = _target(configured)
+        target = _recorded(_target(configured), configured)
         address = Address(config.host, config.port)
         serve(
             target,
@@ -73,7 +79,7 @@ def serve_as_worker(configured: Configured, sockets: Sequence[socket.socket], li
     # The requests of a client that polls would reach processes that do not know it.
     target.server.runtime.polling = False
     serve(
-        target,
+        _recorded(target, configured, f".{os.getpid()}"),
         sockets,
         link.ready,
         drain_seconds=configured.config.drain,
@@ -123,6 +129,37 @@ def _target(configured: Configured) -> Target:
     probes = Probes(live=health.live, ready=health.ready, ignore=health.ignore)
     app = ServerApp(target.app.server, target.app.fallback, probes)
     return Target(app, app.lifespan, app.server)
+
+
+def _recorded(target: Target, configured: Configured, suffix: str = "") -> Target:
+    """With a recorder on it, where the configuration says anything of one.
+
+    Args:
+        suffix: of the name of the socket that it is told by.
+    """
+    if not configured.given("record"):
+        return target
+    if target.server is None:
+        raise Failure(_NOT_TOLD.format(app=configured.config.app))
+    record = configured.config.record
+    recorder = Recorder(
+        target.server,
+        max_frames=record.frames,
+        max_bytes=record.bytes,
+        directory=Path(record.directory) if record.directory else None,
+    )
+    if record.all:
+        recorder.start()
+    if not record.control:
+        return target
+
+    @asynccontextmanager
+    async def lifespan(state: dict[str, Any]) -> AsyncIterator[None]:
+        socket_path = Path(record.control + suffix)
+        async with target.lifespan(state), control(recorder, socket_path):
+            yield
+
+    return replace(target, lifespan=lifespan)
 
 
 def _welcome(configured: Configured, url: str) -> None:

@@ -103,6 +103,10 @@ class Recorder:
         """Those that are recorded now."""
         return list(self._taps)
 
+    def session(self, sid: str) -> Session | None:
+        """The session of that id, recorded or not; None where there is none on this node."""
+        return self._server.sessions.directory.get(sid)
+
     def recordings(self, *, user_id: str | None = None, sid: str | None = None) -> list[Recording]:
         """What is kept of sessions, those that are over first.
 
