@@ -100,7 +100,7 @@ class Inflow:
             return
         began = time_ns() if remote.trace else 0
         receipt = self._hub.deliver(room, (event,), remote.except_)
-        if remote.trace and self._hub.traces is not None:
+        if remote.trace and receipt.matched and self._hub.traces is not None:
             pattern = self._registry.room(room)[0].pattern
             self._hub.traces.delivered(remote.trace, remote.event, pattern, began, receipt.matched)
 

@@ -4,7 +4,7 @@ An operation is run under a name by several rows; the row `floor` is the least i
 Python.
 """
 
-from benchmarks.micro import candles, codec, ledger, limits, memory, priced, registry
+from benchmarks.micro import candles, codec, ledger, limits, memory, priced, registry, telemetry
 from benchmarks.micro.operation import Operation
 
 __all__ = ["OPERATIONS"]
@@ -15,6 +15,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *limits.OPERATIONS,
     *ledger.OPERATIONS,
     *priced.OPERATIONS,
+    *telemetry.OPERATIONS,
     *memory.OPERATIONS,
     *candles.OPERATIONS,
 )
