@@ -51,17 +51,24 @@ class Hold(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         account: whose.
-        transaction_id: of the reservation.
-        amount: how many.
         action: what for.
+        amount: how many; 0 where there is no reservation.
+        transaction_id: of the reservation.
         expires_at: in ms since the Unix epoch; extended as long as the request is being served.
+        paid: what its repeats have paid.
     """
 
     account: Account
-    transaction_id: str
-    amount: int
     action: str
-    expires_at: int
+    amount: int = 0
+    transaction_id: str = ""
+    expires_at: int = 0
+    paid: int = 0
+
+    @property
+    def within(self) -> int:
+        """What the request may cost without more being set aside."""
+        return self.paid + self.amount
 
 
 class Holds:
@@ -80,7 +87,7 @@ class Holds:
 
     async def reserve(
         self, account: Account, amount: int, action: str, repeat: RepeatKey | None = None
-    ) -> tuple[Hold | None, int]:
+    ) -> Hold:
         """Set credits aside for a request.
 
         Args:
@@ -88,9 +95,6 @@ class Holds:
             action: its event.
             repeat: what it has in common with its repeats; what was paid for one of them in the
                 last 10 minutes is not paid again.
-
-        Returns:
-            What is set aside, None for nothing; and what has been paid before.
 
         Raises:
             InsufficientCredits: less than that is available.
@@ -101,11 +105,13 @@ class Holds:
         expires_at = now + _LIFETIME
         if repeat is None:
             if not amount:
-                return None, 0
+                return Hold(account, action)
             id_ = ordered_id(now)
             change = reserve(id_, amount, action, now, expires_at)
             await self._credits.transact(account, id_, change)
-            return self._hold(account, id_, amount, action, expires_at), 0
+            hold = Hold(account, action, amount, id_, expires_at)
+            self._open.add(hold)
+            return hold
         paid = 0
         for attempt in range(_MAX_ATTEMPTS):
             id_ = _id_of(action, repeat, attempt)
@@ -113,9 +119,11 @@ class Holds:
             standing = (await self._credits.transact(account, id_, rest)).answer
             paid += standing.paid
             if (held := standing.held) is not None:
-                return self._hold(account, id_, held.amount, action, held.expires_at), paid
+                hold = Hold(account, action, held.amount, id_, held.expires_at, paid)
+                self._open.add(hold)
+                return hold
             if not standing.over:
-                return None, paid
+                return Hold(account, action, paid=paid)
         raise LimitExceeded("This request was tried too often: ask with another requestId")
 
     async def enlarge(self, hold: Hold, needed: int, wanted: int) -> None:
@@ -180,12 +188,11 @@ class Holds:
     async def _collect(self, hold: Hold, amount: int) -> None:
         """The reservation is gone, as when the clock was set ahead; but the work has been done."""
         try:
-            other, _ = await self.reserve(hold.account, amount, hold.action)
+            other = await self.reserve(hold.account, amount, hold.action)
         except InsufficientCredits as error:
             logger.warning("%s stays unpaid: %s", hold.transaction_id, error)
         else:
-            if other is not None:
-                await self.settle(other, amount)
+            await self.settle(other, amount)
 
     async def run(self) -> None:
         """Extend, settle what could not be settled, and sweep, until cancelled."""
@@ -215,11 +222,6 @@ class Holds:
                 self._open.discard(hold)
             else:
                 hold.expires_at = now + _LIFETIME
-
-    def _hold(self, account: Account, id_: str, amount: int, action: str, expires_at: int) -> Hold:
-        hold = Hold(account, id_, amount, action, expires_at)
-        self._open.add(hold)
-        return hold
 
 
 def _id_of(action: str, repeat: RepeatKey, attempt: int) -> str:

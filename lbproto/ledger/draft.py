@@ -88,15 +88,22 @@ class Draft:
     def move(self, kind: Kind, amount: int, reason: str, transaction_id: str) -> Movement:
         """Change the balance by an amount."""
         state = self.state
-        version = state.version = state.version + 1
-        balance = state.balance = state.balance + amount
+        state.version += 1
+        state.balance += amount
         if kind is _DEDUCTED:
             state.spent -= amount
         elif amount > 0:
             state.earned += amount
-        earned, spent, now = state.earned, state.spent, self._now
         movement = Movement(
-            version, kind, amount, balance, earned, spent, reason, transaction_id, now
+            state.version,
+            kind,
+            amount,
+            state.balance,
+            state.earned,
+            state.spent,
+            reason,
+            transaction_id,
+            self._now,
         )
         self._movements.append(movement)
         return movement

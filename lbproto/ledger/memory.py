@@ -44,15 +44,18 @@ class MemoryLedger(LedgerStore):
         before, receipts = record.state, record.receipts
         outcome = change(before, receipts.get(transaction_id))
         state = outcome.state
-        if state is not before or outcome.receipts:
-            if not before.version:  # nothing has happened before its first movement
-                self._records[account] = record
-            record.state = state
+        if state is before and not outcome.receipts:
+            return outcome
+        if not before.version:  # nothing has happened before its first movement
+            self._records[account] = record
+        record.state = state
+        if outcome.receipts:
             receipts.update(outcome.receipts)
+        if outcome.movements:
             record.movements += outcome.movements
-            due = state.due_at
-            if due is not None and due < record.queued:
-                self._enqueue(due, account, record)
+        due = state.due_at
+        if due is not None and due < record.queued:
+            self._enqueue(due, account, record)
         return outcome
 
     def _enqueue(self, due: int, account: Account, record: _Record) -> None:

@@ -39,21 +39,15 @@ class Meter(msgspec.Struct, eq=False, gc=False):
 
     Args:
         holds: where credits are set aside.
-        account: whose.
-        action: the request's event.
+        hold: what is.
         price: what is set aside at first.
-        repeat: what it has in common with its repeats; None for one that has no id.
-        hold: what is set aside; None for nothing.
-        within: what may be charged without asking: paid before, or set aside.
+        repeat: what the request has in common with its repeats; None for one that has no id.
     """
 
     _holds: Holds
-    _account: Account
-    _action: str
+    _hold: Hold
     _price: int
     _repeat: RepeatKey | None
-    _hold: Hold | None
-    _within: int
     _charged: int | None = None  # not metered (yet)
     _closed: bool = False
 
@@ -64,44 +58,37 @@ class Meter(msgspec.Struct, eq=False, gc=False):
         if self._closed:
             raise UsageError("the request has been served and paid for: charge while it is served")
         charged = self._charged = (self._charged or 0) + amount
-        if charged <= self._within:
+        if charged <= self._hold.within:
             return
         try:
-            await self._take_more(charged - self._within)
+            await self._take_more(charged)
         except BaseException:
             self._charged -= amount
             raise
 
-    async def _take_more(self, needed: int) -> None:
-        if self._hold is None:
-            await self._begin_anew(self._within + needed)
-            return
-        before = self._hold.amount
-        try:
-            await self._holds.enlarge(self._hold, needed, self._price)
-        except NotFound:  # it has expired, as when the clock was set ahead: all of it anew
-            self._hold = None
-            await self._begin_anew(self._within + needed)
-        else:
-            self._within += self._hold.amount - before
-
-    async def _begin_anew(self, amount: int) -> None:
-        hold, paid = await self._holds.reserve(self._account, amount, self._action, self._repeat)
-        self._hold = hold
-        self._within = paid if hold is None else paid + hold.amount
+    async def _take_more(self, charged: int) -> None:
+        """Set aside what is missing to what has been charged."""
+        hold = self._hold
+        if hold.amount:
+            try:
+                await self._holds.enlarge(hold, charged - hold.within, self._price)
+            except NotFound:  # it has expired, as when the clock was set ahead: all of it anew
+                self._hold = Hold(hold.account, hold.action, paid=hold.paid)
+            else:
+                return
+        self._hold = await self._holds.reserve(hold.account, charged, hold.action, self._repeat)
 
     def close(self, delivered: bool) -> Coroutine[Any, Any, None] | None:
         """Charge no more. What is returned settles, or releases where nothing was delivered."""
         self._closed = True
-        hold, self._hold = self._hold, None
-        if hold is None:
+        hold = self._hold
+        if not hold.amount:
             return None
         cost = 0
         if delivered:
             cost = self._price if self._charged is None else self._charged
-        paid = self._within - hold.amount
         # Where the price has risen since the first try, what that set aside is all that it costs.
-        return self._holds.settle(hold, max(0, min(cost - paid, hold.amount)))
+        return self._holds.settle(hold, max(0, min(cost - hold.paid, hold.amount)))
 
 
 class Charging:
@@ -135,10 +122,9 @@ class Charging:
         price = route.price
         if not isinstance(price, int):
             price = await _price_of(price, request)
-        holds, action, repeat = self._holds, ctx.inbound.name, ctx.repeat
-        hold, paid = await holds.reserve(account, price, action, repeat)
-        within = paid if hold is None else paid + hold.amount
-        ctx.meter = meter = Meter(holds, account, action, price, repeat, hold, within)
+        holds, repeat = self._holds, ctx.repeat
+        hold = await holds.reserve(account, price, ctx.inbound.name, repeat)
+        ctx.meter = meter = Meter(holds, hold, price, repeat)
         try:
             await call_next(ctx)
         except GeneratorExit:  # nothing can be waited for: it expires

@@ -38,15 +38,15 @@ def holds(credits_: Credits, clock: VirtualClock) -> Holds:
     return Holds(credits_, clock)
 
 
-async def reserved(holds: Holds, amount: int, repeat: RepeatKey | None = None) -> tuple[Hold, int]:
-    hold, paid = await holds.reserve(ADA, amount, "work", repeat)
-    assert hold is not None
-    return hold, paid
+async def reserved(holds: Holds, amount: int, repeat: RepeatKey | None = None) -> Hold:
+    hold = await holds.reserve(ADA, amount, "work", repeat)
+    assert hold.amount
+    return hold
 
 
 async def test_a_reservation_is_enlarged_and_settled(credits_: Credits, holds: Holds) -> None:
     await credits_.grant("ada", 10, "a gift")
-    hold, _ = await reserved(holds, 3)
+    hold = await reserved(holds, 3)
     await holds.enlarge(hold, 1, 4)
     assert (hold.amount, (await credits_.balance("ada")).available) == (7, 3)
     with pytest.raises(InsufficientCredits):
@@ -60,23 +60,24 @@ async def test_a_retry_finds_what_has_become_of_the_first(
     credits_: Credits, holds: Holds, clock: VirtualClock
 ) -> None:
     await credits_.grant("ada", 20, "a gift")
-    first, _ = await reserved(holds, 5, REPEAT)
+    first = await reserved(holds, 5, REPEAT)
     await holds.enlarge(first, 2, 2)
-    taken_up, paid = await reserved(holds, 5, REPEAT)
-    assert (taken_up.transaction_id, taken_up.amount, paid) == (first.transaction_id, 7, 0)
+    taken_up = await reserved(holds, 5, REPEAT)
+    assert (taken_up.transaction_id, taken_up.amount, taken_up.paid) == (first.transaction_id, 7, 0)
     await holds.settle(taken_up, 6)
     await holds.settle(first, 6)
-    assert await holds.reserve(ADA, 6, "work", REPEAT) == (None, 6)
-    more, paid = await reserved(holds, 8, REPEAT)
-    assert (more.amount, paid) == (2, 6)
+    nothing = await holds.reserve(ADA, 6, "work", REPEAT)
+    assert (nothing.amount, nothing.paid) == (0, 6)
+    more = await reserved(holds, 8, REPEAT)
+    assert (more.amount, more.paid) == (2, 6)
     await holds.settle(more, 0)  # released: the next attempt is another one
-    another, paid = await reserved(holds, 8, REPEAT)
-    assert (another.transaction_id != more.transaction_id, paid) == (True, 6)
+    another = await reserved(holds, 8, REPEAT)
+    assert (another.transaction_id != more.transaction_id, another.paid) == (True, 6)
     clock.jump(61)  # expired
-    last, paid = await reserved(holds, 8, REPEAT)
+    last = await reserved(holds, 8, REPEAT)
     await holds.settle(last, last.amount)
     spent = [each.amount for each in await credits_.history("ada") if each.kind is Kind.DEDUCTED]
     assert spent == [-2, -6]
     clock.jump(600)
-    anew, paid = await reserved(holds, 8, REPEAT)
-    assert (anew.amount, paid) == (6, 2)
+    anew = await reserved(holds, 8, REPEAT)
+    assert (anew.amount, anew.paid) == (6, 2)
