@@ -51,6 +51,11 @@ def schemas() -> dict[str, Line]:
     return found
 
 
+def test_nothing_hangs_where_there_is_no_connection(steps: list[Line]) -> None:
+    lost = {"kind": "NoAnswer", "request": "chat", "reason": "disconnect"}
+    assert printed(steps, "unconnected") == [lost, lost]
+
+
 def test_the_guides_program_compiles(steps: list[Line], tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "how-to" / "contract.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```ts\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
@@ -102,6 +107,13 @@ def test_the_maps_are_those_of_a_stock_socket(steps: list[Line]) -> None:
 
 def test_a_job_outlives_its_connection(steps: list[Line]) -> None:
     assert printed(steps, "went on") == [{"recovered": True}, {"recovered": False}]
+
+
+def test_a_job_that_begins_too_late_is_cancelled(steps: list[Line]) -> None:
+    assert printed(steps, "late") == [
+        {"kind": "NoAnswer", "request": "query", "reason": "timeout"},
+        {"code": "CANCELLED"},
+    ]
 
 
 def test_nothing_hangs_when_the_connection_is_gone(steps: list[Line]) -> None:

@@ -121,6 +121,11 @@ async function losses(): Promise<void> {
   await interrupted(false);
   await interrupted(true);
 
+  const ended = new Promise<{ code: string }>((resolve) => socket.once("query_error", resolve));
+  const late = client.job("query", { sql: ENDLESS }, { timeout: 0 });
+  await late.result().catch((error: unknown) => print("late", failure(error)));
+  print("late", { code: (await ended).code });
+
   const left = client.job("query", { sql: ENDLESS });
   for await (const told of left) {
     if (told.event === "query_started") break;
@@ -133,6 +138,19 @@ async function losses(): Promise<void> {
   const hasty = new Client(socket, { timeout: 1 });
   await hasty.request("ping").catch((error: unknown) => print("gone", failure(error)));
   hasty.close();
+}
+
+/** There is no connection, for now or ever: a job that would wait for others settles all the same. */
+async function unconnected(): Promise<void> {
+  const refused = io(process.argv[2], { auth: { token: "wrong" }, forceNew: true, reconnectionDelay: 10 });
+  const nowhere = io("http://127.0.0.1:1", { reconnectionDelay: 10 });
+  for (const [other, patience] of [[refused, 60_000], [nowhere, 50]] as const) {
+    const waiting = new Client(other, { patience });
+    const turn = waiting.job("chat", { conversationId: "typed", message: "hello" });
+    await turn.result().catch((error: unknown) => print("unconnected", failure(error)));
+    waiting.close();
+    other.disconnect();
+  }
 }
 
 // Never called: these are mistakes, and the compiler says so.
@@ -163,4 +181,5 @@ await answers();
 await jobs();
 await stock();
 await losses();
+await unconnected();
 client.close();

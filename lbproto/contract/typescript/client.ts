@@ -1,102 +1,9 @@
-// What follows is the same for every contract.
-
-export type EventName = keyof ServerToClientEvents;
-export type RequestName = keyof typeof contract.requests;
-
-/** What an event carries. */
-export type Payload<K extends EventName> = Parameters<ServerToClientEvents[K]>[0];
-
-/** An event that has come; its name tells what it carries. */
-export type Told<K extends EventName> = { [E in K]: { event: E; data: Payload<E> } }[K];
-
-type Requests = typeof contract.requests;
-type Stage<E extends RequestName, S extends string> = Requests[E] extends {
-  job: { readonly [N in S]: infer K extends EventName };
-}
-  ? K
-  : never;
-
-/** Requests that are served as jobs, with an event that tells of their success. */
-export type JobName = {
-  [E in RequestName]: [Stage<E, "success">] extends [never] ? never : E;
-}[RequestName];
-
-/** What a job tells, its success included; it fails by a `RequestFailed`. */
-export type JobEvent<E extends JobName> = Told<
-  Stage<E, "start"> | Stage<E, "progress"> | Stage<E, "output"> | Stage<E, "beforeTerminal"> | Stage<E, "success">
->;
-
-type AnswerName<E extends RequestName> = Requests[E]["answers"][number] & EventName;
-type FirstName<E extends RequestName> =
-  | AnswerName<E>
-  | Stage<E, "start">
-  | Stage<E, "progress">
-  | Stage<E, "output">
-  | Stage<E, "success">;
-
-/** What a request is answered with: undefined where it is only acknowledged. */
-export type Answer<E extends RequestName> = [FirstName<E>] extends [never] ? undefined : Payload<FirstName<E>>;
-
-export interface Refusal {
-  code: ErrorCode;
-  message: string;
-  /** Whole seconds. */
-  retryAfter?: number;
-}
-
-/** What became of a request; `event` is the first that answers it, if any does. */
-export type Acknowledgement<E extends RequestName> =
-  | { ok: true; event?: FirstName<E>; data?: Payload<FirstName<E>> }
-  | { ok: false; error: Refusal };
-
-/** The arguments of a request: its payload may be left out where all of it may. */
-export type Asking<E extends RequestName> =
-  | ({} extends RequestPayloads[E] ? [] : never)
-  | [data: RequestPayloads[E]]
-  | [data: RequestPayloads[E], acknowledge: (answer: Acknowledgement<E>) => void];
-
-/** `ClientToServerEvents` for `emitWithAck`: every request asks for an acknowledgement. */
-export type AcknowledgedEvents = {
-  [E in RequestName]: (data: RequestPayloads[E], acknowledge: (answer: Acknowledgement<E>) => void) => void;
-};
-
-/** The server has refused a request, or a job has failed. */
-export class RequestFailed extends Error {
-  override readonly name = "RequestFailed";
-  readonly request: RequestName;
-  readonly code: ErrorCode;
-  /** Seconds after which it may succeed. */
-  readonly retryAfter: number | undefined;
-  /** Whether the same request may succeed later without being changed. */
-  readonly retryable: boolean;
-
-  constructor(request: RequestName, refusal: Refusal) {
-    super(refusal.message);
-    this.request = request;
-    this.code = refusal.code;
-    this.retryAfter = refusal.retryAfter;
-    // A newer server may have a code that this file does not know.
-    this.retryable = (contract.codes as Record<string, { retryable: boolean }>)[refusal.code]?.retryable ?? false;
-  }
-}
-
-/** Nobody knows what became of a request: its time was up, or the connection was lost. */
-export class NoAnswer extends Error {
-  override readonly name = "NoAnswer";
-  readonly request: RequestName;
-  readonly reason: "timeout" | "disconnect" | "closed";
-
-  constructor(request: RequestName, reason: "timeout" | "disconnect" | "closed", message: string) {
-    super(message);
-    this.request = request;
-    this.reason = reason;
-  }
-}
+// The client on top of them.
 
 export interface ClientOptions {
   /** Milliseconds that an answer, or a job's first event, may take; by default 20,000. */
   timeout?: number;
-  /** Milliseconds that jobs wait for a lost connection to come back; by default 120,000. */
+  /** Milliseconds that jobs wait for a connection, the first or one that is lost; by default 120,000. */
   patience?: number;
 }
 
@@ -113,8 +20,9 @@ type Heard = { ok: true; event?: string; data?: Data } | { ok: false; error: Ref
 /** What a client uses of a socket, whatever its events are. */
 interface Wire {
   readonly active: boolean;
+  readonly connected: boolean;
   readonly recovered: boolean;
-  emit(event: string, data: Data): void;
+  emit(event: string, data: Data, acknowledge?: (answer: Heard) => void): void;
   timeout(milliseconds: number): {
     emit(event: string, data: Data, acknowledge: (error: Error | null, answer: Heard) => void): void;
   };
@@ -173,12 +81,14 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
   readonly #signal: AbortSignal | undefined;
   readonly #abort = (): void => this.cancel();
   readonly #told: JobEvent<E>[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #wake: () => void = () => {};
   #id: string | undefined;
   #heard = 0; // events so far
   #isAccepted = false;
   #isClosing = false; // what comes before the end has come
   #isCancelled = false;
+  #isCancelSent = false;
   #isOver = false;
   #failure: Error | undefined;
   #success: Payload<Stage<E, "success">> | undefined;
@@ -194,13 +104,12 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     this.#group = lifecycle.group === undefined ? undefined : (data as unknown as Data)[lifecycle.group];
     this.#stages = new Set(stages.filter((stage) => stage !== undefined));
     this.#timeout = timeout;
-    const patience = options.timeout ?? (lifecycle.waiting === undefined ? timeout : LONGEST);
-    ask(wire, request, request, data as unknown as Data, patience, (error, event, told) => {
-      if (error !== undefined) return this.fail(error);
-      this.#isAccepted = true;
-      if (event !== undefined && told !== undefined) this.hear(event, told);
-      if (this.#isCancelled) this.#sendCancel();
-    });
+    const limit = options.timeout ?? (lifecycle.waiting === undefined ? timeout : Infinity);
+    if (limit < LONGEST) {
+      const late = (): void => this.fail(new NoAnswer(request, "timeout", `${request}: it has not begun in time`));
+      this.#timer = setTimeout(late, limit);
+    }
+    wire.emit(request, data as unknown as Data, (answer) => this.#settle(answer));
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#abort);
     if (this.#signal?.aborted) this.cancel();
@@ -216,7 +125,10 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     return this.#isOver;
   }
 
-  /** Have the server end it: it fails with the code `CANCELLED`, unless it has just succeeded. */
+  /**
+   * Have the server end it: it fails with the code `CANCELLED`, unless it has just succeeded. While its id
+   * is not known yet, it is ended by its group, if it has one, together with others of that.
+   */
   cancel(): void {
     if (this.#isCancelled || this.#isOver) return;
     this.#isCancelled = true;
@@ -252,11 +164,17 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     this.#told.push({ event, data } as unknown as JobEvent<E>);
     if (event === success) this.#end(undefined, data as unknown as Payload<Stage<E, "success">>);
     else this.#wake();
+    if (this.#isCancelled && !this.#isOver) this.#sendCancel();
   }
 
   /** For `Client`: it will tell no more. */
   fail(error: Error): void {
     if (!this.#isOver) this.#end(error);
+  }
+
+  /** For `Client`: the connection is gone, and with it the acknowledgement. */
+  disconnect(): void {
+    if (!this.#isAccepted) this.fail(this.#lost("it is not known to have begun"));
   }
 
   /** For `Client`: the connection is another session's, so that the job has to be taken up. */
@@ -275,7 +193,18 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     this.#failure = failure;
     this.#success = success;
     this.#signal?.removeEventListener("abort", this.#abort);
+    clearTimeout(this.#timer);
     this.#wake();
+  }
+
+  #settle(answer: Heard): void {
+    clearTimeout(this.#timer);
+    if (!answer.ok) return this.fail(new RequestFailed(this.request, answer.error));
+    this.#isAccepted = true;
+    const { event, data } = answer;
+    if (event === undefined || data === undefined) return;
+    if (!this.#isOver) this.hear(event, data);
+    else if (this.#isOwn(event, data) && this.#id !== undefined) this.#sendCancel(); // nobody waits any more
   }
 
   #lost(why: string): NoAnswer {
@@ -284,7 +213,9 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
 
   #sendCancel(): void {
     const id = this.#id ?? this.#group;
-    if (!this.#isOver && id !== undefined) this.#wire.emit("cancel", { id });
+    if (this.#isCancelSent || id === undefined) return;
+    this.#isCancelSent = true;
+    this.#wire.emit("cancel", { id });
   }
 
   /** Whether an event of this kind tells of this job: by its id, or by its group, of which one runs at a time. */
@@ -319,6 +250,7 @@ export class Client {
     this.#wire.onAny(this.#hear);
     this.#wire.on("connect", this.#connected);
     this.#wire.on("disconnect", this.#disconnected);
+    this.#wire.on("connect_error", this.#refused);
   }
 
   /** Ask for something that is answered at once. */
@@ -338,15 +270,16 @@ export class Client {
   job<E extends JobName>(event: E, data: RequestPayloads[E], options: JobOptions = {}): Job<E> {
     const job = new Job(this.#wire, event, data, options, this.#timeout);
     this.#jobs.add(job as unknown as Job<JobName>);
+    if (!this.#wire.connected) this.#wait();
     return job;
   }
 
   /** Listen to the socket no more; jobs that are not over fail here, and go on at the server. */
   close(): void {
-    clearTimeout(this.#waiting);
     this.#wire.offAny(this.#hear);
     this.#wire.off("connect", this.#connected);
     this.#wire.off("disconnect", this.#disconnected);
+    this.#wire.off("connect_error", this.#refused);
     this.#fail("closed", "the client was closed");
   }
 
@@ -359,19 +292,31 @@ export class Client {
 
   readonly #connected = (): void => {
     clearTimeout(this.#waiting);
+    this.#waiting = undefined;
     if (!this.#wire.recovered) for (const job of this.#jobs) job.attach();
   };
 
   readonly #disconnected = (): void => {
-    if (!this.#wire.active) return this.#fail("disconnect", "the connection is closed");
-    clearTimeout(this.#waiting);
-    this.#waiting = setTimeout(
-      () => this.#fail("disconnect", "the connection has not come back"),
-      Math.min(this.#patience, LONGEST),
-    );
+    for (const job of this.#jobs) job.disconnect();
+    this.#refused();
   };
 
+  readonly #refused = (): void => {
+    if (!this.#wire.active) return this.#fail("disconnect", "the connection is closed");
+    this.#wait();
+  };
+
+  /** Jobs fail in a while, unless there is a connection until then. */
+  #wait(): void {
+    this.#waiting ??= setTimeout(
+      () => this.#fail("disconnect", "there is no connection"),
+      Math.min(this.#patience, LONGEST),
+    );
+  }
+
   #fail(reason: "disconnect" | "closed", message: string): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
     for (const job of this.#jobs) job.fail(new NoAnswer(job.request, reason, `${job.request}: ${message}`));
     this.#jobs.clear();
   }

@@ -31,7 +31,10 @@ _TOLD = (
     "minItems",
     "maxItems",
 )
-CLIENT = files(__package__).joinpath("client.ts").read_text(encoding="utf-8")
+CLIENT = "\n".join(
+    files(__package__).joinpath(name).read_text(encoding="utf-8")
+    for name in ("base.ts", "client.ts")
+)
 """The part of the module that is the same for every contract."""
 
 # Names that a payload cannot have: of that part, of what is before it, and of the language.
