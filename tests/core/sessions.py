@@ -99,7 +99,11 @@ class Connected:
     @property
     def resume(self) -> dict[str, Any]:
         """What a stock client shows when it comes back: its pid, and the last offset it has got."""
-        (message,) = self.socket.frames[-1].messages
+        return self.resume_at(-1)
+
+    def resume_at(self, frame: int) -> dict[str, Any]:
+        """The same of one that has got this frame, and none after it."""
+        (message,) = self.socket.frames[frame].messages
         assert isinstance(message, str)
         values = msgspec.json.decode(message.removeprefix("42"))
         offset = values["offset"] if isinstance(values, dict) else values[-1]

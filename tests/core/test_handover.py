@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import TaskGroup, TaskStatus
 
-from lbproto import Recovery, Server
+from lbproto import Admission, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Sent
@@ -75,18 +76,26 @@ class Cluster:
         self, server: Server, resume: dict[str, Any], user: str = "ada"
     ) -> Connected:
         """A client comes back to a node; what does not answer it is waited for."""
+        (found,) = await self.come_back_to([server], resume, user)
+        return found
+
+    async def come_back_to(
+        self, servers: list[Server], resume: dict[str, Any], user: str = "ada"
+    ) -> list[Connected]:
+        """It comes back to several at once."""
         found: list[Connected] = []
 
-        async def back() -> None:
+        async def back(server: Server) -> None:
             found.append(await come(server, user, **resume))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(back)
+            for server in servers:
+                tasks.start_soon(back, server)
             await settle()
-            while not found:
+            while len(found) < len(servers):
                 await self.clock.advance(0.5)
                 await settle()
-        return found[0]
+        return found
 
 
 @pytest.fixture(params=["lives", "stopped", "dead"])
@@ -126,3 +135,225 @@ async def test_a_client_goes_on_on_another_node_with_all_it_has_missed(fate: str
         assert back.told[-1] == Sent("recovered", {"missed": 3})
         two.to("room:a").emit(Note(number=7))
         assert notes(back.take()) == [7]
+
+
+async def moved(cluster: Cluster, fate: str, user: str = "ada") -> tuple[Server, Connected]:
+    """A client in a room, whose node has met its fate; and another node."""
+    one, two = await cluster.start(), await cluster.start()
+    client = await come(one, user)
+    await subscribe(one, client)
+    lose(one, client)
+    await cluster.leave(one, fate)
+    return two, client
+
+
+async def test_others_do_not_see_it_move_unless_its_node_said_that_it_stops(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        witness = await come(three, "bob")
+        await subscribe(three, witness)
+        await settle()
+        client = await come(one)
+        assert await subscribe(one, client) == 2
+        lose(one, client)
+        await settle()
+        witness.take()
+        await cluster.leave(one, fate)
+        await cluster.come_back(two, client.resume)
+        await settle()
+        for _ in range(40):  # by then a dead node has left, and one that hands over too
+            await cluster.clock.advance(1.0)
+        seen = [sent.name for sent in witness.take()]
+        assert seen == (["user_left_room", "user_joined_room"] if fate == "stopped" else [])
+        assert await subscribe(three, witness) == 2
+
+
+async def test_it_is_over_where_it_was(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await cluster.leave(one, fate)
+        resume = client.resume
+        await cluster.come_back(two, resume)
+        again = await cluster.come_back(two, resume)
+        assert again.names == ["connected", "session_lost"]  # its private id is another one by now
+        if fate == "lives":
+            assert client.socket.disconnects == 1
+            await cluster.clock.advance(3.0)
+            assert len(one.sessions.directory) == 0
+
+
+async def test_of_two_who_come_back_as_one_another_gets_it(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        two, client = await moved(cluster, fate)
+        three = await cluster.start()
+        found = await cluster.come_back_to([two, three], client.resume)
+        assert sorted(each.names[-1] for each in found) == ["recovered", "session_lost"]
+
+
+async def test_nobody_gets_the_session_of_another_user(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        two, client = await moved(cluster, fate)
+        thief = await cluster.come_back(two, client.resume, "eve")
+        assert thief.names == ["connected", "session_lost"]
+        back = await cluster.come_back(two, client.resume)
+        assert back.names == ["connected", "recovered"]
+
+
+@pytest.mark.parametrize(
+    "offset",
+    [None, 7, "", "x", "x.1", "a.b.c", "x.1." + "y" * 300, "x.1.::::", "x.1.a:b:c", "x.1.a:1:1:"],
+)
+async def test_rubbish_for_an_offset_is_no_offset(fate: str, offset: Any) -> None:
+    async with Cluster.running() as cluster:
+        two, client = await moved(cluster, fate)
+        resume = {**client.resume, "offset": offset}
+        back = await cluster.come_back(two, resume)
+        assert back.names == ["connected", "session_lost"]
+
+
+async def test_rights_are_asked_for_again(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        one.to("room:a").emit(Note(number=1))
+        two.to_user("ada").emit(Note(number=2))
+        await settle()
+        cluster.rooms.open = False
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        assert notes(back.told) == [2]
+        assert sorted(back.names) == ["connected", "error", "note", "recovered", "unsubscribed"]
+        two.to("room:a").emit(Note(number=3))
+        assert back.take() == []
+
+
+async def test_who_is_banned_meanwhile_does_not_come_back(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        two, client = await moved(cluster, fate)
+        await two._bans.add("ada", "room:a", None)  # as any node would
+        await settle()
+        back = await cluster.come_back(two, client.resume)
+        assert "unsubscribed" in back.names
+        two.to("room:a").emit(Note(number=1))
+        assert notes(back.take()) == []
+
+
+async def test_what_the_log_has_dropped_is_told(fate: str) -> None:
+    async with Cluster.running(max_kept=3) as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        for number in range(5):
+            two.to("room:a").emit(Note(number=number))
+        await settle()
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        if fate == "lives":  # its node has them still
+            assert notes(back.told) == [0, 1, 2, 3, 4]
+        else:
+            assert back.names == ["connected", "session_lost"]
+
+
+async def test_what_was_sent_to_it_alone_goes_with_it_unless_its_node_has_died(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        resume = client.resume
+        await request(one, client, "ping")
+        lose(one, client)
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, resume)
+        missed = [] if fate == "dead" else ["pong"]
+        assert back.names == ["connected", *missed, "recovered"]
+
+
+async def test_more_than_a_stopping_node_leaves_is_told(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        resume = client.resume
+        for number in range(3):
+            one._hub.send(client.session, Note(number=number, text="x" * 40_000))
+        lose(one, client)
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, resume)
+        if fate == "lives":
+            assert notes(back.told) == [0, 1, 2]
+        else:
+            assert back.names[-1] == ("session_lost" if fate == "stopped" else "recovered")
+
+
+async def test_without_a_storage_that_outlives_it_a_dead_nodes_session_is_lost(fate: str) -> None:
+    async with Cluster.running(durable=False) as cluster:
+        two, client = await moved(cluster, fate)
+        back = await cluster.come_back(two, client.resume)
+        assert back.names[-1] == ("recovered" if fate == "lives" else "session_lost")
+
+
+async def test_it_gets_no_older_by_moving(fate: str) -> None:
+    admission = Admission(max_session_age=100.0)
+    async with Cluster.running() as cluster:
+        one = await cluster.start(admission=admission)
+        two = await cluster.start(admission=admission)
+        client = await come(one)
+        await cluster.clock.advance(60.0)
+        lose(one, client)
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        await cluster.clock.advance(50.0)
+        assert back.socket.closed_with
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_wherever_it_goes_it_gets_all_of_every_publishers_in_order(seed: int) -> None:
+    random = Random(seed)
+    async with Cluster.running() as cluster:
+        servers = [await cluster.start() for _ in range(3)]
+        client = await come(servers[0])
+        await subscribe(servers[0], client)
+        at, got, sent = 0, list[int](), [0, 0, 0]
+        resume = client.resume
+
+        def publish(many: int) -> None:
+            for _ in range(many):
+                by = random.randrange(3)
+                servers[by].to("room:a").emit(Note(number=by + 10 * sent[by]))
+                sent[by] += 1
+
+        for _ in range(30):
+            publish(random.randrange(4))
+            if random.random() < 0.5:
+                await settle()
+            if random.random() < 0.4:
+                told = client.take()
+                cut = random.randrange(len(told) + 1)
+                if cut:  # the rest has not reached it
+                    got += notes(told[:cut])
+                    resume = client.resume_at(cut - len(told) - 1)
+                lose(servers[at], client)
+                publish(random.randrange(3))
+                at = random.randrange(3)
+                found: list[Connected] = []
+
+                async def back(at: int = at, resume: dict[str, Any] = resume) -> None:
+                    found.append(await come(servers[at], **resume))  # noqa: B023 - awaited below
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(back)
+                    for _ in range(random.randrange(6)):
+                        publish(random.randrange(2))
+                        await anyio.lowlevel.checkpoint()
+                (client,) = found
+                assert client.names[-1] == "recovered", client.names
+                got += notes(client.told)
+                resume = client.resume
+        publish(3)
+        await settle()
+        got += notes(client.take())
+        for by in range(3):
+            own = [number // 10 for number in got if number % 10 == by]
+            assert own == list(range(sent[by]))
