@@ -85,6 +85,34 @@ async function jobs(): Promise<void> {
   print("turns", { ids: new Set(done.map((turn) => turn.messageId)).size, isOver: turns.every((turn) => turn.isOver) });
 }
 
+/** Something of every domain: what is sent and heard is looked at. */
+async function domains(): Promise<void> {
+  const address = { chain: "ethereum", address: "0xBf4eD7b27F1d666546E30D74d50d173d20bca754" };
+  const { durationMs } = await client.job("address_analysis", { ...address, hops: 1 }).result();
+  const { transactions } = await client.request("address_transactions", { ...address, limit: 2 });
+  const window = { from: "2016-01-01T00:00:00Z", to: "2016-12-31T00:00:00Z" };
+  const { totalsUSD } = await client.request("cross_border_flows", { corridor: "US-NG", window });
+  const { candles } = await client.request("request_market_data", { symbol: "ETH-USDT", resolution: "1h" });
+  await client.request("market_symbols");
+  const { text } = await client.request("demo_echo", { text: "hello", requestId: "typed" });
+  const { balance } = await client.request("credits_balance");
+  const { entries } = await client.request("credits_history", { limit: 3 });
+  const { existed } = await client.job("chat_delete", { conversationId: "typed" }).result();
+  print("domains", {
+    kinds: [durationMs, transactions.length, totalsUSD.unpriced, candles.length, entries.length, balance].map(
+      (value) => typeof value,
+    ),
+    text,
+    existed,
+  });
+  await client
+    .request("demo_echo", { text: "x".repeat(1_000) })
+    .catch((error: unknown) => print("refused", failure(error)));
+  await client
+    .request("subscribe", { room: "" })
+    .catch((error: unknown) => print("refused", failure(error)));
+}
+
 async function stock(): Promise<void> {
   const room = "market:ETH-USDT:1m" satisfies RoomName;
   const chart = new Promise<MarketChartInitialData>((resolve) => socket.once("market_chart_initial_data", resolve));
@@ -179,6 +207,7 @@ export async function mistakes(): Promise<void> {
 
 await answers();
 await jobs();
+await domains();
 await stock();
 await losses();
 await unconnected();

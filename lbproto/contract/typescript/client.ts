@@ -102,7 +102,7 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     this.#wire = wire;
     this.#lifecycle = lifecycle;
     this.#group = lifecycle.group === undefined ? undefined : (data as unknown as Data)[lifecycle.group];
-    this.#stages = new Set(stages.filter((stage) => stage !== undefined));
+    this.#stages = new Set(stages.filter((stage): stage is string => stage !== undefined));
     this.#timeout = timeout;
     const limit = options.timeout ?? (lifecycle.waiting === undefined ? timeout : Infinity);
     if (limit < LONGEST) {
