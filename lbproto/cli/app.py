@@ -20,6 +20,8 @@ from lbproto.cli.demo import Replay, demo_pages, demo_server
 from lbproto.cli.diff import diff
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure, telling
+from lbproto.cli.health import health
+from lbproto.cli.keeper import Alone
 from lbproto.cli.launch import launch
 from lbproto.cli.loading import Target, load
 from lbproto.cli.plugins import WithPlugins
@@ -45,6 +47,7 @@ app = typer.Typer(
 
 app.add_typer(credits_commands, name="credits")
 app.add_typer(record_commands, name="record")
+app.command()(health)
 app.command()(replay)
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
@@ -106,7 +109,7 @@ def demo(
     serve_until_stopped(
         Target.of(server, demo_pages(server, address.url)),
         address.sockets,
-        lambda: welcome_to_demo(server, address.url),
+        Alone(lambda: welcome_to_demo(server, address.url)),
         drain_seconds=drain,
         aim="start" if replay is None else f"replay {replay}",
     )

@@ -19,6 +19,7 @@ from lbproto.asgi import Probes, ServerApp
 from lbproto.cli.backends import server_options
 from lbproto.cli.configuring import Configured
 from lbproto.cli.failure import Failure
+from lbproto.cli.keeper import Alone
 from lbproto.cli.link import Link
 from lbproto.cli.loading import Target, load
 from lbproto.cli.serve import Address, serve
@@ -59,7 +60,7 @@ def launch(configured: Configured) -> None:
         serve(
             target,
             address.sockets,
-            lambda: _welcome(configured, address.url),
+            Alone(lambda: _welcome(configured, address.url)),
             drain_seconds=config.drain,
         )
 
@@ -81,9 +82,8 @@ def serve_as_worker(configured: Configured, sockets: Sequence[socket.socket], li
     serve(
         _recorded(target, configured, f".{os.getpid()}"),
         sockets,
-        link.ready,
+        link,
         drain_seconds=configured.config.drain,
-        wanted=link.turns,
     )
 
 
@@ -101,7 +101,7 @@ def _launch_workers(configured: Configured) -> None:
             "lbproto.cli.worker",
             msgspec.json.encode(replace(configured, config=config)),
             address.sockets,
-            lambda: _welcome(configured, address.url),
+            Alone(lambda: _welcome(configured, address.url)),
             drain_seconds=config.drain,
         )
     except CannotServe:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import select
 import socket
 
+from lbproto.cli.keeper import Keeper
+
 __all__ = ["READY", "Link"]
 
 READY, TURNS = b"!", b"."
 _READ = 65_536
 
 
-class Link:
-    """What a worker is told, and says.
+class Link(Keeper):
+    """What a worker is told, and says; whoever is at the other end keeps it.
 
     Args:
         number: of the open file.
     """
+
+    has_terminal = False
 
     def __init__(self, number: int) -> None:
         self._socket = socket.socket(fileno=number)
@@ -37,17 +41,14 @@ class Link:
         return told
 
     def ready(self) -> None:
-        """Say that the worker serves."""
         self._say(READY)
 
     def turns(self) -> bool:
-        """Say that its event loop turns.
-
-        Returns:
-            Whether the worker is still wanted: not where whoever started it is gone.
-        """
         # Nothing more is said to us: what can be read is the end.
         return self._say(TURNS) and not select.select([self._socket], [], [], 0)[0]
+
+    def stopping(self) -> None:
+        """Whoever keeps it has told it to stop, or will see it end."""
 
     def _say(self, what: bytes) -> bool:
         try:

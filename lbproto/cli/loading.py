@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lbproto import Server, UsageError
-from lbproto.asgi import ServerApp
+from lbproto.asgi import Probes, ServerApp
 from lbproto.asgi.lifespan import host_lifespan
 from lbproto.asgi.types import ASGIApp
 from lbproto.cli.failure import Failure
@@ -39,7 +39,7 @@ class Target:
     @classmethod
     def of(cls, server: Server, fallback: ASGIApp | None = None) -> Target:
         """A server by itself, or with what is at other paths."""
-        app = server.asgi(fallback)
+        app = server.asgi(fallback, Probes())
         return cls(app, app.lifespan, server)
 
 

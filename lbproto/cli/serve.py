@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from typing import Any
 
@@ -18,13 +18,14 @@ from lbproto import Server
 from lbproto.asgi.uvicorn import WebSocketProtocol
 from lbproto.cli.draining import drain
 from lbproto.cli.failure import Failure
+from lbproto.cli.keeper import Keeper
 from lbproto.cli.loading import Target
 
 __all__ = ["Address", "serve"]
 
 _BACKLOG = 2048
 _COLLECT_AFTER = (50_000, 20, 20)  # new objects; younger generations' collections
-_LOOK_SECONDS = 1
+_TURNS_SECONDS = 1
 _STOP_SECONDS = 1  # what any other request is left, however long the drain has taken
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -98,11 +99,10 @@ def _no_address(host: str) -> Failure:
 def serve(
     target: Target,
     sockets: Sequence[socket.socket],
-    ready: Callable[[], None],
+    keeper: Keeper,
     *,
     drain_seconds: float,
     aim: str = "start",
-    wanted: Callable[[], bool] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; returns within the time for the drain and three seconds.
 
@@ -112,11 +112,9 @@ def serve(
     Args:
         target: what to serve.
         sockets: where; closed at the end.
-        ready: called once the server runs.
+        keeper: told how it gets on.
         drain_seconds: how long connections are closed over.
         aim: what the user wanted, for "cannot ...: why".
-        wanted: called every second, for a process that is one of several: False ends it. None for
-            one that is alone, and has the terminal to itself.
 
     Raises:
         Failure: the server cannot start.
@@ -136,7 +134,7 @@ def serve(
         for listener in sockets:
             stack.enter_context(closing(listener))
         runner = stack.enter_context(asyncio.Runner(loop_factory=config.get_loop_factory()))
-        server = _Uvicorn(config, target.server, ready, drain_seconds, wanted)
+        server = _Uvicorn(config, target.server, keeper, drain_seconds)
         runner.run(_run(target, sockets, server, aim))
 
 
@@ -171,22 +169,19 @@ class _Uvicorn(uvicorn.Server):
         self,
         config: uvicorn.Config,
         server: Server | None,
-        ready: Callable[[], None],
+        keeper: Keeper,
         drain_seconds: float,
-        wanted: Callable[[], bool] | None,
     ) -> None:
         super().__init__(config)
-        if wanted is not None:
-            config.callback_notify = self._look_whether_wanted
-            config.timeout_notify = _LOOK_SECONDS
+        config.callback_notify = self._turns
+        config.timeout_notify = _TURNS_SECONDS
         self.state: dict[str, Any] = {}  # what the app's lifespan gives to its requests
         self._server = server
-        self._ready = ready
+        self._keeper = keeper
         self._drain_seconds = drain_seconds
-        self._wanted = wanted
 
-    async def _look_whether_wanted(self) -> None:
-        if self._wanted is not None and not self._wanted():
+    async def _turns(self) -> None:
+        if not self._keeper.turns():
             self.should_exit = True
 
     @contextmanager
@@ -203,15 +198,16 @@ class _Uvicorn(uvicorn.Server):
         self.lifespan.state.update(self.state)
         await super().startup(sockets)
         _spare_the_collector()
-        self._ready()
+        self._keeper.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self.servers:
             listener.close()
+        self._keeper.stopping()
         end = time.monotonic() + self._drain_seconds
         if self._server is not None:
-            alone = self._wanted is None
-            await drain(self._server, self._drain_seconds, lambda: self.force_exit, shown=alone)
+            shown = self._keeper.has_terminal
+            await drain(self._server, self._drain_seconds, lambda: self.force_exit, shown=shown)
         left = 0 if self.force_exit else round(end - time.monotonic())
         self.config.timeout_graceful_shutdown = max(_STOP_SECONDS, left)
         await super().shutdown(sockets)

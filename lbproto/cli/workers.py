@@ -16,9 +16,10 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
+from lbproto.cli.keeper import Keeper
 from lbproto.cli.link import READY
 
 __all__ = ["CannotServe", "supervise"]
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _SILENT = 30.0  # seconds until a worker is taken to hang
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds until a place is taken again
 _STEADY = 60.0  # seconds after which a worker that ends has been no false start
+_TURNS_SECONDS = 1.0
 _STOP_SECONDS = 10.0  # what workers are left beyond the drain, before they are killed
 _READ = 4_096
 
@@ -148,7 +150,7 @@ class _Supervisor:
         self._workers: set[_Worker] = set()
         self._stopping = asyncio.Event()
 
-    async def run(self, count: int, ready: Callable[[], None]) -> None:
+    async def run(self, count: int, keeper: Keeper) -> None:
         """Keep so many until a signal, then until all have ended; see `supervise`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -164,8 +166,12 @@ class _Supervisor:
             for worker in others:
                 await worker.wait_ready()
             if not self._stopping.is_set():
-                ready()
-            await self._stopping.wait()
+                keeper.ready()
+            while not self._stopping.is_set():
+                keeper.turns()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), _TURNS_SECONDS)
+            keeper.stopping()
             killing = loop.call_later(self._longest_end, self._signal, signal.SIGKILL)
         killing.cancel()
 
@@ -213,7 +219,7 @@ def supervise(
     module: str,
     instructions: bytes,
     listeners: Sequence[socket.socket],
-    ready: Callable[[], None],
+    keeper: Keeper,
     *,
     drain_seconds: float,
 ) -> None:
@@ -224,7 +230,7 @@ def supervise(
         module: what each runs, as `python -m`; see `lbproto.cli.worker`.
         instructions: what it is told, one line.
         listeners: what all serve on; closed at the end.
-        ready: called once they serve.
+        keeper: told how they get on.
         drain_seconds: how long each closes its connections over.
 
     Raises:
@@ -232,7 +238,7 @@ def supervise(
     """
 
     async def run() -> None:
-        await _Supervisor(module, instructions, listeners, drain_seconds).run(count, ready)
+        await _Supervisor(module, instructions, listeners, drain_seconds).run(count, keeper)
 
     try:
         asyncio.run(run())

@@ -1,0 +1,56 @@
+"""`lbproto health`: is the server well? For images that have no other HTTP client."""
+
+from __future__ import annotations
+
+import http.client
+from contextlib import closing
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from lbproto.cli.configuring import configured
+from lbproto.cli.failure import Failure
+
+__all__ = ["health"]
+
+_SECONDS = 5.0
+_OK = 200
+_MOST = 65_536  # bytes that are shown
+
+
+def health(
+    url: Annotated[
+        str | None,
+        typer.Option(help="The address asked; by default this machine's, as is configured."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Whether it runs; else whether to send it clients.")
+    ] = False,
+) -> None:
+    """Ask a server how it is, and print that; exit code 1 if it is not well."""
+    config = configured({}).config
+    path = config.health.live if live else config.health.ready
+    if url is None:
+        if not path:
+            raise Failure("the configuration has no such probe: name one by --url")
+        url = f"http://{_asked(config.host)}:{config.port}{path}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Failure(f"{url!r} is no address such as http://localhost:8091/readyz")
+    cls = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        with closing(cls(parts.hostname, parts.port, timeout=_SECONDS)) as connection:
+            connection.request("GET", parts.path or path)
+            answer = connection.getresponse()
+            typer.echo(answer.read(_MOST).decode(errors="replace"))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Failure(f"{url} does not answer: {error}") from None
+    raise typer.Exit(0 if answer.status == _OK else 1)
+
+
+def _asked(host: str) -> str:
+    """Where somebody on this machine asks a server that listens there."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - nothing is bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
