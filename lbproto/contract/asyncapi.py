@@ -39,7 +39,6 @@ _SESSION = "session"
 _ACK = "acknowledgement"
 _GENERAL = tuple(event.event_name for event in (RateLimitError, ValidationError, Error))
 _ANNOUNCED = tuple(event.event_name for event in (UserJoinedRoom, UserLeftRoom))
-_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(\*?)\}")
 
 
 def asyncapi(contract: Contract, *, url: str | None = None) -> Document:
@@ -140,12 +139,14 @@ class _Writer:
             "messages": _references([self._events[name] for name in names]),
             EXTENSION: msgspec.to_builtins(room),
         }
-        address = _PLACEHOLDER.sub(r"{\1}", room.pattern)
-        if re.search(r"[?#]", address):  # an address may have neither
+        if re.search(r"[?#]", room.pattern):  # an address may have neither
             return channel
+        first, *literals = room.literals
+        placed = zip(room.placeholders, literals, strict=True)
+        address = first + "".join(f"{{{name}}}{literal}" for name, literal in placed)
         parameters = {
-            name: {"description": "At least a character" + ("." if star else ', none a ":".')}
-            for name, star in _PLACEHOLDER.findall(room.pattern)
+            name: {"description": "At least a character" + ("." if any_ else ', none a ":".')}
+            for name, any_ in room.placeholders.items()
         }
         return {**channel, "address": address, "parameters": parameters}
 

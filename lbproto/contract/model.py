@@ -5,6 +5,7 @@ Names of fields are in camelCase where they are written, and those with their de
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, dataclass_transform
 
 import msgspec
@@ -106,6 +107,9 @@ class Emitted(Part, kw_only=True):
     error: bool = False
 
 
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(\*?)\}")
+
+
 class Room(Part, kw_only=True):
     """A family of rooms.
 
@@ -124,6 +128,16 @@ class Room(Part, kw_only=True):
     refused: str
     announces: bool
     example: str = ""
+
+    @property
+    def placeholders(self) -> dict[str, bool]:
+        """Each by name, and whether it matches ":" too."""
+        return {name: star == "*" for name, star in _PLACEHOLDER.findall(self.pattern)}
+
+    @property
+    def literals(self) -> list[str]:
+        """What is before, between and behind the placeholders."""
+        return _PLACEHOLDER.split(self.pattern)[::3]
 
 
 class Code(Part, kw_only=True):

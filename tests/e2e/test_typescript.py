@@ -33,11 +33,18 @@ def schema(*options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
-    """What the program in typed.ts printed."""
+def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `lbproto schema` writes for the demo."""
     need_node()
-    directory = tmp_path_factory.mktemp("typed")
-    schema("--format", "typescript", "--output", str(directory / "lbproto.ts"))
+    file = tmp_path_factory.mktemp("typed") / "lbproto.ts"
+    schema("--format", "typescript", "--output", str(file))
+    return file
+
+
+@pytest.fixture(scope="module")
+def steps(module: Path) -> Iterator[list[Line]]:
+    """What the program in typed.ts printed."""
+    directory = module.parent
     shutil.copy(NODE / "typed.ts", directory)
     assert compile_in(directory, "typed.ts") == ""
     with running("demo") as demo:
@@ -56,11 +63,11 @@ def test_nothing_hangs_where_there_is_no_connection(steps: list[Line]) -> None:
     assert printed(steps, "unconnected") == [lost, lost]
 
 
-def test_the_guides_program_compiles(steps: list[Line], tmp_path: Path) -> None:
+def test_the_guides_program_compiles(module: Path, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "how-to" / "contract.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```ts\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
     (tmp_path / "guide.ts").write_text(program)
-    schema("--format", "typescript", "--output", str(tmp_path / "lbproto.ts"))
+    shutil.copy(module, tmp_path)
     assert compile_in(tmp_path, "guide.ts") == ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -21,8 +20,6 @@ from lbproto.contract.typescript.types import (
 )
 
 __all__ = ["typescript"]
-
-_PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\*?\}")
 
 
 def typescript(contract: Contract) -> str:
@@ -94,7 +91,7 @@ def _room_names(contract: Contract) -> str:
     for room in contract.rooms:
         literals = [
             part.replace("\\", "\\\\").replace("`", "\\`").replace("$", "\\$")
-            for part in _PLACEHOLDER.split(room.pattern)
+            for part in room.literals
         ]
         names.append("`" + "${string}".join(literals) + "`")
     return " | ".join(names) or "never"
