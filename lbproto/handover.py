@@ -36,7 +36,7 @@ from msgspec import Raw
 from lbproto.auth import Identity
 from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
-from lbproto.errors import Overloaded
+from lbproto.errors import Overloaded, UsageError
 from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
@@ -180,9 +180,9 @@ class Handover:
         place = None
         if self._places is not None:
             place = await self._places.find(pid, identity.user_id)
+            if place is not None and not await self._places.take(pid):  # somebody else has it
+                return None
         handed, missed = await self._ask(_Wanted(pid, identity.user_id, offset))
-        if place is not None and self._places is not None and not await self._places.take(pid):
-            return None
         if handed is not None:
             return await self._go_on(make(handed.sid, handed.began), handed, missed)
         if place is None:
@@ -285,12 +285,15 @@ class Handover:
         session = None if self._is_over else self._directory.resumable(wanted.pid)
         if session is None or session.user_id != wanted.user_id:
             reply.end()
-        else:
-            self._start_soon(partial(self._hand_over, session, wanted.offset, reply))
+            return
+        try:
+            self._start_soon(partial(self._hand_over, session, wanted, reply))
+        except UsageError:  # the server stops: the session's record tells where to go on
+            reply.end()
 
-    async def _hand_over(self, session: Session, offset: str, reply: Reply) -> None:
-        position = await self.resumable(session, offset)
-        if position is None or session.closed:
+    async def _hand_over(self, session: Session, wanted: _Wanted, reply: Reply) -> None:
+        position = await self.resumable(session, wanted.offset)
+        if position is None or self._directory.resumable(wanted.pid) is not session:
             reply.end()
             return
         missed = [_own(entry) for entry in self._rooms.missed(session, position)]
@@ -306,6 +309,8 @@ class Handover:
             tuple(self._jobs.told(session)),
         )
         reply.end(handed, *_answers(missed))
+        if self._places is not None:
+            self._places.release(session)
         self.gone(session)
 
     def _left(self, session: Session) -> tuple[int, tuple[Own, ...]]:

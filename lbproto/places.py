@@ -123,10 +123,15 @@ class Places:
         if self._rooms.get(session, {}).pop(room, None) is not None:
             self._note(session)
 
+    def release(self, session: Session) -> None:
+        """A session goes on elsewhere, with its record."""
+        self._rooms.pop(session, None)
+        self._changed.pop(session, None)
+
     def end(self, session: Session) -> None:
-        """A session is over, or goes on elsewhere."""
-        if self._rooms.pop(session, None) is not None and session.pid is not None:
-            self._changed.pop(session, None)
+        """A session is over."""
+        if session in self._rooms and session.pid is not None:
+            self.release(session)
             self._left.append(session.pid)
             self._wake.set()
 
@@ -184,17 +189,27 @@ class Places:
             done = [await self._delete(pid) for pid in left]
             self._left += [pid for pid, is_done in zip(left, done, strict=True) if not is_done]
             for session in changed:
-                await self._save(session)
+                if await self._is_own(session.pid):
+                    await self._save(session)
             if self._changed or self._left:
                 await self._clock.sleep(_AGAIN)
                 self._wake.set()
 
     async def _delete(self, pid: str) -> bool:
         try:
-            await self._storage.delete(_key(pid))
+            if await self._is_own(pid):
+                await self._storage.delete(_key(pid))
         except Overloaded:
             return False
         return True
+
+    async def _is_own(self, pid: str | None) -> bool:
+        """Whether a session is not another node's by now, which could not reach this one."""
+        try:
+            place = None if pid is None else await self._storage.get(_key(pid))
+        except Overloaded:
+            return True
+        return place is None or msgspec.msgpack.decode(place, type=Place).node == self._node
 
     async def _renew(self) -> None:
         while True:

@@ -36,6 +36,8 @@ class Session:
         line: its connection, once it has caught up, where that may be sent to with others.
         lane: what was sent to it alone.
         start: the offset of a client that has been sent nothing in it yet.
+        came: the offset by which it has come from another node, where that is what it is `start`
+            here; None where it has begun here.
         began: when it began, in seconds since the Unix epoch.
         quota: what it has asked for; None for nothing, or for as much as it likes.
         closed: whether it is over.
@@ -45,6 +47,7 @@ class Session:
         "__weakref__",
         "_watching",
         "began",
+        "came",
         "closed",
         "format",
         "identity",
@@ -70,6 +73,7 @@ class Session:
         self.line: Line | None = None
         self.lane = Lane(max_kept_bytes)
         self.start = start
+        self.came: str | None = None
         self.began = began
         self.quota: Quota | None = None
         self.closed = False

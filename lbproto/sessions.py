@@ -96,6 +96,11 @@ def _nobody_looks(session: Session, socket: Socket) -> None:
     """What a session is sent is nobody's business."""
 
 
+def _offset_here(session: Session, offset: object) -> Any:
+    """What a client says, which may have got nothing of its session on this node yet."""
+    return session.start if offset is None or offset == session.came else offset
+
+
 async def _nothing() -> None:
     """Nobody stands there any more, or it has been refused."""
 
@@ -159,7 +164,6 @@ class Sessions(Handler):
         self._recovery = recovery
         self._settings = settings
         self._clock = clock
-        self._timers = timers
         self._lost = lost
         self._handover = handover
         handover.resumable = self._resumable
@@ -200,17 +204,19 @@ class Sessions(Handler):
         session = self.directory.resumable(pid)
         if session is None:
             make = partial(self._session, socket, identity, self._recovery)
+            socket.pid = pid
             session = await self._handover.take(make, identity, pid, offset)
             if session is not None:
-                self._add(session)
+                session.came = offset
+                self.directory.add(session)
+                self.expiry.began(session)
                 self._away.begin(session, self._recovery)
                 self._lost.tell(session)
                 return _Entrant(session, identity, session.start)
         elif session.user_id == identity.user_id:
-            offset = session.start if offset is None else offset
             if await self._resumable(session, offset) is not None:
                 socket.sid, socket.pid = session.sid, session.pid
-                return _Entrant(session, identity, offset)
+                return _Entrant(session, identity, _offset_here(session, offset))
             if session in self._away:  # nobody else will come back to it
                 self.end(session)
         return None
@@ -218,8 +224,8 @@ class Sessions(Handler):
     def _session(
         self, socket: Socket, identity: Identity, recovery: Recovery, sid: str, began: float
     ) -> Session:
-        """A session of another node; another private id, so that nobody else has it too."""
-        socket.sid, socket.pid = sid, new_id()
+        """A session of another node."""
+        socket.sid = sid
         start = self._log.offset(self._log.position)  # of this node alone: only here it is known
         return Session(identity, socket, start, began, recovery.max_bytes_alone)
 
@@ -283,19 +289,16 @@ class Sessions(Handler):
         session = Session(identity, socket, self._hub.offset, self._clock.now(), kept)
         return _Entrant(session, identity, session.start, lost)
 
-    def _add(self, session: Session) -> None:
-        self.directory.add(session)
-        self.expiry.began(session)
-
     async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
         session = entrant.session
-        self._add(session)
+        self.directory.add(session)
+        self.expiry.began(session)
         session.attach(socket)
-        session.catch_up()
         await self._membership.admit(session, session.personal_room)
         await self._handover.begin(session)
         if session.socket is socket:
             self._hub.notify(socket, self._connected(session))
+            session.catch_up()  # nothing is sent to it before
             if entrant.lost:
                 self.unrecovered += 1
                 self._hub.notify(socket, SessionLost())
@@ -313,9 +316,9 @@ class Sessions(Handler):
         """How far a session's client has got; None where something that it missed is gone.
 
         Args:
-            offset: what the client says.
+            offset: what the client says; None for no event at all.
         """
-        position = self._log.position_of(offset)
+        position = self._log.position_of(_offset_here(session, offset))
         if position is None or not self._rooms.reaches(session, position):
             return None
         for room in self._membership.rooms(session):
