@@ -35,13 +35,12 @@ def _orders(price: int | None) -> Plugin:
 
 
 def _serving(server: Server) -> Prepared:
-    socket = Nowhere()
-    start = server._hub.offset  # noqa: SLF001 - as when it has connected, and below
-    session = Session(Identity("user"), socket, start, 0, Recovery().max_bytes_alone)
+    socket, hub = Nowhere(), server._hub  # noqa: SLF001 - as when it has connected
+    session = Session(Identity("user"), socket, hub.offset, 0, Recovery().max_bytes_alone)
     session.attach(socket)
     session.catch_up()
     socket.state = session
-    server._rooms.add(session.personal_room, session)  # noqa: SLF001
+    hub._rooms.add(session.personal_room, session)  # noqa: SLF001 - likewise
     inbound = Inbound("place_order", JSONArguments((_ORDER,)), 1)
     event = server.sessions.event
 
