@@ -122,6 +122,7 @@ class Claims:
         self._clock = clock
         self._start_soon = start_soon
         self._late: set[str] = set()  # names of records that are still to be written
+        self._unsure: set[str] = set()  # and of those that may be our claims
 
     async def claim(self, key: Key, digest: bytes) -> Found | None:
         """Claim a request, or wait until whoever has claimed it has served it.
@@ -133,14 +134,26 @@ class Claims:
             InvalidRequest: the id was given to another request.
             Overloaded: the storage cannot be reached.
         """
-        name, wait = _name(key), _SOON
+        name = _name(key)
         if name in self._late:  # what is still to be written would undo what is served now
             raise Overloaded("The storage was out of reach: try again", retry_after=_AGAIN)
         mine = _encoder.encode(_Record(self._records.node, digest))
+        try:
+            return await self._claim(name, digest, mine)
+        except Overloaded:  # it may be claimed all the same, and nobody serves it
+            with suppress(UsageError):  # the server stops: another node takes the claim over
+                self._start_soon(partial(self._give_up_later, name, mine))
+                self._unsure.add(name)
+            raise
+
+    async def _claim(self, name: str, digest: bytes, mine: bytes) -> Found | None:
+        wait = _SOON
         while not await self._storage.put_new(name, mine, ttl=_OPEN):
             value = await self._storage.get(name)
             if value is None:
                 continue
+            if value == mine and name in self._unsure:
+                break
             record = _decoder.decode(value)
             if record.digest != digest:
                 raise InvalidRequest(OTHER)
@@ -151,6 +164,7 @@ class Claims:
                 return None
             await self._clock.sleep(wait)
             wait = min(2 * wait, _LATE)
+        self._unsure.discard(name)
         return None
 
     async def _takes_over(self, name: str, node: str, wait: float) -> bool:
@@ -182,6 +196,26 @@ class Claims:
                 is_written = await self._write(name, value)
         finally:
             self._late.discard(name)
+
+    async def _give_up_later(self, name: str, mine: bytes) -> None:
+        """Remove a claim that may have been written, unless the request is served here since."""
+        until = self._clock.monotonic() + _LIFETIME
+        while name in self._unsure and self._clock.monotonic() < until:
+            await self._clock.sleep(_AGAIN)
+            with suppress(Overloaded):
+                is_there = await self._storage.get(name) == mine
+                if name in self._unsure:
+                    self._unsure.discard(name)
+                    if is_there:
+                        await self._give_up(name)
+        self._unsure.discard(name)
+
+    async def _give_up(self, name: str) -> None:
+        try:
+            await self._storage.delete(name)
+        except Overloaded:
+            self._unsure.add(name)
+            raise
 
     async def _write(self, name: str, value: bytes | None) -> bool:
         try:

@@ -25,6 +25,7 @@ class Line(Storage):
 
     Attributes:
         is_cut: whether the storage is out of reach.
+        loses_answers: whether it is not known whether a new record was written.
     """
 
     durable = True
@@ -32,6 +33,7 @@ class Line(Storage):
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
         self.is_cut = False
+        self.loses_answers = False
 
     async def get(self, key: str) -> bytes | None:
         return await self._reached().get(key)
@@ -40,7 +42,10 @@ class Line(Storage):
         await self._reached().put(key, value, ttl=ttl)
 
     async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
-        return await self._reached().put_new(key, value, ttl=ttl)
+        is_set = await self._reached().put_new(key, value, ttl=ttl)
+        if self.loses_answers:
+            raise Overloaded("the answer was lost")
+        return is_set
 
     async def delete(self, key: str) -> bool:
         return await self._reached().delete(key)

@@ -146,6 +146,30 @@ async def test_what_cannot_be_known_is_refused_and_may_be_retried(cluster: Clust
         assert await buy(client) == bought(1)
 
 
+async def test_what_may_be_claimed_keeps_nobody_waiting(cluster: Cluster) -> None:
+    async with cluster.running() as (one, line), cluster.running() as (two, _):
+        first, other = await connected(one), await connected(two)
+        line.loses_answers = True
+        (refused,) = await buy(first)
+        assert refused.data["code"] == "OVERLOADED"
+        assert cluster.kept() == 1
+        line.loses_answers = False
+        await cluster.clock.advance(6.0)
+        assert await buy(other) == bought(1)
+        assert await buy(first) == bought(1)
+
+
+async def test_what_was_claimed_unknown_to_the_node_is_served_by_it(cluster: Cluster) -> None:
+    async with cluster.running() as (one, line), cluster.running() as (two, _):
+        client = await connected(one)
+        line.loses_answers = True
+        await buy(client)
+        line.loses_answers = False
+        assert await buy(client) == bought(1)
+        await cluster.clock.advance(6.0)
+        assert await buy(await connected(two)) == bought(1)
+
+
 async def test_an_outcome_is_written_once_the_storage_is_back(cluster: Cluster) -> None:
     cluster.shop.gate = anyio.Event()
     async with (
