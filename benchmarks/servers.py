@@ -56,8 +56,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(row: Row) -> Iterator[Running]:
+def running(row: Row, core: int | None = SERVER_CORE) -> Iterator[Running]:
     """Serve while the body runs; the server is killed then, having nothing to lose.
+
+    Args:
+        core: where it runs; None for anywhere.
 
     Raises:
         ServerFailed: it does not listen.
@@ -65,7 +68,7 @@ def running(row: Row) -> Iterator[Running]:
     port = free_port()
     with TemporaryDirectory() as directory:
         log = Path(directory, "log")
-        process = _start(row, port, log)
+        process = _start(row, port, log, core)
         try:
             _wait_listening(process, port, log)
             time.sleep(_SETTLE_SECONDS)
@@ -76,9 +79,9 @@ def running(row: Row) -> Iterator[Running]:
             process.wait()
 
 
-def _start(row: Row, port: int, log: Path) -> subprocess.Popen[bytes]:
+def _start(row: Row, port: int, log: Path, core: int | None) -> subprocess.Popen[bytes]:
     command = [part.format(port=port, baseline=baseline) for part in row.command]
-    with log.open("wb") as output, on_core(SERVER_CORE):
+    with log.open("wb") as output, on_core(core):
         return subprocess.Popen(
             command,
             cwd=ROOT,

@@ -39,6 +39,12 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Its process, as it is until it is killed."""
+        pid: int = self._server._process.pid
+        return pid
+
     def command(self, *words: str) -> Any:
         """What it answers to a command."""
         with self._server.client() as client:
@@ -55,7 +61,7 @@ class Valkey:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """It takes what it is sent, and does nothing."""
-        with _suspended([psutil.Process(self._server._process.pid)]):
+        with _suspended([psutil.Process(self.pid)]):
             yield
 
     def stop(self) -> None:
