@@ -19,6 +19,7 @@ from lbproto.auth import (
     StaticTokens,
     granted_applications,
 )
+from lbproto.client import Client, Disconnected, Reconnect
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
 from lbproto.credits import Credits
@@ -86,6 +87,7 @@ __all__ = [
     "Cancelled",
     "Check",
     "Clerk",
+    "Client",
     "Clock",
     "Context",
     "CreditBalanceUpdated",
@@ -93,6 +95,7 @@ __all__ = [
     "CreditsDeducted",
     "CreditsGranted",
     "CreditsInsufficient",
+    "Disconnected",
     "Duration",
     "Emitter",
     "Encoded",
@@ -122,6 +125,7 @@ __all__ = [
     "RateLimited",
     "Receipt",
     "Recipients",
+    "Reconnect",
     "Recovery",
     "RequestError",
     "RequestTimeout",

@@ -15,7 +15,14 @@ import pytest
 import lbproto
 
 ROOT = Path(lbproto.__file__).parent
-FACADES = ["lbproto", "lbproto.wire", "lbproto.asgi", "lbproto.testing", "lbproto.load"]
+FACADES = [
+    "lbproto",
+    "lbproto.client",
+    "lbproto.wire",
+    "lbproto.asgi",
+    "lbproto.testing",
+    "lbproto.load",
+]
 API = (ROOT.parent / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 REFERENCE = re.findall(r"automodule:: ([\w.]+)", API)
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -109,7 +116,8 @@ def test_importing_it_imports_nothing_that_it_only_may_use() -> None:
     code = (
         "import sys, lbproto, lbproto.wire, lbproto.asgi, lbproto.backends.memory\n"
         "import lbproto.testing, lbproto.load\n"
-        "optional = {'typer', 'rich', 'uvicorn', 'duckdb', 'redis', 'trio', 'pytest'}\n"
+        "optional = {'typer', 'rich', 'uvicorn', 'duckdb', 'redis', 'trio', 'pytest',\n"
+        "  'websockets'}\n"
         "print(*optional & set(sys.modules))"
     )
     run = subprocess.run(

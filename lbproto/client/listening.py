@@ -1,0 +1,116 @@
+"""Events for whoever listens: in order, bounded, and with every loss told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+from weakref import WeakSet
+
+from lbproto.client.codecs import Heard
+from lbproto.client.errors import TooSlow, once_more
+from lbproto.client.inbox import Inbox
+from lbproto.events import Event
+from lbproto.messages import EventsDropped
+from lbproto.overflow import OverflowPolicy
+from lbproto.wire.settings import ProtocolError
+
+__all__ = ["Listener", "Listeners"]
+
+E = TypeVar("E", bound=Event)
+
+
+class Listener(Generic[E]):
+    """The events of some classes, from the moment of `Client.listen` on: an async iterator.
+
+    It is for one task at a time, and listens until it is closed, or forgotten. It goes on through
+    reconnections, and ends by raising what ended the client, or:
+
+    - `TooSlow`: there is no room for more, and the policy allows no loss;
+    - `ProtocolError`: the server sent something by the name of an event that does not fit its
+      class.
+
+    What came before that is read first.
+
+    Where it listens to `EventsDropped`, too, it is told by that of what was dropped before the next
+    event: by the server, or here.
+    """
+
+    def __init__(self, classes: Iterable[type[E]], policy: OverflowPolicy, inbox: Inbox[E]) -> None:
+        self._told = 0  # of the events that were dropped
+        self._classes = {each.event_name: each for each in classes}
+        self._policy = policy
+        self._inbox = inbox
+
+    @property
+    def names(self) -> list[str]:
+        """Of the events that it listens to."""
+        return list(self._classes)
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped for want of room here."""
+        return self._inbox.dropped
+
+    def hear(self, heard: Heard) -> None:
+        """An event of one of these names has come."""
+        try:
+            event = heard.typed(self._classes[heard.name])
+        except ProtocolError as error:
+            self.end(error)
+            return
+        if not self._inbox.put_by(self._policy, event, heard.size):
+            self.end(TooSlow("events wait that were not read in time: see `Client.listen`"))
+
+    def end(self, error: Exception) -> None:
+        """Nothing more will come."""
+        self._inbox.end(partial(once_more, error))
+
+    def close(self) -> None:
+        """Stop listening; whoever iterates gets what waits, and comes to the end."""
+        self._inbox.end(StopAsyncIteration)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> E:
+        inbox = self._inbox
+        await inbox.wait()
+        untold, self._told = inbox.dropped - self._told, inbox.dropped
+        if untold and (told := self._classes.get(EventsDropped.event_name)) is not None:
+            return told(count=untold)
+        return inbox.take()
+
+
+class Listeners:
+    """Who listens to what; whoever is forgotten by everybody else is forgotten here too."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, WeakSet[Listener[Any]]] = {}
+
+    def add(self, listener: Listener[Any]) -> None:
+        """Tell somebody from now on."""
+        for name in listener.names:
+            self._by_name.setdefault(name, WeakSet()).add(listener)
+
+    def hear(self, heard: Heard) -> None:
+        """An event has come."""
+        for listener in list(self._by_name.get(heard.name, ())):
+            listener.hear(heard)
+
+    def end(self, error: Exception) -> None:
+        """No more events will come, to anybody."""
+        for listener in {each for some in self._by_name.values() for each in some}:
+            listener.end(error)

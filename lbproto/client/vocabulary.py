@@ -1,0 +1,134 @@
+"""What a client knows by name: events and their classes, and the stages of jobs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from lbproto.client.codecs import Heard
+from lbproto.errors import UsageError
+from lbproto.events import Event, camel_case
+from lbproto.jobs.stages import Stages
+from lbproto.messages import (
+    Attached,
+    Connected,
+    CreditBalanceUpdated,
+    CreditsDeducted,
+    CreditsGranted,
+    CreditsInsufficient,
+    Error,
+    EventsDropped,
+    Pong,
+    RateLimitError,
+    Recovered,
+    ServerDraining,
+    SessionExpiring,
+    SessionLost,
+    Subscribed,
+    Unsubscribed,
+    UserJoinedRoom,
+    UserLeftRoom,
+    ValidationError,
+)
+from lbproto.wire.settings import ProtocolError
+
+__all__ = ["Vocabulary"]
+
+_SYSTEM = (
+    Attached,
+    Connected,
+    CreditBalanceUpdated,
+    CreditsDeducted,
+    CreditsGranted,
+    CreditsInsufficient,
+    Error,
+    EventsDropped,
+    Pong,
+    RateLimitError,
+    Recovered,
+    ServerDraining,
+    SessionExpiring,
+    SessionLost,
+    Subscribed,
+    Unsubscribed,
+    UserJoinedRoom,
+    UserLeftRoom,
+    ValidationError,
+)
+
+
+class Vocabulary:
+    """The events of one client; those that every server has are known to all.
+
+    Args:
+        events: classes of further ones that the server sends.
+        jobs: the stages of requests that are jobs, which are known by that.
+
+    Raises:
+        UsageError: two classes have one name, or the success of a job is told by no event.
+    """
+
+    def __init__(self, events: Iterable[type[Event]], jobs: Mapping[type[Event], Stages]) -> None:
+        self._known: dict[str, type[Event]] = {each.event_name: each for each in _SYSTEM}
+        self._jobs = dict(jobs)
+        self._names: dict[str, type[msgspec.Struct]] = {}  # reads a job's id, by a stage's name
+        for event in events:
+            self.add(event)
+        for request, stages in self._jobs.items():
+            if stages.success is None:
+                raise UsageError(
+                    f"the success of {request.__qualname__} is told by no event: "
+                    "a client cannot tell when it is over"
+                )
+            reader = msgspec.defstruct("_Id", [("id", str)], rename={"id": camel_case(stages.id)})
+            for stage in stages.events:
+                self.add(stage)
+                self._names[stage.event_name] = reader
+
+    def add(self, event: type[Event]) -> None:
+        """Get to know an event.
+
+        Raises:
+            UsageError: another class has its name.
+        """
+        known = self._known.setdefault(event.event_name, event)
+        if known is not event:
+            raise UsageError(
+                f"{known.__qualname__} and {event.__qualname__} are both called "
+                f"{event.event_name!r}"
+            )
+
+    def known(self, name: str) -> type[Event] | None:
+        """The class of an event; None for an unknown one."""
+        return self._known.get(name)
+
+    def classes(self) -> list[type[Any]]:
+        """All that are known."""
+        return list(self._known.values())
+
+    def stages(self, request: type[Event]) -> Stages:
+        """Those of a request that is a job.
+
+        Raises:
+            UsageError: it is none that is known here.
+        """
+        try:
+            return self._jobs[request]
+        except KeyError:
+            name = request.__qualname__
+            raise UsageError(
+                f"{name} is no job that this client knows: Client(..., jobs={{{name}: STAGES}})"
+            ) from None
+
+    def job(self, heard: Heard) -> str | None:
+        """The id of the job that an event tells of; None where it tells of none."""
+        reader = self._names.get(heard.name)
+        if reader is None:
+            return None
+        try:
+            id_: str = getattr(heard.payload.into(reader), "id")  # noqa: B009 - made at run time
+        except ProtocolError:
+            return None  # whose it is, cannot be known
+        return id_
