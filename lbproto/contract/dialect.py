@@ -6,24 +6,24 @@ counts, so that what is said of a reference (its default) goes around it.
 
 from __future__ import annotations
 
-from typing import Any
+from lbproto.contract.schemas import Schema, changed
 
 __all__ = ["draft_07"]
 
 
-def draft_07(schema: Any) -> Any:
+def draft_07(schema: Schema) -> Schema:
     """The same schema in that dialect."""
-    if isinstance(schema, list):
-        return [draft_07(value) for value in schema]
-    if not isinstance(schema, dict):
-        return schema
-    changed = {key: draft_07(value) for key, value in schema.items()}
-    if "prefixItems" in changed:
-        if "items" in changed:
-            changed["additionalItems"] = changed["items"]
-        changed["items"] = changed.pop("prefixItems")
-    if isinstance(changed.get("discriminator"), dict):  # as OpenAPI has it
-        changed["discriminator"] = changed["discriminator"]["propertyName"]
-    if isinstance(changed.get("$ref"), str) and len(changed) > 1:
-        changed["allOf"] = [{"$ref": changed.pop("$ref")}]
-    return changed
+    said: Schema = changed(schema, _said)
+    return said
+
+
+def _said(schema: Schema) -> Schema:
+    if "prefixItems" in schema:
+        if "items" in schema:
+            schema["additionalItems"] = schema["items"]
+        schema["items"] = schema.pop("prefixItems")
+    if isinstance(schema.get("discriminator"), dict):  # as OpenAPI has it
+        schema["discriminator"] = schema["discriminator"]["propertyName"]
+    if isinstance(schema.get("$ref"), str) and len(schema) > 1:
+        schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+    return schema

@@ -18,6 +18,8 @@ from lbproto.contract.variance import Variance
 __all__ = ["diff"]
 
 T = TypeVar("T")
+E = TypeVar("E", Request, Emitted)
+Say = Callable[[Severity, str, str], Change]
 
 _VARIES = float("inf")  # what depends on the request may be any price
 
@@ -52,8 +54,6 @@ def _shapes(contract: Contract) -> Shapes:
 
 
 # Events, both ways
-
-E = TypeVar("E", Request, Emitted)
 
 
 def _events(
@@ -110,9 +110,6 @@ def _served(old: Request, new: Request) -> Iterator[Change]:
         how = "is served again" if new.repeatable else "joins the first, by its requestId"
         yield change("notice", "repeats-changed", f"a repeat {how}")
     yield from _jobs(old.job, new.job, change)
-
-
-Say = Callable[[Severity, str, str], Change]
 
 
 def _answers(old: Request, new: Request, change: Say) -> Iterator[Change]:

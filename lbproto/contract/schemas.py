@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Sequence
 from inspect import cleandoc
 from typing import Any
 
@@ -13,12 +12,24 @@ from lbproto.encoded import Encoded
 from lbproto.errors import UsageError
 from lbproto.events import Event
 
-__all__ = ["DIALECT", "Schema", "components", "name_of", "references", "with_references"]
+__all__ = [
+    "DIALECT",
+    "Schema",
+    "changed",
+    "components",
+    "name_of",
+    "references",
+    "with_references",
+]
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLACE = "#/components/schemas/"
+
+# Words that do not say a schema: they say one for each name, or none.
+_BY_NAME = frozenset({"properties"})
+_VALUES = frozenset({"const", "default", "discriminator", "enum", "required"})
 
 _REQUEST_ID: Schema = {
     "type": "string",
@@ -77,40 +88,53 @@ def name_of(reference: Schema) -> str:
     return name
 
 
-def references(schema: Any) -> Iterator[str]:
+def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
+    """A schema with a change made to it, and before that to every schema in it.
+
+    What is no schema is left as it is: names of fields, values.
+    """
+    if isinstance(schema, list):
+        return [changed(each, change) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner: Schema = {}
+    for word, said in schema.items():
+        if word in _BY_NAME and isinstance(said, dict):
+            inner[word] = {name: changed(each, change) for name, each in said.items()}
+        else:
+            inner[word] = said if word in _VALUES else changed(said, change)
+    return change(inner)
+
+
+def references(schema: Any) -> set[str]:
     """The names of all schemas that this one refers to, at any depth of it."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield name_of(schema)
-        for value in schema.values():
-            yield from references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from references(value)
+    found: set[str] = set()
+
+    def look(each: Schema) -> Schema:
+        if isinstance(each.get("$ref"), str):
+            found.add(name_of(each))
+        return each
+
+    changed(schema, look)
+    return found
 
 
 def with_references(name: str, schemas: dict[str, Schema]) -> Schema:
     """One schema that stands by itself: what it refers to is among its `$defs`."""
-    needed, waiting = {name}, [name]
+    needed: set[str] = set()
+    waiting = [name]
     while waiting:
-        new = set(references(schemas[waiting.pop()])) - needed
+        new = references(schemas[waiting.pop()]) - needed
         needed |= new
         waiting += new
-    alone = _placed(deepcopy(schemas[name]))
-    others = sorted(needed - {name})
-    if name in references(schemas[name]) or any(name in references(schemas[o]) for o in others):
-        others.append(name)
-    defs = {other: _placed(deepcopy(schemas[other])) for other in others}
+    defs = {other: changed(schemas[other], _placed) for other in sorted(needed)}
+    alone = changed(schemas[name], _placed)
     return {"$schema": DIALECT, **alone, **({"$defs": defs} if defs else {})}
 
 
-def _placed(schema: Any) -> Any:
+def _placed(schema: Schema) -> Schema:
     """The same with references into `$defs`; what msgspec says for OpenAPI is left out."""
-    if isinstance(schema, list):
-        return [_placed(value) for value in schema]
-    if not isinstance(schema, dict):
-        return schema
-    placed = {key: _placed(value) for key, value in schema.items() if key != "discriminator"}
+    placed = {word: said for word, said in schema.items() if word != "discriminator"}
     if isinstance(schema.get("$ref"), str):
         placed["$ref"] = f"#/$defs/{name_of(schema)}"
     return placed

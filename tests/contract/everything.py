@@ -59,6 +59,16 @@ class Error(Model):
     code: int
 
 
+class Words(Model):
+    """Fields named as schemas name what they say."""
+
+    discriminator: str
+    prefix_items: list[int]
+    properties: dict[str, str]
+    default: Any = None
+    enum: Literal["const"] = "const"
+
+
 class Draw(Event, event="shape:draw"):
     """Draw a shape. A comment ends with */ and a template has `${these}`."""
 
@@ -74,6 +84,7 @@ class Draw(Event, event="shape:draw"):
     amount: Decimal
     token: UUID
     picture: bytes
+    words: Words
     ratio: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
     mode: Literal["fast", "slow", 3, None] = "fast"
     anything: Any = None

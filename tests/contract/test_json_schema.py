@@ -27,6 +27,7 @@ DRAW: dict[str, Any] = {
     "amount": "1.50",
     "token": "6a0a1d8e-4d3b-4f0e-9d0e-0a3c5d1f2b3c",
     "picture": "aGk=",
+    "words": {"discriminator": "a", "prefixItems": [1], "properties": {"b": "c"}},
 }
 
 
@@ -86,6 +87,9 @@ def test_what_the_server_takes_is_valid(contract: Contract, more: dict[str, Any]
         {"from": 10},
         {"from": "3"},
         {"place": [1]},
+        {"words": {"discriminator": 1, "prefixItems": [1], "properties": {}}},
+        {"words": {"discriminator": "a", "prefixItems": ["b"], "properties": {}}},
+        {"words": {"discriminator": "a", "prefixItems": [1], "properties": {"b": 1}}},
         {"place": [1, "here", 2]},
         {"place": ["here", 1]},
         {"tree": {"children": []}},
