@@ -70,7 +70,7 @@ SCHEMAS = st.recursive(
 
 
 @given(SCHEMAS, SCHEMAS, st.lists(VALUES, min_size=1, max_size=20))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_is_said_to_break_nothing_does_not(
     one: Schema, other: Schema, values: list[Any]
 ) -> None:
@@ -104,7 +104,7 @@ def _may_break(old: Schema, new: Schema, direction: Direction) -> bool:
 
 
 @given(SCHEMAS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_nothing_has_changed_in_what_is_the_same(schema: Schema) -> None:
     shapes = msgspec.convert({"P": schema}, dict[str, Shape])
     for direction in (TO_SERVER, TO_CLIENT):
