@@ -15,6 +15,7 @@ from lbproto.cli.bench import Plan, Wire
 from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
 from lbproto.cli.configuring import configured
+from lbproto.cli.contracts import server_of
 from lbproto.cli.credits import commands as credits_commands
 from lbproto.cli.demo import Replay, demo_pages, demo_server
 from lbproto.cli.diff import diff
@@ -23,7 +24,7 @@ from lbproto.cli.failure import Failure, telling
 from lbproto.cli.health import health
 from lbproto.cli.keeper import Alone
 from lbproto.cli.launch import launch
-from lbproto.cli.loading import Target, load
+from lbproto.cli.loading import Target
 from lbproto.cli.plugins import WithPlugins
 from lbproto.cli.record import commands as record_commands
 from lbproto.cli.record import replay
@@ -313,10 +314,7 @@ def events(
     as_json: _Json = False,
 ) -> None:
     """List the events and rooms of a server."""
-    server = demo_server(Replay()) if target is None else load(target).server
-    if server is None:
-        raise Failure(f"{target} does not tell its events: name the Server behind it")
-    show_registry(server.registry, as_json=as_json)
+    show_registry(server_of(target).registry, as_json=as_json)
 
 
 app.command()(schema)
