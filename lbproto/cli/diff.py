@@ -72,11 +72,15 @@ def _summary(changes: Iterable[Change]) -> Text:
     if not counts:
         return Text("nothing has changed", "green")
     parts = [
-        Text(f"{counts[severity]} {severity}", colour)
+        Text(f"{counts[severity]} {_counted(severity, counts[severity])}", colour)
         for severity, (_, colour) in _SHOWN.items()
         if counts[severity]
     ]
     return Text(", ").join(parts)
+
+
+def _counted(severity: Severity, count: int) -> str:
+    return "notices" if severity == "notice" and count > 1 else severity
 
 
 def _heading(change: Change) -> tuple[str, str]:
