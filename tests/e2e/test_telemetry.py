@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from tests.e2e.node import NodeClient
 from tests.e2e.pairs import Pair, serving_two
 from tests.e2e.traced import BROKER
 from tests.ledger.servers import Valkey
+from tests.serving import serving
 
 pytestmark = pytest.mark.usefixtures("node")
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLIENT_SPAN = "00f067aa0ba902b7"
 QUERY = {
@@ -77,3 +80,18 @@ def test_the_collector_has_every_metric(nodes: Pair, collector: Collector) -> No
         client.event("connected")
         assert client.call("query", {"sql": "SELECT 1"})["ok"]
         collector.until_metrics({*(each.name for each in OBSERVED), DURATION, CREDITS})
+
+
+def test_the_example_tells_a_collector(collector: Collector) -> None:
+    options = ("--app-dir", str(EXAMPLES), "--factory")
+    traceparent = f"00-{TRACE[::-1]}-{CLIENT_SPAN}-01"
+    with (
+        serving("otel:server.asgi", options=options) as server,
+        NodeClient.connecting(server.http, auth={"token": "secret"}) as client,
+    ):
+        client.event("connected")
+        greeting = client.call("greet", {"name": "bob", "traceparent": traceparent})
+        assert greeting["data"] == {"text": "Hello Bob, from alice"}
+    spans = collector.until(TRACE[::-1], {"greet", "look up"})  # at the latest when it has stopped
+    assert spans["look up"].parent == spans["greet"].id
+    assert spans["greet"].parent == CLIENT_SPAN
