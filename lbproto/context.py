@@ -252,12 +252,12 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
 
     def refuse(self, event: ErrorEvent) -> None:
         """Tell the client that its request failed, by an event and in the acknowledgement."""
-        if self._outcome is not None:
-            self._outcome.refuse(event)
         if self.job is not None:
             self.job.fail(event)
         else:
             self.tell_refusal(event, event.code, event.message, event.retry_after)
+        if self._outcome is not None:
+            self._outcome.refuse(event)
 
     def refuse_for(self, error: InsufficientCredits, event: Event) -> None:
         """The same by an event that does not carry the envelope; the acknowledgement does."""

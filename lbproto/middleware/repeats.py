@@ -20,6 +20,7 @@ from lbproto.errors import (
 )
 from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
+from lbproto.middleware.errors import error_event
 from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
 from lbproto.wire.arguments import Inbound
 
@@ -123,6 +124,8 @@ class Repeats:
             error = copy(refusal)  # without its traceback, and all that hangs on that
             if isinstance(error, InsufficientCredits) and not ctx.delivered:
                 outcome.final = False  # nothing has happened: it may be asked again with more
+            elif ctx.job is not None and not isinstance(error, Internal):
+                ctx.refuse(error_event(ctx, error))  # now, so that repeats are told of this job's end
             raise
         except Exception:
             error = Internal("The first request failed on our side: try again")

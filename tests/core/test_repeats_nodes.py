@@ -251,4 +251,23 @@ async def test_a_job_is_done_once_and_its_events_are_those_of_the_first() -> Non
         assert len(site.jobs) == 1
 
 
+async def test_of_a_job_that_has_failed_a_repeat_tells_the_same_end() -> None:
+    clock, site = VirtualClock(), Site(_failing)
+    storage = MemoryStorage(clock)
+    async with (
+        site.running(storage=Line(storage), clock=clock) as one,
+        site.running(storage=Line(storage), clock=clock) as two,
+    ):
+        request = {"depth": 1, "requestId": "r1"}
+        first = await dug(await connected(one), request)
+        assert names(first) == ["dig_started", "dig_closing", "dig_error"]
+        assert await dug(await connected(one), request) == first
+        assert await dug(await connected(two), request) == first
+        assert len(site.jobs) == 1
+
+
 async def _nothing(_: object) -> None: ...
+
+
+async def _failing(_: object) -> None:
+    raise NotFound("There is nothing here")
