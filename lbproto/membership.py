@@ -193,7 +193,7 @@ class Membership:
         if room not in mine and len(mine) > self._max_rooms:
             raise LimitExceeded(f"A session is in at most {self._max_rooms} rooms: leave one first")
         hold = ctx.hold = self._rooms.hold(room, session)
-        over = self._joining[key] = anyio.Event()
+        self._joining[key] = anyio.Event()
         try:
             await self._inflow.arrive(room)
             first = await pattern.join(ctx, **values)
@@ -212,9 +212,10 @@ class Membership:
             self._rooms.release(room, session)
             if room in self._rooms.of(session):
                 self._let_go(newer, session)
+            elif self._places is not None:  # else it would be in it where it goes on
+                self._places.leave(session, room)
             self._depart(room)
-            del self._joining[key]
-            over.set()
+            self._joining.pop(key).set()
 
     def _let_go(self, newer: list[Entry] | None, session: Session) -> None:
         """Send what was held back: as the session's own, so that it resumes behind it."""
