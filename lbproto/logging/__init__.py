@@ -9,6 +9,7 @@ from lbproto.logging.fields import in_request, log_fields
 from lbproto.logging.formats import JSONFormatter, TextFormatter
 from lbproto.logging.redaction import without_secrets
 from lbproto.logging.setup import Format, Level, configure
+from lbproto.pseudonyms import pseudonym, use_key
 
 __all__ = [
     "Format",
@@ -18,5 +19,7 @@ __all__ = [
     "configure",
     "in_request",
     "log_fields",
+    "pseudonym",
+    "use_key",
     "without_secrets",
 ]

@@ -68,8 +68,8 @@ class _Lines(logging.Formatter):
 class JSONFormatter(_Lines):
     """One JSON object a line.
 
-    `time` (ISO 8601, UTC), `level` in lower case, `logger`, `message`, the record's fields, and
-    `exception`, the traceback. A field that has the name of one of these is left out.
+    `time` (ISO 8601, UTC), `level` in lower case, `logger`, `pid`, `message`, the record's fields,
+    and `exception`, the traceback. A field that has the name of one of these is left out.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -78,6 +78,7 @@ class JSONFormatter(_Lines):
             "time": self._time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "pid": record.process,
             "message": self._message(record),
         }
         for name, value in _fields(record).items():

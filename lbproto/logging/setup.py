@@ -11,7 +11,10 @@ from lbproto.logging.formats import JSONFormatter, TextFormatter
 __all__ = ["Format", "Level", "configure"]
 
 Format = Literal["text", "json"]
+"""Lines for people, or for programs."""
+
 Level = Literal["debug", "info", "warning", "error", "critical"]
+"""How much is logged: records of this level and above."""
 
 
 def configure(

@@ -170,3 +170,9 @@ def test_a_mistake_ends_the_command(run_here: Main) -> None:
     assert run_here("serve").err == (
         "lbproto: name what to serve: lbproto serve MODULE:SERVER, or app in the configuration\n"
     )
+
+
+def test_the_guide_shows_all_there_is() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "how-to" / "configure.md").read_text()
+    shown = guide.partition("```toml\n")[2].partition("```")[0]
+    assert tomllib.loads(shown) == tomllib.loads(as_toml(configured({}, environment={})))

@@ -22,6 +22,8 @@ FACADES = [
     "lbproto.asgi",
     "lbproto.testing",
     "lbproto.load",
+    "lbproto.logging",
+    "lbproto.recorder",
 ]
 API = (ROOT.parent / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 REFERENCE = re.findall(r"automodule:: ([\w.]+)", API)
