@@ -230,6 +230,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
                     link = await self._connect()
                 await self._serve(link, tried)
             except Exception as error:
+                self._ready = False
                 if isinstance(error, UsageError) and not tried.done():
                     tried.set_exception(error)
                     return

@@ -20,6 +20,7 @@ __all__ = ["Command", "RedisLink", "Source", "connect"]
 Command = Sequence[str | bytes | int]
 """A command and its arguments."""
 
+_DENIED = "ACL failure in script", "The user executing the script can't"  # since Redis 7; before
 _CLOSING = 0.5  # seconds
 
 
@@ -173,6 +174,10 @@ class RedisLink(Link):
                     answers.append(await _read(self._servers[tag].publisher))
                 except exceptions.NoScriptError as error:
                     answers.append(error)
+                except exceptions.ResponseError as error:
+                    if any(denied in str(error) for denied in _DENIED):
+                        raise exceptions.NoPermissionError(str(error)) from error
+                    raise
         return answers
 
     async def change(self, added: Collection[str], removed: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from lbproto.backends.redis_link import RedisLink
 from lbproto.backends.redis_log import Logged, Logs
 from lbproto.errors import Overloaded
 
-__all__ = ["OUT_OF_REACH", "Questions", "missed_in"]
+__all__ = ["OUT_OF_REACH", "Found", "Questions", "missed_in"]
 
 OUT_OF_REACH = "The log of the other nodes cannot be reached; try again"
 
@@ -104,7 +104,7 @@ async def missed_in(
     if head is None or epochs != {head.epoch} or any(each.place > head for each in others):
         return None
     number = min(max(each.place.number for each in positions) for positions in behind.values())
-    found = _Found(here, behind)
+    found = Found(here, behind)
     while number < head.number:
         page = await questions.ask(partial(logs.read, tag=tag, first=number + 1))
         if page.place.epoch != head.epoch or not page.parcels:
@@ -117,7 +117,7 @@ async def missed_in(
     return found.messages
 
 
-class _Found:
+class Found:
     """What one position has, and others have not.
 
     Attributes:

@@ -287,7 +287,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
     async def _read(self, link: RedisLink, shard: Shard, target: Place) -> None:
         """Give the node what it has missed up to a place; or tell it that it is gone."""
         while shard.reached < target:
-            while self._arrivals.crowded:
+            while self._arrivals.crowded:  # noqa: ASYNC110 - it is emptied by another thread
                 await asyncio.sleep(_CROWDED)
             async with asyncio.timeout(self._timeout), self._sending:
                 page = await self._logs.read(link, shard.tag, shard.reached.number + 1)

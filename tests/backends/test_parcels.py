@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.backends.parcels import OVERHEAD, Message, Packed, Packer, Parcel, Place, Progress
+from lbproto.backends.parcels import OVERHEAD, Message, Packed, Packer, Parcel, Progress
 
 
 def unpacked(packed: Packed) -> Parcel:

@@ -1,0 +1,402 @@
+"""The logs in Valkey: what a node finds there that was away, or comes later; and what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import pytest
+from anyio import to_thread
+from anyio.lowlevel import checkpoint
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+from lbproto import Overloaded, UsageError
+from lbproto.backends import arrivals
+from lbproto.backends.parcels import Message, Packer, Place
+from lbproto.backends.positions import Position, position, positions
+from lbproto.backends.redis_log import MAX_SHARDS, Logged, tags
+from lbproto.backends.redis_missed import Found
+from lbproto.backends.redis_pubsub import RedisPubSub
+from lbproto.testing.pubsub import Inbox
+from tests.backends.redis_limiting import until
+from tests.ledger.servers import Valkey, failing_line
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
+
+MakePubSub = Callable[..., RedisPubSub]
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Valkey]:
+    """Comes back with all that it has answered."""
+    server = Valkey()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make(valkey: Valkey, prefix: str) -> MakePubSub:
+    return partial(RedisPubSub, valkey.url, prefix=prefix)
+
+
+class Traffic:
+    """Publishes numbers to "x", as fast as that goes."""
+
+    def __init__(self, publisher: RedisPubSub) -> None:
+        self.publisher = publisher
+        self.count = 0
+        self._publishing = True
+
+    async def run(self) -> None:
+        while self._publishing:
+            self.publisher.publish_nowait("x", b"%d" % self.count, kept=True)
+            self.count += 1
+            await anyio.sleep(0.001)
+
+    async def wait_more(self, count: int = 50) -> None:
+        """Wait until so many more have been published."""
+        end = self.count + count
+        await until(lambda: self.count >= end)
+
+    def stop(self) -> None:
+        self._publishing = False
+
+
+# A connection that is lost
+
+
+async def test_dropped_subscriptions_lose_nothing(make: MakePubSub, valkey: Valkey) -> None:
+    """Amid traffic, again and again; each message comes once, and in order."""
+    one, two = make(), make()
+    async with one, two, Inbox.of(two) as inbox, anyio.create_task_group() as tasks:
+        await two.subscribe("x")
+        traffic = Traffic(one)
+        tasks.start_soon(traffic.run)
+        for times in range(1, 4):
+            await traffic.wait_more()
+            await to_thread.run_sync(valkey.command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await until(partial(is_back, two, times))
+        await traffic.wait_more()
+        traffic.stop()
+        taken = [int((await inbox.take())[1]) for _ in range(traffic.count)]
+        assert taken == list(range(traffic.count))
+        assert two.statistics().missed == 0
+
+
+def lost(pubsub: RedisPubSub) -> int:
+    return pubsub.statistics().lost_connections
+
+
+def is_back(pubsub: RedisPubSub, times: int) -> bool:
+    """Whether it has lost its connection so many times, and has another."""
+    return lost(pubsub) >= times and pubsub.ready
+
+
+async def test_a_server_that_is_killed_amid_traffic_and_has_written_everything(
+    durable: Valkey, prefix: str
+) -> None:
+    one, two, three = (RedisPubSub(durable.url, prefix=prefix) for _ in range(3))
+    async with one, two, three, Inbox.of(two) as inbox, anyio.create_task_group() as tasks:
+        await two.subscribe("x")
+        before = three.position
+        traffic = Traffic(one)
+        tasks.start_soon(traffic.run)
+        for _ in range(2):
+            await traffic.wait_more()
+            await to_thread.run_sync(durable.kill)
+            await traffic.wait_more()
+            await to_thread.run_sync(durable.start)
+            await until(lambda: one.ready and two.ready and three.ready)
+        await traffic.wait_more()
+        traffic.stop()
+        taken = [int((await inbox.take())[1]) for _ in range(traffic.count)]
+        assert taken == list(range(traffic.count))
+        assert two.statistics().missed == 0
+        async with Inbox.of(three):
+            assert await three.missed({"x": [one.position]}) == []
+            await three.catch_up()
+            missed = await three.missed({"x": [before]})
+            assert missed is not None
+            assert [int(payload) for _, payload in missed] == taken
+
+
+async def test_a_server_that_comes_back_without_anything(
+    prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was on its way, so that nothing is missed: but what was in the log is gone."""
+    forgetful = await to_thread.run_sync(lambda: Valkey(appendonly="no"))
+    try:
+        one, two = (RedisPubSub(forgetful.url, prefix=prefix) for _ in range(2))
+        async with one, two, Inbox.of(one), Inbox.of(two) as inbox:
+            await two.subscribe("x")
+            before = two.position
+            for number in range(5):
+                one.publish_nowait("x", b"%d" % number, kept=True)
+            assert [int((await inbox.take())[1]) for _ in range(5)] == list(range(5))
+            for _ in range(2):
+                await to_thread.run_sync(forgetful.kill)
+                await until(lambda: not one.ready and not two.ready)
+                await to_thread.run_sync(forgetful.start)
+                await until(lambda: one.ready and two.ready)
+                assert await two.missed({"x": [before]}) is None
+                before = two.position
+                one.publish_nowait("x", b"5", kept=True)
+                assert await inbox.take() == ("x", b"5")
+                assert await two.missed({"x": [before]}) == [("x", b"5")]
+            assert inbox.take_nowait() == []
+            assert two.statistics().missed == 0
+    finally:
+        await to_thread.run_sync(forgetful.stop)
+    assert "has lost the log" in caplog.text
+
+
+def shut_out(valkey: Valkey, name: str) -> None:
+    valkey.command("ACL", "SETUSER", name, "off")
+    valkey.command("CLIENT", "KILL", "USER", name)
+
+
+@asynccontextmanager
+async def away(valkey: Valkey, name: str, pubsub: RedisPubSub) -> AsyncIterator[None]:
+    """A node whose user is not let in meanwhile."""
+    await to_thread.run_sync(shut_out, valkey, name)
+    await until(lambda: not pubsub.ready)
+    yield
+    await to_thread.run_sync(valkey.command, "ACL", "SETUSER", name, "on")
+    await until(lambda: pubsub.ready)
+
+
+@pytest.fixture
+def guest(valkey: Valkey, prefix: str) -> str:
+    """The URL of a user whose name is the prefix."""
+    valkey.command("ACL", "SETUSER", prefix, "on", ">right", "allkeys", "allchannels", "+@all")
+    return valkey.url.replace("//", f"//{prefix}:right@")
+
+
+async def sent(pubsub: RedisPubSub) -> None:
+    await until(lambda: not pubsub.statistics().queued_messages)
+
+
+async def test_what_a_lost_log_had_is_announced_where_it_is_missed(
+    make: MakePubSub, valkey: Valkey, prefix: str, guest: str
+) -> None:
+    one, two = make(), RedisPubSub(guest, prefix=prefix)
+    async with one, two, Inbox.of(two) as inbox:
+        for channel in ("x", "y", "z"):
+            await two.subscribe(channel)
+        one.publish_nowait("y", b"1", kept=True)
+        assert await inbox.take() == ("y", b"1")
+        async with away(valkey, prefix, two):
+            one.publish_nowait("x", b"2", kept=True)  # the first that it would hear there
+            await sent(one)
+            keys = valkey.command("KEYS", f"{prefix}:*")
+            await to_thread.run_sync(valkey.command, "DEL", *keys)
+            one.publish_nowait("z", b"3", kept=True)
+            await sent(one)
+        assert sorted([await inbox.take_any(), await inbox.take_any()], key=str) == [
+            ("x", None),
+            ("z", b"3"),
+        ]
+        for channel in ("y", "x"):
+            one.publish_nowait(channel, b"4")
+        assert {await inbox.take_any(), await inbox.take_any()} == {("x", b"4"), ("y", b"4")}
+        assert inbox.take_nowait() == []
+
+
+@pytest.mark.parametrize("bounds", [{"max_kept": 10}, {"max_kept_bytes": 300}], ids=str)
+async def test_what_the_log_no_longer_has_is_announced(
+    bounds: dict[str, int], make: MakePubSub, valkey: Valkey, prefix: str, guest: str
+) -> None:
+    one, two = make(**bounds), RedisPubSub(guest, prefix=prefix)
+    async with one, two, Inbox.of(two) as inbox:
+        for channel in ("x", "y"):
+            await two.subscribe(channel)
+        before = two.position
+        async with away(valkey, prefix, two):
+            for number in range(10, 60):
+                one.publish_nowait("x", b"%d" % number, kept=True)
+                await sent(one)
+        lost = [await inbox.take_any(), await inbox.take_any()]
+        assert sorted(lost) == [("x", None), ("y", None)]
+        rest = [int((await inbox.take())[1])]
+        while rest[-1] < 59:
+            rest.append(int((await inbox.take())[1]))
+        assert rest == list(range(60 - len(rest), 60))
+        assert len(rest) <= 10
+        assert await two.missed({"x": [before]}) is None
+
+
+async def test_what_is_too_old_is_gone(make: MakePubSub) -> None:
+    one = make(window=0.01)
+    async with one, Inbox.of(one):
+        before = one.position
+        for _ in range(2):
+            one.publish_nowait("x", b"1", kept=True)
+            await anyio.sleep(0.02)
+            await one.catch_up()
+        assert await one.missed({"x": [before]}) is None
+
+
+async def test_what_a_node_is_too_far_behind_to_take_is_announced(
+    make: MakePubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "_MAX_BEHIND", 10)
+    one, two = make(), make()
+    async with one, two:
+        await two.subscribe("x")
+        for number in range(50):
+            one.publish_nowait("x", b"%d" % number, kept=True)
+        await until(lambda: two.statistics().received + two.statistics().dropped == 50)
+        dropped = two.statistics().dropped
+        assert dropped >= 40
+        async with Inbox.of(two) as inbox:
+            for number in range(50 - dropped):
+                assert await inbox.take() == ("x", b"%d" % number)
+            one.publish_nowait("x", b"50", kept=True)
+            assert await inbox.take_any() == ("x", None)
+            assert await inbox.take() == ("x", b"50")
+
+
+async def test_a_server_that_has_gone_back_in_time_begins_another_log(prefix: str) -> None:
+    """As a replica does that takes over with less: no number is given twice."""
+    server = await to_thread.run_sync(lambda: Valkey(appendonly="no"))
+    try:
+        one, two = (RedisPubSub(server.url, prefix=prefix) for _ in range(2))
+        async with one, two, Inbox.of(one), Inbox.of(two) as inbox:
+            await two.subscribe("x")
+            one.publish_nowait("x", b"1", kept=True)
+            await inbox.take()
+            await to_thread.run_sync(server.command, "SAVE")
+            saved = two.position
+            one.publish_nowait("x", b"2", kept=True)
+            await inbox.take()
+            await to_thread.run_sync(server.kill)
+            await until(lambda: not one.ready and not two.ready)
+            await to_thread.run_sync(server.start)
+            await until(lambda: one.ready and two.ready)
+            assert await two.missed({"x": [saved]}) is None
+            again = two.position
+            one.publish_nowait("x", b"3", kept=True)
+            assert await inbox.take() == ("x", b"3")
+            assert await two.missed({"x": [again]}) == [("x", b"3")]
+            assert inbox.take_nowait() == []
+    finally:
+        await to_thread.run_sync(server.stop)
+
+
+async def test_what_was_not_answered_is_logged_once(
+    make: MakePubSub, valkey: Valkey, prefix: str
+) -> None:
+    async with failing_line(valkey.url) as line:
+        one, two = RedisPubSub(line.url, prefix=prefix), make()
+        async with one, two, Inbox.of(two) as inbox:
+            await two.subscribe("x")
+            before = two.position
+            line.lose_answer(b"needle")
+            one.publish_nowait("x", b"needle", kept=True)
+            await until(lambda: one.ready and lost(one) == 1)
+            one.publish_nowait("x", b"1", kept=True)
+            messages = [("x", b"needle"), ("x", b"1")]
+            assert [await inbox.take(), await inbox.take()] == messages
+            assert await two.missed({"x": [before]}) == messages
+            assert line.lost == 1
+
+
+async def test_whoever_gives_up_asking_disturbs_nobody(make: MakePubSub) -> None:
+    one, two = make(), make()
+    async with one, two, Inbox.of(two) as inbox:
+        await two.subscribe("x")
+        before = two.position
+        for turns in range(30):
+            one.publish_nowait("x", b"%d" % turns, kept=True)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(two.missed, {"x": [before]})
+                    tasks.start_soon(two.catch_up)
+                for _ in range(turns):
+                    await checkpoint()
+                tasks.cancel_scope.cancel()
+        assert [int((await inbox.take())[1]) for _ in range(30)] == list(range(30))
+        missed = await two.missed({"x": [before]})
+        assert missed is not None
+        assert len(missed) == 30
+        assert lost(two) == 0
+
+
+async def test_a_log_that_is_out_of_reach(make: MakePubSub, valkey: Valkey) -> None:
+    one, two = make(timeout=0.2), make()
+    async with one, two, Inbox.of(one):
+        position = one.position
+        with valkey.suspended():
+            for _ in range(2):
+                with pytest.raises(Overloaded, match="try again"):
+                    await one.missed({"x": [position]})
+                with pytest.raises(Overloaded, match="try again"):
+                    await one.catch_up()
+            one.publish_nowait("x", b"1", kept=True)
+            with pytest.raises(Overloaded, match="try again"):
+                await one.missed({"x": [position]})
+        await until(lambda: one.ready)
+        assert await one.missed({"x": [position]}) == [("x", b"1")]
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        "{node}:0:{epoch}:fffffffffffff",  # it has not been given so many
+        "{node}:0:1:0",  # another log
+        "{node}:fffffffffffff:{epoch}:0",  # what does not come
+        "{node}:0:{epoch}",
+        "{node}:0:{epoch}:0:0:{epoch}:0",  # more shards than there are
+        "{node}:-1:{epoch}:0",
+        "{node}:0:{epoch}:10000000000000000",
+        "{node}:0:{epoch}:A",
+        "{node}\n:0:{epoch}:0",
+        "a{{b}}:0:{epoch}:0",
+        "{node}:٣:{epoch}:0",
+        "x" * 17 + ":0:{epoch}:0",
+    ],
+)
+async def test_what_is_no_position_of_this_log(make: MakePubSub, position: str) -> None:
+    one, two = make(), make()
+    async with one, two, Inbox.of(two):
+        node, _, epoch, _ = one.position.split(":")
+        assert await two.missed({"x": [f"{node}:0:{epoch}:0"]}) == []
+        assert await two.missed({"x": [position.format(node=node, epoch=epoch)]}) is None
+
+
+async def test_no_more_nodes_are_asked_for_than_a_number(make: MakePubSub) -> None:
+    async with make() as one, Inbox.of(one):
+        _, _, epoch, _ = one.position.split(":")
+        others = [f"node-{number}:0:{epoch}:0" for number in range(257)]
+        assert await one.missed({"x": others[:256]}) == []
+        assert await one.missed({"x": others}) is None
+        assert await one.missed({"x": []}) is None
+
+
+def test_what_came_twice_to_the_log_is_told_once() -> None:
+    """Its publisher had no answer, and the server did not know any more that it had come."""
+    packer = Packer("a", 1_000)
+    (packed,) = packer.pack([Message("x", b"1", 1, kept=True), Message("x", b"2", 2, kept=True)])
+    start = Position("b", 0, Place(1, 0))
+    found = Found(Position("b", 0, Place(1, 4)), {"x": [start]})
+    for follows in (0, 2):
+        found.look_at(Logged(Place(1, follows + 2), follows, "room:x", packed.data))
+    assert found.messages == [("x", b"1"), ("x", b"2")]
+
+
+def test_shards_are_spread_over_a_cluster() -> None:
+    for shards in range(1, MAX_SHARDS + 1):
+        parts = [
+            key_slot(tag.encode()) * shards // REDIS_CLUSTER_HASH_SLOTS for tag in tags(shards)
+        ]
+        assert parts == list(range(shards))
+    longest = position("x" * 8, [(2**52 - 1, Place(2**44 - 1, 2**52 - 1))] * MAX_SHARDS)
+    assert len(longest) <= 256
+    assert positions(longest, MAX_SHARDS)[0] == Position(
+        "x" * 8, 2**52 - 1, Place(2**44 - 1, 2**52 - 1)
+    )
+    for shards in (0, MAX_SHARDS + 1):
+        with pytest.raises(UsageError, match="1 to 6 shards"):
+            RedisPubSub("redis://127.0.0.1", shards=shards)
