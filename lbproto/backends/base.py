@@ -177,6 +177,7 @@ class PubSub(Port, Protocol):
         Raises:
             lbproto.errors.Overloaded: the log cannot be reached.
         """
+        return
 
     async def missed(
         self,
