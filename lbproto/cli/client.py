@@ -1,33 +1,23 @@
-"""A connection to a server: plain WebSocket, in JSON."""
+"""What commands have of a client: who it is, what it hears, and its troubles told in a sentence."""
 
 from __future__ import annotations
 
-import asyncio
 import getpass
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as connect_websocket
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidStatus,
-    InvalidURI,
-    WebSocketException,
-)
-from websockets.typing import Subprotocol
 
 from lbproto.cli.failure import Failure
+from lbproto.client import Bounds, Disconnected
+from lbproto.errors import Overloaded, Unauthorized
+from lbproto.wire.settings import ProtocolError
 
-__all__ = ["Client", "Heard", "connect", "default_token"]
+__all__ = ["BOUNDS", "Heard", "default_token", "telling"]
 
-_OPEN_SECONDS = 10
-_CLOSE_SECONDS = 1
-_MAX_MESSAGE = 64 * 1024 * 1024
-_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_WHERE = "name an lbproto server"
+BOUNDS = Bounds(max_message=64 * 1024 * 1024)
 
 
 class Heard(msgspec.Struct, omit_defaults=True):
@@ -45,79 +35,6 @@ class Heard(msgspec.Struct, omit_defaults=True):
         return isinstance(self.data, dict) and {"code", "message"} <= self.data.keys()
 
 
-_heard = msgspec.json.Decoder(Heard)
-
-
-class Client:
-    """An authenticated session.
-
-    Args:
-        socket: the open websocket.
-        address: its URL.
-    """
-
-    def __init__(self, socket: ClientConnection, address: str) -> None:
-        self._socket = socket
-        self._address = address
-
-    async def send(self, event: str, data: Any, id_: int | None = None) -> None:
-        """Send a request; its answers carry `re: id_`.
-
-        Raises:
-            Failure: the connection is gone.
-        """
-        request = {"event": event, "data": data} | ({} if id_ is None else {"id": id_})
-        try:
-            await self._socket.send(msgspec.json.encode(request).decode())
-        except ConnectionClosed as closed:
-            raise self._gone(closed) from None
-
-    async def receive(self) -> Heard:
-        """The next event.
-
-        Raises:
-            Failure: the connection is gone, or what came is no event.
-        """
-        try:
-            return _heard.decode(await self._socket.recv())
-        except ConnectionClosed as closed:
-            raise self._gone(closed) from None
-        except msgspec.DecodeError:
-            raise _no_server(self._address, "does not speak lbproto") from None
-
-    def _gone(self, closed: ConnectionClosed) -> Failure:
-        told = closed.rcvd
-        if told is None:
-            return Failure(f"the connection to {self._address} was lost: try again")
-        why = f"{told.code}: {told.reason}" if told.reason else f"code {told.code}"
-        return Failure(f"{self._address} closed the connection ({why}): try again")
-
-
-@asynccontextmanager
-async def connect(url: str, token: str) -> AsyncIterator[Client]:
-    """Connect and authenticate.
-
-    Args:
-        url: the server's; `/ws` is added where it is not there.
-        token: shown in the event `authenticate`, which takes any character (a header does not).
-
-    Raises:
-        Failure: nobody answers there, it is no lbproto server, or it refuses the token.
-    """
-    address = _address(url)
-    socket = await _open(address)
-    try:
-        client = Client(socket, address)
-        try:
-            async with asyncio.timeout(_OPEN_SECONDS):
-                await _authenticate(client, token)
-        except TimeoutError:
-            raise _no_server(address, "does not speak lbproto") from None
-        yield client
-    finally:
-        await socket.close()
-
-
 def default_token() -> str:
     """The token for the demo of whoever is logged in."""
     try:
@@ -126,60 +43,31 @@ def default_token() -> str:
         return "demo-guest"
 
 
-async def _authenticate(client: Client, token: str) -> None:
-    await client.send("authenticate", {"token": token})
-    while (heard := await client.receive()).event != "connected":
-        if heard.refusal:
-            # A real token is a secret, and stays off the screen.
-            which = f"token {token}" if token == default_token() else "token"
-            raise Failure(
-                f"the server refuses the {which} ({heard.data['message']}): "
-                "give yours with --token or in LBPROTO_TOKEN"
-            )
+@contextmanager
+def telling(token: str) -> Iterator[None]:
+    """Tell what a client meets in a sentence that says what to do.
 
+    Args:
+        token: what it shows.
 
-def _address(url: str) -> str:
+    Raises:
+        Failure: nobody answers, it is no lbproto server, it refuses the token, or it went away.
+    """
     try:
-        parts = urlsplit(url)
-        scheme = _SCHEMES[parts.scheme]
-        if not parts.hostname or (parts.port is not None and parts.port < 1):
-            raise ValueError
-    except (KeyError, ValueError):
+        yield
+    except Unauthorized as refused:
+        # A real token is a secret, and stays off the screen.
+        which = f"token {token}" if token == default_token() else "token"
         raise Failure(
-            f"{url!r} is no address of a server: --url takes ws://localhost:8091"
+            f"the server refuses the {which} ({refused.message}): "
+            "give yours with --token or in LBPROTO_TOKEN"
         ) from None
-    path = parts.path.rstrip("/")
-    if not path.endswith("/ws"):
-        path += "/ws"
-    return parts._replace(scheme=scheme, path=path, fragment="").geturl()
-
-
-async def _open(address: str) -> ClientConnection:
-    try:
-        return await connect_websocket(
-            address,
-            subprotocols=[Subprotocol("lbproto.v1.json")],
-            compression=None,
-            open_timeout=_OPEN_SECONDS,
-            close_timeout=_CLOSE_SECONDS,
-            max_size=_MAX_MESSAGE,
-        )
-    except InvalidStatus as answer:
-        status = answer.response.status_code
-        if status == 503:
-            raise Failure(f"{address} takes no new connections now: try again later") from None
-        raise _no_server(address, f"answers HTTP {status}") from None
-    except InvalidURI:
-        raise Failure(f"{address!r} is no address of a server") from None
-    except ConnectionRefusedError:
-        raise Failure(
-            f"nobody listens at {address}: start a server there, or name another with --url"
-        ) from None
-    except TimeoutError:
-        raise _no_server(address, "does not answer") from None
-    except (OSError, WebSocketException, ImportError) as error:
-        raise Failure(f"cannot connect to {address} ({error}): is --url right?") from None
-
-
-def _no_server(address: str, what: str) -> Failure:
-    return Failure(f"{address} {what}: name an lbproto server with --url")
+    except Overloaded as busy:
+        raise Failure(f"{busy.message}: try again later") from None
+    except ProtocolError as error:
+        raise Failure(f"{error}: {_WHERE} with --url") from None
+    except Disconnected as error:
+        again = "try again later, or name another server" if error.retryable else _WHERE
+        raise Failure(f"{error}: {again} with --url") from None
+    except TimeoutError as error:
+        raise Failure(f"{error}: try again later") from None

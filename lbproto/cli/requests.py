@@ -13,12 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lbproto.cli.client import Client, Heard, connect
+from lbproto.cli.client import BOUNDS, Heard, telling
+from lbproto.client import Client, Disconnected, Reconnect
+from lbproto.client.address import Address
+from lbproto.client.link import Credentials, Link, connect
+from lbproto.errors import RequestError
+from lbproto.overflow import drop_oldest
+from lbproto.tasks import background_tasks
+from lbproto.wire.settings import ProtocolError
 
 __all__ = ["call", "listen"]
 
 _REQUEST = 1
 _BARRIER = 2
+_WAITING = 100_000  # events that may wait to be shown
+_SOON = Reconnect(most=3.0)  # somebody looks on
 
 Show = Callable[[Heard], None]
 
@@ -34,22 +43,25 @@ async def call(url: str, token: str, event: str, data: Any, show: Show) -> bool:
         Whether none of them was a refusal.
 
     Raises:
-        Failure: see `connect`; or the connection was lost.
+        Failure: nobody lets us in; or the connection was lost.
     """
     accepted, handled, answered = True, False, False
     job = _Job()
-    async with connect(url, token) as client:
-        with _interruptible(client, job):
-            await client.send(event, data, _REQUEST)
-            await client.send("ping", {}, _BARRIER)
-            while not (handled and answered) or job.runs:
-                heard = await client.receive()
-                handled = handled or heard.re == _BARRIER
-                if heard.re == _REQUEST:
-                    answered = True
-                    job.hear(heard)
-                    show(heard)
-                    accepted = accepted and not heard.refusal
+    address, credentials = Address.of(url, socketio=False), Credentials(token)
+    with telling(token):
+        async with connect(address, "plain-json", credentials, bounds=BOUNDS) as link:
+            with _interruptible(link, job):
+                await link.send(event, data, _REQUEST)
+                await link.send("ping", {}, _BARRIER)
+                while not (handled and answered) or job.runs:
+                    for each in await link.receive():
+                        handled = handled or each.re == _BARRIER
+                        if each.re == _REQUEST:
+                            heard = Heard(each.name, each.payload.plain(), each.re)
+                            answered = True
+                            job.hear(heard)
+                            show(heard)
+                            accepted = accepted and not heard.refusal
     return accepted
 
 
@@ -87,7 +99,7 @@ def _id_in(data: Any) -> str:
 
 
 @contextmanager
-def _interruptible(client: Client, job: _Job) -> Iterator[None]:
+def _interruptible(link: Link, job: _Job) -> Iterator[None]:
     """Let Ctrl-C cancel the job; where there is none, or again, it ends the program."""
     loop = asyncio.get_running_loop()
     sending: set[asyncio.Task[None]] = set()
@@ -95,7 +107,7 @@ def _interruptible(client: Client, job: _Job) -> Iterator[None]:
     def interrupt() -> None:
         if not (job.runs and job.id):
             raise KeyboardInterrupt
-        sending.add(loop.create_task(client.send("cancel", {"id": job.id})))
+        sending.add(loop.create_task(link.send("cancel", {"id": job.id})))
         job.id = ""
 
     with suppress(NotImplementedError):  # on Windows it always ends the program
@@ -112,20 +124,38 @@ def _interruptible(client: Client, job: _Job) -> Iterator[None]:
 async def listen(url: str, token: str, rooms: Sequence[str], count: int | None, show: Show) -> bool:
     """Subscribe to rooms and show what comes, until there were `count` events; None: for ever.
 
+    It comes back when the connection is lost.
+
     Returns:
         Whether all rooms let us in; it ends at the first that does not.
 
     Raises:
-        Failure: see `connect`; or the connection was lost.
+        Failure: nobody lets us in; or the connection was lost for good.
     """
-    async with connect(url, token) as client:
-        for number, room in enumerate(rooms, start=1):
-            await client.send("subscribe", {"room": room}, number)
-        shown = 0
-        while shown != count:
-            heard = await client.receive()
-            show(heard)
-            shown += 1
-            if heard.re is not None and heard.refusal:
-                return False
-    return True
+    refused = False
+    with telling(token):
+        async with (
+            Client(url, token=token, bounds=BOUNDS, reconnect=_SOON) as client,
+            background_tasks() as tasks,
+        ):
+            heard = client.listen_raw(overflow=drop_oldest, max_events=_WAITING)
+
+            async def join() -> None:
+                nonlocal refused
+                try:
+                    for room in rooms:
+                        await client.subscribe(room)
+                except RequestError:
+                    refused = True
+                    heard.close()
+                except (Disconnected, ProtocolError, TimeoutError) as error:
+                    heard.end(error)
+
+            tasks.start_soon(join)
+            shown = 0
+            async for event in heard:
+                show(Heard(event.name, event.data, event.re))
+                shown += 1
+                if shown == count:
+                    break
+    return not refused

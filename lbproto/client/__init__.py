@@ -8,7 +8,7 @@ from lbproto.client.client import Client
 from lbproto.client.codecs import Wire
 from lbproto.client.errors import Disconnected, TooSlow
 from lbproto.client.following import Following
-from lbproto.client.listening import Listener
+from lbproto.client.listening import Listener, RawEvent
 from lbproto.client.target import Token
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Disconnected",
     "Following",
     "Listener",
+    "RawEvent",
     "Reconnect",
     "Token",
     "TooSlow",

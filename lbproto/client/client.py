@@ -17,7 +17,7 @@ from lbproto.client.bounds import Bounds, Reconnect
 from lbproto.client.codecs import Wire
 from lbproto.client.following import Following
 from lbproto.client.inbox import Inbox
-from lbproto.client.listening import Listener
+from lbproto.client.listening import Listener, RawEvent, RawListener
 from lbproto.client.session import Session
 from lbproto.client.target import Target, Token
 from lbproto.client.vocabulary import Vocabulary
@@ -279,6 +279,18 @@ class Client:
         for each in classes:
             self._vocabulary.add(each)
         listener = Listener[E](classes, overflow, Inbox(max_events, max_bytes))
+        self._session.listeners.add(listener)
+        return listener
+
+    def listen_raw(
+        self,
+        *,
+        overflow: OverflowPolicy = disconnect,
+        max_events: int = 1_000,
+        max_bytes: int = 16 * 1024 * 1024,
+    ) -> Listener[RawEvent]:
+        """Hear all events from now on, as they come, known or not; see `listen`."""
+        listener = RawListener(overflow, Inbox(max_events, max_bytes))
         self._session.listeners.add(listener)
         return listener
 

@@ -16,7 +16,7 @@ from lbproto.messages import EventsDropped
 from lbproto.overflow import OverflowPolicy
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["Listener", "Listeners"]
+__all__ = ["Listener", "Listeners", "RawEvent", "RawListener"]
 
 E = TypeVar("E", bound=Event)
 
@@ -56,12 +56,15 @@ class Listener(Generic[E]):
     def hear(self, heard: Heard) -> None:
         """An event of one of these names has come."""
         try:
-            event = heard.typed(self._classes[heard.name])
+            event = self._read(heard)
         except ProtocolError as error:
             self.end(error)
             return
         if not self._inbox.put_by(self._policy, event, heard.size):
             self.end(TooSlow("events wait that were not read in time: see `Client.listen`"))
+
+    def _read(self, heard: Heard) -> E:
+        return heard.typed(self._classes[heard.name])
 
     def end(self, error: Exception) -> None:
         """Nothing more will come."""
@@ -89,9 +92,45 @@ class Listener(Generic[E]):
         inbox = self._inbox
         await inbox.wait()
         untold, self._told = inbox.dropped - self._told, inbox.dropped
-        if untold and (told := self._classes.get(EventsDropped.event_name)) is not None:
-            return told(count=untold)
+        if untold and (told := self._of_dropped(untold)) is not None:
+            return told
         return inbox.take()
+
+    def _of_dropped(self, count: int) -> E | None:
+        """What tells that so many events were dropped; None where nobody listens to that."""
+        told = self._classes.get(EventsDropped.event_name)
+        return None if told is None else told(count=count)
+
+
+class RawEvent(Event):
+    """An event as it came, whatever it is: its name, its payload, and the request it answers.
+
+    Over Socket.IO events do not say what they answer.
+    """
+
+    name: str
+    data: Any = None
+    re: int | None = None
+
+
+class RawListener(Listener[RawEvent]):
+    """All events, as they come; see `Listener`."""
+
+    def __init__(self, policy: OverflowPolicy, inbox: Inbox[RawEvent]) -> None:
+        super().__init__((), policy, inbox)
+
+    @property
+    def names(self) -> list[str]:
+        return [_ALL]
+
+    def _read(self, heard: Heard) -> RawEvent:
+        return RawEvent(name=heard.name, data=heard.payload.plain(), re=heard.re)
+
+    def _of_dropped(self, count: int) -> RawEvent | None:
+        return RawEvent(name=EventsDropped.event_name, data={"count": count})
+
+
+_ALL = ""  # no event is called that
 
 
 class Listeners:
@@ -107,8 +146,9 @@ class Listeners:
 
     def hear(self, heard: Heard) -> None:
         """An event has come."""
-        for listener in list(self._by_name.get(heard.name, ())):
-            listener.hear(heard)
+        for name in (heard.name, _ALL):
+            for listener in list(self._by_name.get(name, ())):
+                listener.hear(heard)
 
     def end(self, error: Exception) -> None:
         """No more events will come, to anybody."""

@@ -10,9 +10,11 @@ from threading import Thread
 import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
 
-from lbproto.cli import client
+from lbproto.cli import requests
 from lbproto.cli.client import Heard, default_token
+from lbproto.client import Bounds
 from tests.cli.commands import Done, Running, run
 from tests.cli.conftest import Main
 
@@ -121,7 +123,8 @@ def peer(
         return None if status is None else connection.respond(status, "")
 
     server: Server
-    with serve(handle, "127.0.0.1", 0, process_request=refuse) as server:
+    spoken = [Subprotocol("lbproto.v1.json")]
+    with serve(handle, "127.0.0.1", 0, process_request=refuse, subprotocols=spoken) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
@@ -153,7 +156,8 @@ def test_a_server_that_speaks_something_else(run_here: Main) -> None:
 
 def test_a_server_that_closes(run_here: Main) -> None:
     def handle(connection: ServerConnection) -> None:
-        connection.send(json.dumps({"event": "connected", "data": {}}))
+        greeting = {"userId": "u", "sid": "s", "timestamp": "2026-01-20T12:00:00.000Z"}
+        connection.send(json.dumps({"event": "connected", "data": greeting}))
         connection.close(1012, "maintenance")
 
     with peer(handle) as url:
@@ -171,7 +175,7 @@ def test_a_connection_that_is_lost(run_here: Main) -> None:
 
 
 def test_a_server_that_stays_silent(run_here: Main, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_OPEN_SECONDS", 0.1)
+    monkeypatch.setattr(requests, "BOUNDS", Bounds(open_timeout=0.1, close_timeout=0.1))
 
     def handle(connection: ServerConnection) -> None:
         for _ in connection:
@@ -182,7 +186,7 @@ def test_a_server_that_stays_silent(run_here: Main, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_peer_that_is_no_web_server(run_here: Main, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_OPEN_SECONDS", 0.1)
+    monkeypatch.setattr(requests, "BOUNDS", Bounds(open_timeout=0.1, close_timeout=0.1))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
         assert "does not answer" in failure(run_here("call", "ping", "--url", url))

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import time
+from functools import partial
+from pathlib import Path
 
-from tests.cli.commands import Running, command, environment, finish
+from tests.cli.commands import Running, command, environment, finish, running
 from tests.cli.conftest import Main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_events_come_as_json_lines_until_there_were_enough(run_here: Main, demo: Running) -> None:
@@ -53,6 +58,29 @@ def test_interrupting_it_is_its_ordinary_end(demo: Running) -> None:
     process.send_signal(signal.SIGINT)
     done = finish(process)
     assert (done.code, done.err) == (0, "")
+
+
+def test_it_goes_on_when_the_server_was_restarted() -> None:
+    ticker = partial(running, "serve", "ticker:server", cwd=EXAMPLES)
+    with ticker() as server:
+        process = subprocess.Popen(
+            command("listen", "ticks:ACME", "--url", server.url, "--token", "secret", "--json"),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert "subscribed" in process.stdout.readline()
+        server.signal(signal.SIGKILL)
+        server.finish()
+        with ticker(port=server.port):
+            told: list[str] = []
+            while told[-1:] != ["subscribed"]:
+                told.append(json.loads(process.stdout.readline())["event"])
+            process.send_signal(signal.SIGINT)
+            assert finish(process).code == 0
+    assert told[-3:] == ["connected", "session_lost", "subscribed"]
 
 
 def test_at_a_terminal_open_candles_change_in_place(demo: Running) -> None:
