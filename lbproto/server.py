@@ -158,6 +158,7 @@ class Server(Moderation):
         inflow = self._inflow = Inflow(self._pubsub, rooms, self.registry, self._hub)
         bans = Bans(self.storage)
         control = self._control = Control(self._pubsub, inflow, clock, timers)
+        control.traces = self._hub.traces
         places = None
         if recovery is not None and pubsub is not None and self.storage.durable:
             places = Places(self.storage, clock, log.epoch)

@@ -35,10 +35,10 @@ class Trace(Protocol):
 
 
 class Traces(Protocol):
-    """What the hub has to do with traces."""
+    """What goes from node to node has to do with traces."""
 
     def carried(self) -> str | None:
-        """What is told the other nodes with an event that is emitted now, as a `traceparent`.
+        """What is told the other nodes with what is emitted or asked now, as a `traceparent`.
 
         None where that is in no span that is recorded, or in one that has told enough.
         """
@@ -53,5 +53,15 @@ class Traces(Protocol):
             room: the pattern of the room.
             began: when, in ns since the Unix epoch; it has just ended.
             matched: sessions that it was meant for.
+        """
+        ...
+
+    def answered(self, trace: str, call: str, began: int) -> None:
+        """Add that this node has done what another one asked for, or begun to.
+
+        Args:
+            trace: what came with the call.
+            call: its name, of few.
+            began: when, in ns since the Unix epoch; it has just ended.
         """
         ...

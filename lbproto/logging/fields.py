@@ -21,7 +21,7 @@ def log_fields(ctx: Context) -> dict[str, Any]:
     Returns:
         `session`, its id; `user`, the pseudonym; `event`, its name as the client sent it, cut where
         no event's name is as long; `request`, what the client calls it, where it waits for an
-        answer; `job`, where it is served as one.
+        answer; `job`, where it is served as one; `trace`, its id, where that is recorded.
     """
     fields: dict[str, Any] = {
         "session": ctx.session.sid,
@@ -32,6 +32,8 @@ def log_fields(ctx: Context) -> dict[str, Any]:
         fields["request"] = ctx.inbound.id
     if ctx.job is not None:
         fields["job"] = ctx.job.id
+    if ctx.trace is not None:
+        fields["trace"] = ctx.trace.parent.split("-")[1]
     return fields
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
+from time import time_ns
 from typing import Any
 
 import anyio
@@ -39,6 +40,7 @@ from lbproto.nodes.roster import Moved, Roster, Teller
 from lbproto.registry import RESERVED
 from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
+from lbproto.traces import Traces
 from lbproto.wakeup import Wakeup
 
 __all__ = ["PATIENCE", "Control"]
@@ -64,11 +66,13 @@ class Control:
     Attributes:
         shares: what there is here; asked when somebody needs the whole.
         moved: called with what has changed elsewhere.
+        traces: told of calls that are answered here; None for nobody.
     """
 
     def __init__(self, pubsub: PubSub, inflow: Inflow, clock: Clock, timers: Timers) -> None:
         self.shares: Callable[[], Iterable[Share]] = list
         self.moved: Callable[[Moved], None] = _nothing
+        self.traces: Traces | None = None
         self._pubsub = pubsub
         self._inflow = inflow
         self._clock = clock
@@ -266,7 +270,8 @@ class Control:
         if not nodes:
             return None
         asked = Asked(self._node, next(self._numbers), nodes, self._asked)
-        self._say(Call(self._node, asked.id, name, Raw(encode(body))))
+        trace = None if self.traces is None else self.traces.carried()
+        self._say(Call(self._node, asked.id, name, Raw(encode(body)), trace))
         return asked
 
     async def _wait(self, event: anyio.Event) -> None:
@@ -281,7 +286,10 @@ class Control:
             reply.end()
         else:
             body, answer = found
+            began = time_ns() if call.trace else 0
             answer(msgspec.msgpack.decode(call.body, type=body), reply)
+            if call.trace and self.traces is not None:
+                self.traces.answered(call.trace, call.name, began)
 
     def _hear_read(self, read: Read) -> None:
         reply = self._replies.get((read.node, read.id))

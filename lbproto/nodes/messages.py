@@ -77,11 +77,17 @@ class Farewell(_Said, tag="farewell"):
 
 
 class Call(_Said, tag="call"):
-    """Asks for something to be done; `id` is the caller's own."""
+    """Asks for something to be done.
+
+    Attributes:
+        id: the caller's own.
+        trace: what it is asked in, as a W3C `traceparent`, where that is recorded.
+    """
 
     id: int
     name: str
     body: Raw
+    trace: str | None = None
 
 
 class Answer(_Said, tag="answer"):

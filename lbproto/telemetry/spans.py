@@ -144,6 +144,17 @@ class Spans:
         )
         span.end()
 
+    def answered(self, trace: str, call: str, began: int) -> None:
+        context = _PROPAGATOR.extract({"traceparent": trace}, _EMPTY)
+        span = self._tracer.start_span(
+            f"answer {call}",
+            context,
+            SpanKind.SERVER,
+            {SYSTEM: SYSTEM_NAME, METHOD: call},
+            start_time=began,
+        )
+        span.end()
+
 
 def _client_context(inbound: Inbound) -> OTelContext:
     """The context that a request says it is in; an empty one where it says none that is valid."""

@@ -12,6 +12,7 @@ from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_cu
 
 from lbproto import Context, ErrorEvent, Event, Job, NotFound, Plugin, Server, Stages
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
+from lbproto.logging import log_fields
 from lbproto.pseudonyms import pseudonym
 from lbproto.telemetry import Telemetry
 from lbproto.testing import VirtualClock, Wire, connect, settle
@@ -63,6 +64,7 @@ def shop(told: list[Told] | None = None) -> Plugin:
         if request.item == "map":
             assert ctx.trace is not None
             ctx.trace.add("draw", 1_000, 2_000, {"process.pid": 7})
+            assert log_fields(ctx)["trace"] in ctx.trace.parent
         if request.item == "watch" and told:
             with told[0].tracers.get_tracer("shop").start_as_current_span("wind"):
                 await anyio.lowlevel.checkpoint()
@@ -318,6 +320,27 @@ async def test_a_delivery_on_another_node_is_one_span_of_the_same_trace() -> Non
                 "lbproto.event": "news",
                 "lbproto.delivery.sessions": 3,
             }
+
+
+async def test_what_is_asked_of_another_node_is_a_span_there() -> None:
+    broker = MemoryBroker()
+    async with (
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (one, told_one),
+        telling(shop(), pubsub=MemoryPubSub(broker)) as (two, told_two),
+    ):
+        there = await connected(two)
+        await there.send("dig", {})
+        await settle()
+        (job,) = two._jobs._by_user["ada"]
+        here = await connected(one)
+        await here.ask("cancel", {"id": job, "traceparent": TRACEPARENT})
+        await settle()
+        (cancel,) = (span for span in told_one.finished() if span.name == "cancel")
+        dig, answer = sorted(told_two.finished(), key=lambda span: span.name, reverse=True)
+        assert (answer.name, answer.kind) == ("answer cancel", SpanKind.SERVER)
+        assert answer.parent is not None
+        assert answer.parent.span_id == context_of(cancel).span_id
+        assert dict(dig.attributes or {})["rpc.response.status_code"] == "CANCELLED"
 
 
 async def test_what_is_not_recorded_takes_nothing_along() -> None:
