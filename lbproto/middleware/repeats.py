@@ -125,7 +125,7 @@ class Repeats:
             if isinstance(error, InsufficientCredits) and not ctx.delivered:
                 outcome.final = False  # nothing has happened: it may be asked again with more
             elif ctx.job is not None and not isinstance(error, Internal):
-                ctx.refuse(error_event(ctx, error))  # now, so that repeats are told of this job's end
+                ctx.refuse(error_event(ctx, error))  # now: repeats are told of this job's end
             raise
         except Exception:
             error = Internal("The first request failed on our side: try again")
