@@ -8,9 +8,15 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.events import Event
+from lbproto.registry import RESERVED
 from lbproto.wire.formats import msgpack_encoder
 
-__all__ = ["Forwarded", "forward", "forwarded"]
+__all__ = ["Forwarded", "beside", "forward", "forwarded"]
+
+
+def beside(room: str) -> str:
+    """The channel of what is kept for those who miss it, and delivered by no node's log."""
+    return f"{RESERVED}beside:{room}"
 
 
 class Forwarded(msgspec.Struct, array_like=True):

@@ -244,7 +244,7 @@ class Handover:
         """
 
         async def read() -> Missed | None:
-            found = await self._inflow.missed(behind, session.sid)
+            found = await self._inflow.missed(behind, session.sid, session.user_id)
             return None if found is None else [*missed, *((event, None) for event in found)]
 
         try:

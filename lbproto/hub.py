@@ -16,7 +16,7 @@ from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
 from lbproto.errors import LimitExceeded, Overloaded
 from lbproto.events import Event
-from lbproto.forward import forward
+from lbproto.forward import beside, forward
 from lbproto.frame import Frame
 from lbproto.log import Entry, Log
 from lbproto.outbox import Pushed
@@ -184,6 +184,17 @@ class Hub:
         if self._pubsub.is_awaited(room, kept=self._resumable):
             self._pubsub.publish_nowait(room, self._forwarded(event, except_), kept=self._resumable)
         return self.deliver(room, (event,), except_)
+
+    def keep(self, room: str, event: Event) -> None:
+        """Keep in the log of all nodes, for those who miss it there, what is told a room elsewise.
+
+        Where it cannot be kept, the log says so.
+        """
+        if self._resumable and self._pubsub.position:
+            try:
+                self._pubsub.publish_nowait(beside(room), self._forwarded(event, ()), kept=True)
+            except (Overloaded, LimitExceeded) as error:
+                logger.warning("%s: %r is not kept", error, event.event_name)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
         """Like `publish`, for what has happened anyway and whose teller cannot be refused.

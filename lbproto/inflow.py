@@ -13,9 +13,9 @@ import anyio
 
 from lbproto.backends.base import PubSub
 from lbproto.events import Event
-from lbproto.forward import Forwarded, forwarded
+from lbproto.forward import Forwarded, beside, forwarded
 from lbproto.hub import Hub
-from lbproto.messages import SessionLost
+from lbproto.messages import SessionLost, UserJoinedRoom, UserLeftRoom
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 
@@ -117,7 +117,9 @@ class Inflow:
                 self._told_lost.add(member.sid)
                 self._hub.send(member, SessionLost())
 
-    async def missed(self, behind: Mapping[str, Collection[str]], sid: str) -> list[Event] | None:
+    async def missed(
+        self, behind: Mapping[str, Collection[str]], sid: str, user_id: str
+    ) -> list[Event] | None:
         """What has been published to rooms, was meant for a session, and has come here by now.
 
         Args:
@@ -129,12 +131,23 @@ class Inflow:
         Raises:
             Overloaded: the log cannot be reached.
         """
-        kept = await self._pubsub.missed(behind)
+        besides = {beside(room): positions for room, positions in behind.items()}
+        kept = await self._pubsub.missed({**behind, **besides})
         if kept is None:
             return None
-        remotes = [forwarded(payload) for _, payload in kept]
-        events = [self._restored(remote) for remote in remotes if sid not in remote.except_]
-        return [event for event in events if event is not None]
+        found: list[Event] = []
+        told: dict[tuple[str, str], type[Event]] = {}  # of users and rooms, once
+        for _, payload in kept:
+            remote = forwarded(payload)
+            event = None if sid in remote.except_ else self._restored(remote)
+            if isinstance(event, UserJoinedRoom | UserLeftRoom):
+                user, kind = (event.room, event.user_id), type(event)
+                if event.user_id == user_id or told.get(user) is kind:
+                    continue
+                told[user] = kind
+            if event is not None:
+                found.append(event)
+        return found
 
     async def catch_up(self) -> None:
         """Return once what has been published by now, here and elsewhere, has come here.

@@ -8,26 +8,24 @@ and let go behind it.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from operator import attrgetter
 
 import anyio
 
+from lbproto.announcements import Announcements
 from lbproto.bans import Bans
-from lbproto.clock import Clock, iso_timestamp
+from lbproto.clock import Clock
 from lbproto.context import Context
 from lbproto.errors import InvalidRequest, LimitExceeded, Overloaded
 from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.log import Entry
-from lbproto.messages import Unsubscribed, UserJoinedRoom, UserLeftRoom
+from lbproto.messages import Unsubscribed
 from lbproto.nodes.control import Control
-from lbproto.nodes.messages import Share
-from lbproto.nodes.roster import Moved
 from lbproto.places import Places
-from lbproto.presence import Presence
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
@@ -56,6 +54,9 @@ class Membership:
         clock: when it happened.
         max_rooms: how many rooms a session may be in, its personal one not counted.
         places: where it is recorded who is where; None for nowhere.
+
+    Attributes:
+        announcements: what those in rooms are told of each other.
     """
 
     def __init__(
@@ -76,13 +77,10 @@ class Membership:
         self._inflow = inflow
         self._bans = bans
         self._control = control
-        self._clock = clock
         self._max_rooms = max_rooms
         self._places = places
-        self._presences: dict[str, Presence] = {}
+        self.announcements = Announcements(rooms, hub, control, clock)
         self._joining: dict[tuple[Session, str], anyio.Event] = {}  # each set when it is through
-        control.shares = self._shares
-        control.moved = self._moved
 
     def count(self, room: str) -> int:
         """How many sessions are in a room; those that have lost their connection, for a grace."""
@@ -299,7 +297,7 @@ class Membership:
     def _depart(self, room: str) -> None:
         """Somebody has left a room, or has not come: nobody may be there."""
         if self._rooms.get(room) is None:
-            self._presences.pop(room, None)
+            self.announcements.forget(room)
         self._inflow.depart(room)
 
     def _entered(self, session: Session, room: str) -> None:
@@ -309,7 +307,7 @@ class Membership:
         pattern, _ = self._registry.room(room)
         sessions = self._count_here(room)
         if pattern.announce:
-            self._announce_join(session, room, sessions)
+            self.announcements.come(session, room, sessions)
         else:
             self._control.tell(room, sessions)
         if sessions == 1:
@@ -317,12 +315,8 @@ class Membership:
 
     def _left(self, session: Session, room: str) -> None:
         """A session has counted in a room until now."""
-        presence = self._presences.get(room)
         sessions = self._count_here(room)
-        if presence is None:
-            self._control.tell(room, sessions)
-        else:
-            self._announce_leave(session, room, sessions, presence)
+        self.announcements.go(session, room, sessions)
         if sessions == 0:
             self._tell_occupancy(room, occupied=False)
 
@@ -334,67 +328,3 @@ class Membership:
             pattern.occupancy(occupied, **values)
         except Exception:
             logger.exception("%s: plugin %r was told who is in, and failed", room, pattern.plugin)
-
-    # Users, of all nodes
-
-    def _announce_join(self, session: Session, room: str, sessions: int) -> None:
-        user = session.user_id
-        presence = self._presences.get(room)
-        if presence is None:
-            presence = self._presences[room] = self._presence(room)
-        is_first = user not in presence.here
-        if presence.join(user):
-            self._tell_joined(user, room)
-        self._control.tell(room, sessions, user if is_first else None)
-
-    def _announce_leave(
-        self, session: Session, room: str, sessions: int, presence: Presence
-    ) -> None:
-        user = session.user_id
-        if presence.leave(user):
-            self._tell_left(user, room)
-        is_last = user not in presence.here
-        self._control.tell(room, sessions, user if is_last else None, came=False)
-
-    def _presence(self, room: str) -> Presence:
-        """Whom those who come first to a room on this node find there."""
-        presence = Presence()
-        presence.grow(self._control.count(room))
-        for user in self._control.users(room):
-            presence.appear(user)
-        return presence
-
-    def _shares(self) -> Iterator[Share]:
-        """Who is here, for the other nodes."""
-        for room, sessions in self._rooms.counts():
-            presence = self._presences.get(room)
-            yield Share(room, sessions, () if presence is None else tuple(presence.here))
-
-    def _moved(self, moved: Moved) -> None:
-        """Something has changed on another node."""
-        room = moved.room
-        presence = self._presences.get(room)
-        if presence is None:
-            return
-        presence.grow(moved.sessions)
-        for user in moved.came:
-            if presence.appear(user) and moved.is_news:
-                self._tell_joined(user, room)
-        for user in moved.gone:
-            if presence.vanish(user):
-                self._tell_left(user, room)
-
-    def _tell_joined(self, user_id: str, room: str) -> None:
-        joined = UserJoinedRoom(user_id=user_id, room=room, joined_at=self._timestamp())
-        self._hub.deliver(room, (joined,), self._own(user_id, room))
-
-    def _tell_left(self, user_id: str, room: str) -> None:
-        left = UserLeftRoom(user_id=user_id, room=room, left_at=self._timestamp())
-        self._hub.deliver(room, (left,), self._own(user_id, room))
-
-    def _timestamp(self) -> str:
-        return iso_timestamp(int(self._clock.now() * 1000))
-
-    def _own(self, user_id: str, room: str) -> list[str]:
-        """A user's sessions in a room: it is the others that are told of a user."""
-        return [own.sid for own in self.members(room) if own.user_id == user_id]

@@ -40,6 +40,9 @@ _COMMANDS = {
     "granian": ("granian", "{app}", "--port", "{port}", "--interface", "asgi"),
 }
 
+_OWN = {"lbproto": ("lbproto.cli", "serve", "{app}", "--port", "{port}", "--drain", "2")}
+"""Likewise, by its own command: stopped, it closes connections one after the other."""
+
 SERVERS = tuple(_COMMANDS)
 """The servers that there are, each with its event loop."""
 
@@ -48,6 +51,7 @@ _OPTIONS = {
     "uvicorn": ("--timeout-graceful-shutdown", "1"),
     "hypercorn": ("--graceful-timeout", "1"),
     "granian": ("--workers-kill-timeout", "2"),
+    "lbproto.cli": (),
 }
 
 
@@ -160,7 +164,7 @@ def serving(
 
     Args:
         app: `module:attribute`.
-        kind: one of `SERVERS`.
+        kind: one of `SERVERS`, or "lbproto".
         port: where; a free one by default.
         options: more of the server's command line.
 
@@ -197,7 +201,7 @@ def _start(
 ) -> ServerProcess:
     for attempt in range(3):
         at = port or free_port()
-        command = [part.format(app=app, port=at) for part in _COMMANDS[kind]]
+        command = [part.format(app=app, port=at) for part in (_COMMANDS | _OWN)[kind]]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command, *_OPTIONS[command[0]], *options],

@@ -49,6 +49,7 @@ class Moved(NamedTuple):
         came: users who are there now.
         gone: users who are not any more.
         is_news: whether they have come just now.
+        has_died: whether all this is since the node is dead.
     """
 
     room: str
@@ -56,6 +57,7 @@ class Moved(NamedTuple):
     came: Collection[str]
     gone: Collection[str]
     is_news: bool = True
+    has_died: bool = False
 
 
 class Teller:
@@ -283,7 +285,11 @@ class Roster:
             What has moved.
         """
         silent = [name for name, node in self._nodes.items() if now >= node.heard + SILENCE]
-        return [moved for name in silent for moved in self._bury(name, may_return=True)]
+        return [
+            moved._replace(has_died=True)
+            for name in silent
+            for moved in self._bury(name, may_return=True)
+        ]
 
     def _node(self, name: str, now: float) -> _Node | None:
         node = self._nodes.get(name)

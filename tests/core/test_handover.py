@@ -357,3 +357,24 @@ async def test_wherever_it_goes_it_gets_all_of_every_publishers_in_order(seed: i
         for by in range(3):
             own = [number // 10 for number in got if number % 10 == by]
             assert own == list(range(sent[by]))
+
+
+async def test_who_has_left_and_come_meanwhile_is_told_once(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        users = {}
+        for user, server in (("bob", two), ("cid", three)):
+            users[user] = await come(server, user)
+            await subscribe(server, users[user])
+            await settle()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        lose(three, users["cid"], "client namespace disconnect")
+        await settle()
+        await subscribe(two, await come(two, "dan"))
+        await settle()
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        seen = [(sent.name, sent.data["userId"]) for sent in back.told if "user_" in sent.name]
+        assert seen == [("user_left_room", "cid"), ("user_joined_room", "dan")]

@@ -180,7 +180,7 @@ async def test_ten_thousand_clients_leave_nothing_behind(
         assert tracked_later - tracked < cycles / 100
         assert most_timers <= 1_100, "cancelled timers pile up"
         assert server._membership.count("lobby") == 1
-        assert len(server._membership._presences["lobby"]) == 1
+        assert len(server._membership.announcements["lobby"]) == 1
         watcher.lost("transport close")
         await settle()
         assert not runtime.connections
@@ -190,6 +190,6 @@ async def test_ten_thousand_clients_leave_nothing_behind(
         assert len(server._log) == 0
         assert len(server._membership._rooms) == 0
         assert not server._membership._rooms._of
-        assert not server._membership._presences
+        assert not server._membership.announcements
         assert all(channel.startswith(RESERVED) for channel in pubsub._channels)
         assert len(runtime.timers) == 0

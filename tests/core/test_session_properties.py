@@ -338,7 +338,7 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
         await clock.advance(2 * WINDOW)
         assert len(server.sessions.directory) == 0
         assert server.statistics().rooms == 0
-        assert not server._membership._presences
+        assert not server._membership.announcements
         assert len(server._log) == 0
 
 

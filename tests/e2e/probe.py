@@ -149,7 +149,7 @@ def probe() -> Plugin:
             engines=len(server.runtime.engines),
             rooms=len(server._hub._rooms),
             members=len(server._hub._rooms._of),
-            presences=len(server._membership._presences),
+            presences=len(server._membership.announcements),
             tasks=len(anyio.get_running_tasks()),
             rss=_rss(),
             peak_rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -1,0 +1,125 @@
+"""What those in a room are told of each other: which users have come, and which have left.
+
+Each node tells its own sessions, by what it knows of all nodes. Beside that it keeps in the log
+what it was the first to know: whoever goes on on another node, where its own has died, has missed
+that too. Of a dead node's users every node is the first to know: then it is there several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbproto.clock import Clock, iso_timestamp
+from lbproto.hub import Hub
+from lbproto.messages import UserJoinedRoom, UserLeftRoom
+from lbproto.nodes.control import Control
+from lbproto.nodes.messages import Share
+from lbproto.nodes.roster import Moved
+from lbproto.presence import Presence
+from lbproto.rooms import Rooms
+from lbproto.session import Session
+
+__all__ = ["Announcements"]
+
+
+class Announcements:
+    """The users of the rooms of one node that announce them.
+
+    Args:
+        rooms: who is there.
+        hub: delivers what the others are told.
+        control: who is there on other nodes.
+        clock: when it happened.
+    """
+
+    def __init__(self, rooms: Rooms, hub: Hub, control: Control, clock: Clock) -> None:
+        self._rooms = rooms
+        self._hub = hub
+        self._control = control
+        self._clock = clock
+        self._presences: dict[str, Presence] = {}
+        control.shares = self._shares
+        control.moved = self._moved
+
+    def __len__(self) -> int:
+        return len(self._presences)
+
+    def __getitem__(self, room: str) -> Presence:
+        return self._presences[room]
+
+    def come(self, session: Session, room: str, sessions: int) -> None:
+        """A session counts in a room that announces users; now so many of this node do."""
+        user = session.user_id
+        presence = self._presences.get(room)
+        if presence is None:
+            presence = self._presences[room] = self._found(room)
+        is_first = user not in presence.here
+        if presence.join(user):
+            self._tell_joined(user, room, is_first_known=True)
+        self._control.tell(room, sessions, user if is_first else None)
+
+    def go(self, session: Session, room: str, sessions: int) -> None:
+        """A session has counted in a room until now; now so many of this node do."""
+        presence = self._presences.get(room)
+        if presence is None:
+            self._control.tell(room, sessions)
+            return
+        user = session.user_id
+        if presence.leave(user):
+            self._tell_left(user, room, is_first_known=True)
+        is_last = user not in presence.here
+        self._control.tell(room, sessions, user if is_last else None, came=False)
+
+    def forget(self, room: str) -> None:
+        """Nobody is in a room any more."""
+        self._presences.pop(room, None)
+
+    def _found(self, room: str) -> Presence:
+        """Whom those who come first to a room on this node find there."""
+        presence = Presence()
+        presence.grow(self._control.count(room))
+        for user in self._control.users(room):
+            presence.appear(user)
+        return presence
+
+    def _shares(self) -> Iterator[Share]:
+        """Who is here, for the other nodes."""
+        for room, sessions in self._rooms.counts():
+            presence = self._presences.get(room)
+            yield Share(room, sessions, () if presence is None else tuple(presence.here))
+
+    def _moved(self, moved: Moved) -> None:
+        """Something has changed on another node."""
+        room = moved.room
+        presence = self._presences.get(room)
+        if presence is None:
+            return
+        presence.grow(moved.sessions)
+        for user in moved.came:
+            if presence.appear(user) and moved.is_news:
+                self._tell_joined(user, room)
+        for user in moved.gone:
+            if presence.vanish(user):
+                self._tell_left(user, room, is_first_known=moved.has_died)
+
+    def _tell_joined(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
+        joined = UserJoinedRoom(user_id=user_id, room=room, joined_at=self._timestamp())
+        self._tell(joined, is_first_known)
+
+    def _tell_left(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
+        left = UserLeftRoom(user_id=user_id, room=room, left_at=self._timestamp())
+        self._tell(left, is_first_known)
+
+    def _tell(self, event: UserJoinedRoom | UserLeftRoom, is_first_known: bool) -> None:
+        """It is the others that are told of a user."""
+        own = [
+            session.sid
+            for session in self._rooms.members(event.room)
+            if isinstance(session, Session) and session.user_id == event.user_id
+        ]
+        self._hub.deliver(event.room, (event,), own)
+        if is_first_known:
+            self._hub.keep(event.room, event)
+
+    def _timestamp(self) -> str:
+        return iso_timestamp(int(self._clock.now() * 1000))
