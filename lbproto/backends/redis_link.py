@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
+from hiredis import pack_command
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
@@ -257,4 +258,6 @@ async def _read(connection: AbstractConnection) -> Any:
 async def _send(connection: AbstractConnection, commands: Sequence[Command]) -> None:
     if not connection.is_connected:  # it would connect by itself, and know of no subscription
         raise exceptions.ConnectionError("the connection is lost")
-    await connection.send_packed_command(connection.pack_commands(commands))
+    # The connection's own way to pack takes six times as long.
+    packed = (pack_command(tuple(command)) for command in commands)  # type: ignore[arg-type]
+    await connection.send_packed_command(b"".join(packed))
