@@ -33,6 +33,7 @@ from lbproto.cli.serve import Address
 from lbproto.cli.serve import serve as serve_until_stopped
 from lbproto.cli.show import showing
 from lbproto.cli.show_config import as_toml
+from lbproto.cli.simulate import simulate
 from lbproto.cli.welcome import DEFAULT_PORT, DEFAULT_URL, welcome_to_demo
 from lbproto.logging import configure
 
@@ -319,6 +320,7 @@ def events(
 
 app.command()(schema)
 app.command()(diff)
+app.command()(simulate)
 
 
 def _payload(text: str) -> Any:

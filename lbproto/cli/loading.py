@@ -18,7 +18,7 @@ from lbproto.asgi.lifespan import host_lifespan
 from lbproto.asgi.types import ASGIApp
 from lbproto.cli.failure import Failure
 
-__all__ = ["Target", "load"]
+__all__ = ["Target", "find", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,13 @@ _NONE: Mapping[str, Any] = {}
 def load(name: str, options: Mapping[str, Any] = _NONE) -> Target:
     """Import what `name` names: a `Server`, a function that makes one, or an ASGI app.
 
-    The current directory is importable, as it is for `python -m`.
-
     Args:
         options: given to the function, by name.
 
     Raises:
         Failure: there is no such thing, it cannot be made, or it takes no such options.
     """
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise Failure(f"{name!r} names no server: write module:name, such as hello:server")
-    sys.path.insert(0, str(Path.cwd()))
-    found = _attribute(_import(module), attribute)
+    found = find(name, "server", "hello:server")
     if not isinstance(found, Server) and _takes(found, options):
         found = _call(found, name, options)
     elif options:
@@ -74,6 +68,23 @@ def load(name: str, options: Mapping[str, Any] = _NONE) -> Target:
     if isinstance(found, ServerApp):
         return Target(found, found.lifespan, found.server)
     return Target(found, partial(host_lifespan, found), None)
+
+
+def find(name: str, what: str, example: str) -> Any:
+    """Import what `name` names; the current directory is importable, as it is for `python -m`.
+
+    Args:
+        what: it is meant to be.
+        example: of such a name.
+
+    Raises:
+        Failure: there is no such thing.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise Failure(f"{name!r} names no {what}: write module:name, such as {example}")
+    sys.path.insert(0, str(Path.cwd()))
+    return _attribute(_import(module), attribute)
 
 
 def _import(module: str) -> Any:

@@ -1,0 +1,168 @@
+"""Nothing is left out without a word, nothing comes twice, and each node's posts come in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lbproto.events import Event
+from lbproto.messages import Connected, SessionLost, Subscribed, Unsubscribed
+from lbproto.simulator.checks.base import Check
+from lbproto.simulator.guest import Guest
+from lbproto.simulator.plan import Kind
+from lbproto.simulator.yard import Board, Posted
+
+__all__ = ["Delivery", "Resumption"]
+
+_DEATHS = (Kind.KILL, Kind.DRAIN)
+_APART = (Kind.CUT, Kind.BROKER, Kind.STOP, *_DEATHS)
+_LEAVES = 1.0  # seconds in which what a node publishes has come to the broker, if it is reached
+_REJOINS = 12.0  # seconds until nodes that were apart surely hear each other again
+_IN_TIME = 35.0  # seconds: less than the window, by what the network takes
+_FEW = 1_000  # messages that a log may have dropped before they are asked for
+_SOON = 2.0  # seconds in which something that was published has come
+
+
+@dataclass(slots=True)
+class _Stay:
+    """A guest in a room: since when, and how far it has got with each node's posts."""
+
+    since: float
+    last: dict[str, int] = field(default_factory=dict)
+
+    def restart(self, now: float) -> None:
+        """Know nothing of what was before."""
+        self.since = now
+        self.last.clear()
+
+
+class Delivery(Check):
+    """Follows every guest through the rooms of the yard."""
+
+    def begin(self) -> None:
+        self._stays: dict[str, dict[str, _Stay]] = {}
+        self._got: dict[str, dict[tuple[str, str, int], None]] = {}
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        if not is_recovered:
+            self._stays[guest.name] = {}
+            self._got[guest.name] = {}
+
+    def told(self, guest: Guest, event: Event) -> None:
+        stays = self._stays[guest.name]
+        if isinstance(event, Posted):
+            self._posted(guest, event, stays.get(event.room))
+        elif isinstance(event, Subscribed):
+            stays.setdefault(event.room, _Stay(self.world.loop.time()))
+        elif isinstance(event, Board) and event.room in stays:
+            self._board(guest, event, stays[event.room])
+        elif isinstance(event, Unsubscribed):
+            stays.pop(event.room, None)
+        elif isinstance(event, SessionLost):
+            for stay in stays.values():  # that something is lost is said: what comes next counts
+                stay.restart(self.world.loop.time())
+
+    def _board(self, guest: Guest, board: Board, stay: _Stay) -> None:
+        last = stay.last.get(board.node)
+        if last is not None and last < board.number:
+            self._look_for_gap(guest, board.room, board.node, last, board.number)
+        stay.last[board.node] = max(board.number, last or 0)
+
+    def _posted(self, guest: Guest, post: Posted, stay: _Stay | None) -> None:
+        key = (post.room, post.node, post.number)
+        got = self._got[guest.name]
+        if key in got:
+            self.world.story.break_("twice", guest.name, "nothing twice", f"{post} again")
+            return
+        got[key] = None
+        if stay is None:
+            return  # it was sent before the guest had left
+        last = stay.last.get(post.node)
+        if last is None:
+            last = self._before(post.room, post.node, stay.since)
+        if post.number <= last and post.node in stay.last:
+            self.world.story.break_(
+                "order", guest.name, f"what follows number {last} of {post.node}", str(post)
+            )
+            return
+        self._look_for_gap(guest, post.room, post.node, last, post.number - 1)
+        stay.last[post.node] = post.number
+
+    def _before(self, room: str, node: str, since: float) -> int:
+        """The number of a node's last post before a moment."""
+        times = self.world.truth.posts.get((room, node), ())
+        return sum(at <= since for at in times)
+
+    def _look_for_gap(self, guest: Guest, room: str, node: str, last: int, until: int) -> None:
+        times = self.world.truth.posts[room, node]
+        for number in range(last + 1, until + 1):
+            if not self._may_miss(guest, node, times[number - 1]):
+                self.world.story.break_(
+                    "gap",
+                    guest.name,
+                    f"number {number} of {node} in {room}, published at {times[number - 1]:.4f} s",
+                    "nothing, and no word of it",
+                )
+                return
+
+    def _may_miss(self, guest: Guest, node: str, at: float) -> bool:
+        """Whether a post may have been lost between two nodes, and nobody know of it."""
+        if node == guest.node:
+            return False
+        world = self.world
+        if world.had_trouble(at, at + _LEAVES, node, kinds=_DEATHS):
+            return True  # it had not come to the broker
+        if world.had_trouble(at, at + _REJOINS, node, kinds=_DEATHS):
+            return world.had_trouble(at - _SOON, at + _REJOINS, node, kinds=_APART)
+        is_logged = world.plan.max_kept > _FEW
+        return not is_logged and world.had_trouble(
+            at - _REJOINS, at + _SOON, node, guest.node, kinds=_APART
+        )
+
+    def settled(self) -> None:
+        for guest in self.world.guests.values():
+            for room, stay in self._stays.get(guest.name, {}).items():
+                for posted_to, node in list(self.world.truth.posts):
+                    if posted_to == room:
+                        self._look_for_end(guest, room, node, stay)
+
+    def finish(self) -> None:
+        self.settled()
+
+    def _look_for_end(self, guest: Guest, room: str, node: str, stay: _Stay) -> None:
+        last = stay.last.get(node)
+        if last is None:
+            last = self._before(room, node, stay.since)
+        self._look_for_gap(guest, room, node, last, self.world.truth.last(room, node))
+
+
+class Resumption(Check):
+    """A client that comes back in time goes on with its session, where that can be had."""
+
+    def begin(self) -> None:
+        self._places: dict[str, str] = {}  # the node where each guest's session is
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        place = self._places.get(guest.name)
+        if is_recovered or place is None:
+            return
+        del self._places[guest.name]
+        away = self.world.loop.time() - guest.lost_at
+        if away < _IN_TIME and self._is_there(guest, place):
+            self.world.story.break_(
+                "resume",
+                guest.name,
+                f"its session on {place} to go on, after {away:.2f} s",
+                "another one",
+            )
+
+    def _is_there(self, guest: Guest, place: str) -> bool:
+        """Whether what the session is can be had by its guest's node."""
+        if guest.node == place:
+            return True
+        since = guest.lost_at - _REJOINS
+        has_log = self.world.plan.max_kept > _FEW
+        return has_log and not self.world.had_trouble(since, self.world.loop.time())
+
+    def told(self, guest: Guest, event: Event) -> None:
+        if not isinstance(event, Connected):  # from here on it can say how far it has got
+            self._places[guest.name] = guest.node

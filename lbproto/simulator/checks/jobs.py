@@ -1,0 +1,115 @@
+"""A job ends once, soon after it is cancelled, and nothing is told of it after that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbproto.errors import ErrorCode
+from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.stages import Stages
+from lbproto.messages import Cancel
+from lbproto.simulator.checks.base import Check
+from lbproto.simulator.guest import Asked, Guest
+from lbproto.simulator.plan import Kind
+from lbproto.simulator.yard import DigDone, DigFound
+
+__all__ = ["Jobs"]
+
+_CANCELLED = 2.5  # seconds: 0.25 that the server has, and what the network takes at most
+_LEASES = (Kind.KILL, Kind.DRAIN, Kind.STOP, Kind.REFUSE, Kind.STEP)
+"""What may have another node take a job for lost that is not, or was told of."""
+_OUT_OF_REACH = (Kind.CUT, Kind.BROKER, Kind.STOP, Kind.REFUSE)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What one session was told of a job."""
+
+    began: bool = False
+    found: int = 0
+    ended: Event | None = None
+
+
+class Jobs(Check):
+    """Follows every job through its stages, as clients see them."""
+
+    def begin(self) -> None:
+        self._told: dict[tuple[str, int, str], _Told] = {}  # by guest, session and job
+        self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
+        self._repeats: dict[str, None] = {}  # who has asked again for a job
+        self._stages: dict[type[Event], Stages] = {}
+        for route in self.world.registry.routes.values():
+            if route.job is not None:
+                self._stages.update(dict.fromkeys(route.job.stages.events, route.job.stages))
+
+    def told(self, guest: Guest, event: Event) -> None:
+        stages = self._stages.get(type(event))
+        id_ = None if stages is None else getattr(event, stages.id, None)
+        if stages is None or not id_:
+            return
+        told = self._told.setdefault((guest.name, guest.session, id_), _Told())
+        self._began.setdefault((guest.name, id_), guest.node)
+        is_begun = isinstance(event, stages.start or stages.failure)
+        if (told.ended is not None or is_begun) and guest.name in self._repeats:
+            told = self._told[guest.name, guest.session, id_] = _Told()  # as the answer to a repeat
+        if told.ended is not None and not self._is_told_again(event):
+            self.world.story.break_("job", guest.name, f"nothing after {told.ended}", str(event))
+        if isinstance(event, DigFound):
+            if event.number != told.found + 1 and told.began:
+                self.world.story.break_(
+                    "job", guest.name, f"part {told.found + 1} of {id_}", str(event)
+                )
+            told.found = event.number
+        if isinstance(event, DigDone) and told.began and event.found != told.found:
+            self.world.story.break_("job", guest.name, f"an end after {told.found}", str(event))
+        told.began = told.began or isinstance(event, stages.start or ErrorEvent)
+        if isinstance(event, (stages.failure, stages.success or stages.failure)):
+            told.ended = event
+
+    def _is_told_again(self, event: Event) -> bool:
+        """Whether it is told, once more, that a job was lost: its node may be taken for dead."""
+        return (
+            isinstance(event, ErrorEvent)
+            and event.code is ErrorCode.OVERLOADED
+            and self.world.had_trouble(0, self.world.loop.time(), kinds=_LEASES)
+        )
+
+    def asked(self, guest: Guest, asked: Asked) -> None:
+        route = self.world.registry.routes[asked.event.event_name]
+        if asked.is_repeat and route.job is not None:
+            self._repeats[guest.name] = None
+        if isinstance(asked.event, Cancel):
+            args = guest, asked.event.id, guest.connection, self.world.loop.time()
+            self.world.loop.call_later(_CANCELLED, self._look_at_cancelled, *args)
+
+    def _look_at_cancelled(self, guest: Guest, id_: str, connection: int, since: float) -> None:
+        now = self.world.loop.time()
+        told = self._told.get((guest.name, guest.session, id_))
+        if (
+            told is not None
+            and told.ended is None
+            and guest.is_in
+            and guest.connection == connection
+            and not guest.was_held(since)
+            and self._began[guest.name, id_] == guest.node
+            and not self.world.had_trouble(since, now, guest.node, kinds=(Kind.STOP,))
+        ):
+            self.world.story.break_(
+                "job", guest.name, f"the end of {id_}, cancelled at {since:.4f} s", "nothing"
+            )
+
+    def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
+        """Whether its end was told on a node that lived, and could not hand over the session."""
+        node, now = self._began[guest.name, id_], self.world.loop.time()
+        return guest.node != node and self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
+
+    def settled(self) -> None:
+        for (name, session, id_), told in self._told.items():
+            guest = next(each for each in self.world.guests.values() if each.name == name)
+            if (
+                told.ended is None
+                and guest.is_in
+                and guest.session == session
+                and not self._may_be_unheard(guest, id_)
+            ):
+                self.world.story.break_("job", name, f"an end of {id_}", "none")

@@ -1,0 +1,72 @@
+"""Who is in a room is told in pairs, and in the end it is those who are there, and all of them."""
+
+from __future__ import annotations
+
+from lbproto.events import Event
+from lbproto.messages import Subscribed, Unsubscribed, UserJoinedRoom, UserLeftRoom
+from lbproto.simulator.checks.base import Check
+from lbproto.simulator.guest import Guest
+
+__all__ = ["Presence"]
+
+
+class Presence(Check):
+    """Follows whom every guest takes for being in a room."""
+
+    def begin(self) -> None:
+        self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
+        self._nodes: dict[str, str] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        if not is_recovered:
+            self._seen[guest.name] = {}
+            self._counts[guest.name] = {}
+        elif guest.node != self._nodes[guest.name]:
+            for users in self._seen[guest.name].values():
+                users.clear()  # another node tells of whom it knows: not of those it never knew
+        self._nodes[guest.name] = guest.node
+
+    def told(self, guest: Guest, event: Event) -> None:
+        rooms = self._seen[guest.name]
+        if isinstance(event, Subscribed):
+            rooms.setdefault(event.room, {})
+            self._counts[guest.name][event.room] = event.subscriber_count
+        elif isinstance(event, Unsubscribed):
+            rooms.pop(event.room, None)
+        elif isinstance(event, (UserJoinedRoom, UserLeftRoom)) and event.room in rooms:
+            self._moved(guest, event, rooms[event.room])
+
+    def _moved(
+        self, guest: Guest, event: UserJoinedRoom | UserLeftRoom, users: dict[str, bool]
+    ) -> None:
+        came = isinstance(event, UserJoinedRoom)
+        if users.get(event.user_id) is came:
+            word = "left" if came else "joined"
+            expected = f"{event.user_id} to have {word} in between"
+            self.world.story.break_("presence", guest.name, expected, f"{event} again")
+        users[event.user_id] = came
+
+    def finish(self) -> None:
+        there: dict[str, list[Guest]] = {}
+        for guest in self.world.guests.values():
+            if guest.is_in:
+                for room in self._seen.get(guest.name, {}):
+                    there.setdefault(room, []).append(guest)
+        for guest in self.world.guests.values():
+            for room, users in self._seen.get(guest.name, {}).items() if guest.is_in else ():
+                self._look(guest, room, users, there.get(room, []))
+
+    def _look(self, guest: Guest, room: str, users: dict[str, bool], there: list[Guest]) -> None:
+        present = {each.user: None for each in there}
+        for user, is_there in users.items():
+            if user != guest.user and is_there is not (user in present):
+                expected = f"{user} {'in' if user in present else 'not in'} {room}"
+                came = "joined, and never left" if is_there else "left, and never joined again"
+                self.world.story.break_("presence", guest.name, expected, came)
+        count = self._counts[guest.name][room]
+        if count != len(there):
+            names = ", ".join(each.name for each in there)
+            self.world.story.break_(
+                "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
+            )
