@@ -174,9 +174,14 @@ class Handover:
 
         Returns:
             None where there is none, or something that its client has missed is gone.
+
+        Raises:
+            Overloaded: that cannot be told now.
         """
         if not isinstance(offset, str):
             return None
+        if not self._inflow.ready:
+            raise Overloaded("The other nodes are out of reach: come back soon")
         place = None
         if self._places is not None:
             place = await self._places.find(pid, identity.user_id)
@@ -185,9 +190,13 @@ class Handover:
         handed, missed = await self._ask(_Wanted(pid, identity.user_id, offset))
         if handed is not None:
             return await self._go_on(make(handed.sid, handed.began), handed, missed)
-        if place is None:
+        if place is None or self._places is None:
             return None
-        return await self._revive(make(place.sid, place.began), place, offset)
+        try:
+            return await self._revive(make(place.sid, place.began), place, offset)
+        except Overloaded:
+            await self._places.put_back(pid, place)
+            raise
 
     async def _ask(self, wanted: _Wanted) -> tuple[_Handed | None, Missed]:
         """Have the session from its node, if it lives."""
@@ -241,18 +250,16 @@ class Handover:
         Args:
             behind: the rooms, each with positions up to which it is known what it has missed.
             missed: that.
+
+        Raises:
+            Overloaded: what has been published meanwhile cannot be read now.
         """
 
         async def read() -> Missed | None:
             found = await self._inflow.missed(behind, session.sid, session.user_id)
             return None if found is None else [*missed, *((event, None) for event in found)]
 
-        try:
-            is_in = await self._membership.adopt(session, list(behind), read)
-        except Overloaded as error:
-            logger.warning("A session cannot go on here: %s", error)
-            is_in = False
-        if not is_in:
+        if not await self._membership.adopt(session, list(behind), read):
             session.end()
             return None
         if self._places is not None:

@@ -45,6 +45,11 @@ class Inflow:
         self._wake = anyio.Event()
         self._leaving: tuple[str, anyio.Event] | None = None  # the room being unsubscribed from
 
+    @property
+    def ready(self) -> bool:
+        """Whether the other nodes are heard, as far as that can be told."""
+        return self._pubsub.ready
+
     async def arrive(self, room: str) -> None:
         """A session is about to join: have the room's events from the other nodes."""
         if self._leaving is not None and self._leaving[0] == room:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 
 import anyio
@@ -220,22 +220,33 @@ class Places:
     # Of others
 
     async def find(self, pid: str, user_id: str) -> Place | None:
-        """The record of a user's session; None where there is none, or it cannot be had."""
-        try:
-            data = await self._storage.get(_key(pid))
-        except Overloaded:
-            return None
+        """The record of a user's session; None where there is none.
+
+        Raises:
+            Overloaded: the storage cannot be reached.
+        """
+        data = await self._storage.get(_key(pid))
         if data is None:
             return None
         place = msgspec.msgpack.decode(data, type=Place)
         return place if place.user_id == user_id else None
 
     async def take(self, pid: str) -> bool:
-        """Have a session that was found; whether nobody else has it."""
-        try:
-            return await self._storage.delete(_key(pid))
-        except Overloaded:
-            return False
+        """Have a session that was found.
+
+        Returns:
+            Whether nobody else has it.
+
+        Raises:
+            Overloaded: the storage cannot be reached.
+        """
+        return await self._storage.delete(_key(pid))
+
+    async def put_back(self, pid: str, place: Place) -> None:
+        """Leave one that was taken to whoever comes next, if that can be."""
+        with suppress(Overloaded):
+            data = msgspec.msgpack.encode(place)
+            await self._storage.put(_key(pid), data, ttl=_LIFETIME)
 
 
 def _key(pid: str) -> str:

@@ -184,12 +184,12 @@ class Sessions(Handler):
         try:
             shown = auth.first(_Credentials)
             identity = await self._gate.identify(shown.token, socket.peer)
+            socket.state = await self._returning(socket, identity, shown)
         except (Unauthorized, InvalidRequest) as error:
             code = ErrorCode.UNAUTHORIZED
             raise Refused(error.message, {"code": code, "message": error.message}) from None
         except Overloaded as error:
             raise Unavailable(error.message) from None
-        socket.state = await self._returning(socket, identity, shown)
         if socket.state is None:
             self._make_room(identity.user_id)
             socket.state = self._newcomer(socket, identity, lost=shown.pid is not None)

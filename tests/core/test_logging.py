@@ -78,7 +78,7 @@ async def test_an_incident_has_one_id_in_the_log_and_in_the_envelope(
     told: list[tuple[str, str]] = []
     async with serve(shop(sell)) as server:
         server.incidents.append(lambda ctx, id_: told.append((ctx.user_id, id_)))
-        async with connect(server, "ada", wire="plain-json") as client:
+        async with connect(server, "quinn", wire="plain-json") as client:
             refusal: Any = await client.request(Buy(item="apple"))
             sid = client.sid
     (line,) = lines(stream)
@@ -88,13 +88,13 @@ async def test_an_incident_has_one_id_in_the_log_and_in_the_envelope(
         "The till is stuck" if sell is fail_in_words else "Something failed on our side"
     )
     assert refusal.retry_after == (3 if sell is fail_in_words else None)
-    assert told == [("ada", line["incident"])]
+    assert told == [("quinn", line["incident"])]
     assert line["level"] == "error"
     assert line["logger"] == "lbproto.middleware.errors"
-    assert (line["session"], line["user"]) == (sid, pseudonym("ada"))
+    assert (line["session"], line["user"]) == (sid, pseudonym("quinn"))
     assert (line["event"], line["request"]) == ("buy", 1)
     assert "in buy\n    sell(ctx)" in line["exception"]
-    assert "ada" not in stream.getvalue().replace(sid, "")
+    assert "quinn" not in stream.getvalue().replace(sid, "")
 
 
 @pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_one_that_fails_to_take_the_report_keeps_nobody_from_the_answer(
 
     async with serve(shop(fail)) as server:
         server.incidents.append(reported)
-        async with connect(server, "ada") as client:
+        async with connect(server, "quinn") as client:
             refusal: Any = await client.request(Buy())
     assert refusal.code == "INTERNAL"
     assert [line["message"].endswith("could not be reported") for line in lines(stream)] == [
@@ -130,13 +130,13 @@ async def test_what_a_handler_logs_has_the_fields_where_asked_for(
 
     async with (
         serve(shop(sell), middleware=middleware) as server,
-        connect(server, "ada") as client,
+        connect(server, "quinn") as client,
     ):
         await client.request(Buy())
         logger.info("outside")
     first, second, outside = lines(stream)
     assert ("session" in first) is bool(middleware)
-    assert second["user"] == pseudonym("ada")
+    assert second["user"] == pseudonym("quinn")
     assert second["event"] == "other"
     assert "session" not in outside
 
@@ -150,7 +150,7 @@ async def test_what_a_client_sends_makes_no_line_of_its_own(stream: io.StringIO)
         logger.warning("sold %s", forged, extra={"item": forged})
         raise ValueError(forged)
 
-    async with serve(shop(sell)) as server, connect(server, "ada", wire="plain-json") as client:
+    async with serve(shop(sell)) as server, connect(server, "quinn", wire="plain-json") as client:
         await client.request(Buy())
     logged = stream.getvalue()
     assert "\x1b" not in logged
@@ -263,13 +263,13 @@ def test_warnings_are_lines_too(stream: io.StringIO) -> None:
 
 def test_a_pseudonym_is_the_same_by_the_same_key_only() -> None:
     use_key(b"one")
-    one = pseudonym("ada")
+    one = pseudonym("quinn")
     assert len(one) == 16
     assert pseudonym("bob") != one
     assert len(pseudonym("\ud800")) == 16
     use_key(b"two")
-    assert pseudonym("ada") != one
+    assert pseudonym("quinn") != one
     use_key(b"x" * 1_000)
-    pseudonym("ada")
+    pseudonym("quinn")
     use_key(b"one")
-    assert pseudonym("ada") == one
+    assert pseudonym("quinn") == one

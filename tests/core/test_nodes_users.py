@@ -370,5 +370,5 @@ async def test_a_share_of_a_room_says_what_there_is(cluster: Cluster) -> None:
     async with cluster.running() as (one,):
         await joined(one, "ada")
         await joined(one, "ada")
-        shares = list(one._membership._shares())
+        shares = list(one._membership.announcements._shares())
         assert shares == [Share("user:ada", 2), Share("room:a", 2, ("ada",))]
