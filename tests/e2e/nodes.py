@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from anyio.from_thread import start_blocking_portal
@@ -123,7 +124,9 @@ class _Tokens:
 
 def pubsub() -> PubSub:
     urls = os.environ.get(BROKER, "redis://127.0.0.1").split()
-    make = NATSPubSub if urls[0].startswith("nats:") else RedisPubSub
+    make: Callable[..., PubSub] = partial(RedisPubSub, shards=len(urls))  # a cluster's servers
+    if urls[0].startswith("nats:"):
+        make = NATSPubSub
     return make(
         *urls,
         heartbeat=0.2,
