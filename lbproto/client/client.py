@@ -74,7 +74,7 @@ class Client:
         *,
         token: Token = "",
         events: Iterable[type[Event]] = (),
-        jobs: Mapping[type[Event], Stages] | None = None,
+        jobs: Mapping[type[R], Stages] | None = None,
         wire: Wire = "plain-json",
         ssl: tls.SSLContext | None = None,
         reconnect: Reconnect | None = Reconnect(),  # noqa: B008 - it never changes

