@@ -50,6 +50,10 @@ class Link(Keeper):
     def stopping(self) -> None:
         """Whoever keeps it has told it to stop, or will see it end."""
 
+    def close(self) -> None:
+        """Say nothing more."""
+        self._socket.close()
+
     def _say(self, what: bytes) -> bool:
         try:
             self._socket.send(what)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import closing
 
 import msgspec
 
@@ -20,14 +21,14 @@ __all__ = ["main"]
 
 def main(link_number: int, *listeners: int) -> None:
     """Serve what the link says until SIGINT or SIGTERM, or until whoever started us is gone."""
-    link = Link(link_number)
-    try:
-        configured = msgspec.json.decode(link.instructions(), type=Configured)
-    except EOFError:
-        return
-    sockets = [socket.socket(fileno=number) for number in listeners]
-    with telling(as_log=configured.config.log.format == "json"):
-        serve_as_worker(configured, sockets, link)
+    with closing(Link(link_number)) as link:
+        try:
+            configured = msgspec.json.decode(link.instructions(), type=Configured)
+        except EOFError:
+            return
+        sockets = [socket.socket(fileno=number) for number in listeners]
+        with telling(as_log=configured.config.log.format == "json"):
+            serve_as_worker(configured, sockets, link)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from lbproto.cli import workers
 from lbproto.cli.keeper import Alone
-from tests.cli.commands import SECONDS, running
+from tests.cli.commands import SECONDS, Running, running
 from tests.cli.conftest import Main
 
 
@@ -79,7 +79,7 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(SECONDS)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        with running("demo") as server:
+        with running("serve", "tests.e2e.working:make") as server:
             told = [manager.recv(64) for _ in range(3)]
             assert sorted(told) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
             server.stop(signal.SIGTERM)
@@ -89,18 +89,20 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             assert last == b"STOPPING=1"
 
 
-def test_who_has_no_other_client_asks_for_its_health(run_here: Main, tmp_path: Path) -> None:
-    with running("demo") as server:
-        http = server.url.replace("ws", "http", 1)
-        done = run_here("health", "--url", f"{http}/readyz")
-        assert done.code == 0
-        assert done.out.startswith('{"status":"ready","red":[],"checks":{"connections":"ok",')
-        assert run_here("health", "--url", f"{http}/nowhere").code == 1
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("LBPROTO_PORT", str(server.port))
-            environment.setenv("LBPROTO_HOST", "::")
-            assert run_here("health", "--live").out == '{"status":"live"}\n'
-            environment.setenv("LBPROTO_HEALTH_LIVE", "")
-            assert "has no such probe" in run_here("health", "--live").err
-    assert "does not answer" in run_here("health", "--url", http).err
+def test_who_has_no_other_client_asks_for_its_health(
+    demo: Running, run_here: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = demo.url.replace("ws", "http", 1)
+    done = run_here("health", "--url", f"{http}/readyz")
+    assert done.code == 0
+    assert done.out.startswith('{"status":"ready","red":[],"checks":{"connections":"ok",')
+    assert run_here("health", "--url", f"{http}/nowhere").code == 1
+    monkeypatch.setenv("LBPROTO_PORT", str(demo.port))
+    monkeypatch.setenv("LBPROTO_HOST", "::")
+    assert run_here("health", "--live").out == '{"status":"live"}\n'
+    monkeypatch.setenv("LBPROTO_HEALTH_LIVE", "")
+    assert "has no such probe" in run_here("health", "--live").err
     assert "is no address such as" in run_here("health", "--url", "localhost:1").err
+    with socket.create_server(("localhost", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert "does not answer" in run_here("health", "--url", f"http://localhost:{port}/").err

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import httpx
 import psutil
 import pytest
 
-from tests.cli.commands import SECONDS, Done, Running, running, started
+from lbproto.cli.config import Config
+from lbproto.cli.configuring import Configured
+from lbproto.cli.failure import Failure
+from lbproto.cli.launch import serve_as_worker
+from lbproto.cli.link import Link
+from tests.cli.commands import SECONDS, Running, running, started
+from tests.cli.conftest import Main, logging_as_before, run_here
 from tests.e2e.node import NodeClient
 from tests.ledger.servers import Valkey
+
+__all__ = ["logging_as_before", "run_here"]  # fixtures
 
 APP = "tests.e2e.working:make"
 WEBSOCKET = {"transports": ["websocket"], "auth": {"token": "ada"}}
@@ -86,39 +95,37 @@ def test_a_worker_that_dies_is_replaced_and_its_clients_come_back(
         assert other in found
 
 
-def test_all_end_with_the_one_that_started_them(valkey: Valkey) -> None:
-    with started(
-        *("serve", APP, "--workers", "2", "--pubsub", valkey.url, "--port", "0")
-    ) as process:
-        server = Running(process)
-        workers = psutil.Process(process.pid).children(recursive=True)
-        assert len(workers) == 2
-        server.signal(signal.SIGKILL)
-        _gone, alive = psutil.wait_procs(workers, timeout=SECONDS)
-        assert not alive
-
-
-def ended(*arguments: str) -> Done:
-    """What became of a command that cannot serve."""
-    with started("serve", "--port", "0", *arguments, "--workers", "2") as process:
-        out, err = process.communicate(timeout=SECONDS)
-        return Done(process.returncode, out, err)
-
-
-def test_workers_without_a_broker_are_refused_once() -> None:
-    done = ended(APP)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("lbproto: several workers need a broker between them: set server.")
-    assert done.err.count("\n") == 1
+def test_workers_without_a_broker_are_refused(logging_as_before: None) -> None:
+    config = Config(app=APP, workers=2)
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        closing(Link(theirs.detach())) as link,
+        pytest.raises(Failure, match="several workers need a broker between them: set server.pub"),
+    ):
+        serve_as_worker(Configured(config, {}), [], link)
 
 
 def test_a_server_that_cannot_be_made_is_told_once_in_the_format_of_logs() -> None:
-    done = ended("tests.e2e.working:misused", "--log-format", "json")
-    assert done.code == 2
-    (line,) = done.err.splitlines()
+    made = ("tests.e2e.working:misused", "--workers", "2", "--log-format", "json", "--port", "0")
+    with started("serve", *made) as process:
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, out) == (2, "")
+    (line,) = err.splitlines()
     assert json.loads(line)["level"] == "critical"
 
 
-def test_a_busy_port_is_told(server: Running) -> None:
-    done = ended(APP, "--port", str(server.port))
+def test_a_busy_port_is_told(server: Running, run_here: Main) -> None:
+    done = run_here("serve", APP, "--workers", "2", "--port", str(server.port))
     assert done.err.startswith(f"lbproto: port {server.port} is in use")
+
+
+# The last: it ends the server of the others.
+
+
+def test_all_end_with_the_one_that_started_them(server: Running) -> None:
+    workers = psutil.Process(server.pid).children(recursive=True)
+    assert len(workers) == 2
+    server.signal(signal.SIGKILL)
+    _gone, alive = psutil.wait_procs(workers, timeout=SECONDS)
+    assert not alive
