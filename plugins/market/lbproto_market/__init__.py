@@ -19,6 +19,7 @@ from lbproto_market.extensions import (
     MarketTrade,
 )
 from lbproto_market.feeds import Feed, Sink
+from lbproto_market.leader import Nodes
 from lbproto_market.plugin import market
 from lbproto_market.replay import ReplayFeed
 from lbproto_market.resolutions import RESOLUTIONS, Resolution
@@ -41,6 +42,7 @@ __all__ = [
     "MarketSymbols",
     "MarketSymbolsResponse",
     "MarketTrade",
+    "Nodes",
     "ReplayFeed",
     "RequestMarketData",
     "Resolution",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Collection
 from functools import partial
 
-from lbproto import Context, Plugin, Server, conflate, drop_oldest
+from lbproto import Context, Plugin, conflate, drop_oldest
 from lbproto_market.archive import Archive
 from lbproto_market.catalogue import Catalogue
+from lbproto_market.desk import Desk
 from lbproto_market.events import (
     MarketChartInitialData,
     MarketChartLiveUpdate,
@@ -24,12 +24,11 @@ from lbproto_market.extensions import (
     MarketTrade,
 )
 from lbproto_market.feeds import Feed
-from lbproto_market.keeping import Keeping
-from lbproto_market.live import Live
-from lbproto_market.markets import DEFAULT_CANDLES, Market
-from lbproto_market.resolutions import RESOLUTIONS, parse_resolution
-from lbproto_market.supervisor import Supervisor
-from lbproto_market.telling import DEFAULT_RESOLUTION, Teller
+from lbproto_market.leader import Nodes
+from lbproto_market.markets import Market
+from lbproto_market.questions import Begin, Candles, Live, Snapshot
+from lbproto_market.resolutions import RESOLUTIONS
+from lbproto_market.telling import DEFAULT_RESOLUTION
 
 __all__ = ["market"]
 
@@ -48,6 +47,7 @@ def market(
     patience: float = 5.0,
     always: Collection[str] = (),
     archive: Archive | None = None,
+    nodes: Nodes | None = None,
 ) -> Plugin:
     """Charts of the feeds' symbols: candles on request, and rooms with live updates.
 
@@ -69,6 +69,8 @@ def market(
             those that are to have no holes in the archive.
         archive: keeps closed candles beyond that, and what a restarted server goes on with; opened
             when the server starts and closed when it stops. None: nothing outlives the process.
+        nodes: the others that have the same market, one of which runs the feeds for all; the
+            archive is open there. None: each node runs its own, and tells everybody.
 
     Raises:
         ValueError: no feeds, a symbol that has a colon, that two feeds have at one venue or that no
@@ -86,23 +88,20 @@ def market(
     if unknown := sorted(set(always).difference(catalogue.symbols)):
         raise ValueError(f"no feed has these, which are always to run: {unknown}")
     label = "; ".join(feed.label for feed in feeds)
-    desk = _Desk(feeds, catalogue, history, linger, patience, frozenset(always), archive)
+    desk = Desk(
+        feeds,
+        catalogue,
+        history=history,
+        linger=linger,
+        patience=patience,
+        always=frozenset(always),
+        archive=archive,
+        nodes=nodes,
+    )
 
     plugin = Plugin("market", description=label, lifespan=desk.running)
     plugin.emits(MarketChartLiveUpdate, overflow=conflate(partial(_stale_key, lateness > 0)))
     plugin.emits(MarketTrade, overflow=drop_oldest)
-
-    async def snapshot(symbol: str, resolution: str) -> MarketChartInitialData:
-        cut = parse_resolution(resolution)
-        chart = catalogue.market(symbol).charts[cut.name]
-        async with desk.supervisor.using(symbol):
-            desk.keeping(symbol).check()
-            return MarketChartInitialData(
-                symbol=symbol,
-                series=chart.newest(DEFAULT_CANDLES),
-                resolution=cut.name,
-                live=not desk.supervisor.outages(symbol),
-            )
 
     example = f"market:{catalogue.symbols[0]}"
 
@@ -113,8 +112,8 @@ def market(
         example=example,
         occupancy=partial(desk.watch, "market"),
     )
-    async def join(_ctx: Context, symbol: str) -> MarketChartInitialData:
-        return await snapshot(symbol, DEFAULT_RESOLUTION)
+    async def join(ctx: Context, symbol: str) -> MarketChartInitialData:
+        return await desk.ask(Snapshot(symbol, DEFAULT_RESOLUTION), ctx)
 
     @plugin.room(
         "market:{symbol}:{resolution}",
@@ -122,10 +121,8 @@ def market(
         refused=MarketDataError,
         occupancy=partial(desk.watch, "market"),
     )
-    async def join_resolution(
-        _ctx: Context, symbol: str, resolution: str
-    ) -> MarketChartInitialData:
-        return await snapshot(symbol, resolution)
+    async def join_resolution(ctx: Context, symbol: str, resolution: str) -> MarketChartInitialData:
+        return await desk.ask(Snapshot(symbol, resolution), ctx)
 
     @plugin.room(
         "market_trades:{symbol}",
@@ -133,34 +130,28 @@ def market(
         refused=MarketDataError,
         occupancy=partial(desk.watch, "market_trades"),
     )
-    async def join_trades(_ctx: Context, symbol: str) -> None:
+    async def join_trades(ctx: Context, symbol: str) -> None:
         catalogue.venues(symbol)
-        async with desk.supervisor.using(symbol):
-            return
+        await desk.ask(Begin(symbol), ctx)
 
     @plugin.on(RequestMarketData, refused=MarketDataError)
     async def answer(_ctx: Context, request: RequestMarketData) -> MarketDataResponse:
-        wanted = catalogue.market(request.symbol)
-        async with desk.supervisor.using(request.symbol):
-            keeping = desk.keeping(request.symbol)
-            keeping.check()
-            query = wanted.query(request)
-            older = await keeping.older(query)
-            return MarketDataResponse(symbol=request.symbol, candles=wanted.answer(query, older))
+        return await desk.ask(Candles(request))
 
     @plugin.on(MarketSymbols, refused=MarketDataError, repeatable=True)
     async def list_symbols(_ctx: Context, request: MarketSymbols) -> MarketSymbolsResponse:
         first = 0 if request.cursor is None else bisect_right(catalogue.symbols, request.cursor)
         symbols = catalogue.symbols[first : first + request.limit]
         more = first + request.limit < len(catalogue.symbols)
+        are_live = await desk.ask(Live(list(symbols)))
         return MarketSymbolsResponse(
             symbols=[
                 ListedSymbol(
                     symbol=symbol,
                     venues=list(catalogue.venues(symbol)),
-                    live=desk.supervisor.is_live(symbol),
+                    live=is_live,
                 )
-                for symbol in symbols
+                for symbol, is_live in zip(symbols, are_live, strict=True)
             ],
             resolutions=list(RESOLUTIONS),
             label=label,
@@ -168,77 +159,6 @@ def market(
         )
 
     return plugin
-
-
-class _Desk:
-    """What of the plugin begins and ends with a server's run."""
-
-    supervisor: Supervisor
-    teller: Teller
-
-    def __init__(
-        self,
-        feeds: tuple[Feed, ...],
-        catalogue: Catalogue,
-        history: int,
-        linger: float,
-        patience: float,
-        always: frozenset[str],
-        archive: Archive | None,
-    ) -> None:
-        self._feeds = feeds
-        self._catalogue = catalogue
-        self._history = history
-        self._archive = archive
-        self._keepings: dict[str, Keeping] = {}
-        self._linger = linger
-        self._patience = patience
-        self._always = always
-
-    @asynccontextmanager
-    async def running(self, server: Server) -> AsyncIterator[None]:
-        """The plugin's lifespan."""
-        teller = self.teller = Teller(server)
-
-        def live(symbol: str) -> Live:
-            market = self._catalogue.market(symbol)
-            return Live(market, server.clock, teller, self.keeping(symbol))
-
-        self.supervisor = Supervisor(
-            self._feeds,
-            server.clock,
-            live,
-            teller.outage,
-            linger=self._linger,
-            patience=self._patience,
-        )
-        async with self._archive or nullcontext():
-            try:
-                async with self.supervisor.running():
-                    for symbol in self._always:
-                        self.supervisor.need(symbol)
-                    yield
-            finally:
-                for keeping in self._keepings.values():
-                    keeping.close()
-
-    def keeping(self, symbol: str) -> Keeping:
-        """What of a symbol's market is kept."""
-        keeping = self._keepings.get(symbol)
-        if keeping is None:
-            market = self._catalogue.market(symbol)
-            keeping = self._keepings[symbol] = Keeping(market, self._archive, self._history)
-        return keeping
-
-    def watch(self, kind: str, occupied: bool, symbol: str, resolution: str = "") -> None:
-        """Take what is told of the rooms: each one that somebody is in needs its symbol."""
-        if not occupied:
-            self.supervisor.release(symbol)
-            return
-        self.supervisor.need(symbol)
-        room = f"{kind}:{symbol}" + (f":{resolution}" if resolution else "")
-        for outage in self.supervisor.outages(symbol):  # told before anybody was in this room
-            self.teller.outage(outage, [room])
 
 
 def _stale_key(several: bool, update: MarketChartLiveUpdate) -> tuple[str, str, str] | None:

@@ -1,0 +1,205 @@
+"""What of the plugin begins and ends with a server's run, and answers what is asked of a market."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, overload
+
+from lbproto import Clock, Context, Server
+from lbproto_market.archive import Archive
+from lbproto_market.catalogue import Catalogue
+from lbproto_market.events import MarketChartInitialData, MarketDataResponse, RequestMarketData
+from lbproto_market.feeds import Feed
+from lbproto_market.keeping import Keeping
+from lbproto_market.leader import Nodes
+from lbproto_market.live import Live as Sink
+from lbproto_market.markets import DEFAULT_CANDLES
+from lbproto_market.questions import Begin, Candles, Live, Question, Snapshot
+from lbproto_market.resolutions import parse_resolution
+from lbproto_market.supervisor import Supervisor
+from lbproto_market.telling import Teller
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """A market on one node.
+
+    Args:
+        feeds: the sources.
+        catalogue: what there is.
+        history: how many closed candles are kept in memory.
+        linger: seconds that feeds go on for when nobody needs them any more.
+        patience: the most seconds that somebody waits for history.
+        always: symbols whose feeds run from start to stop.
+        archive: keeps closed candles.
+        nodes: the others, one of which runs the feeds; None where there are none.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        catalogue: Catalogue,
+        *,
+        history: int,
+        linger: float,
+        patience: float,
+        always: frozenset[str],
+        archive: Archive | None,
+        nodes: Nodes | None,
+    ) -> None:
+        self._feeds = feeds
+        self._catalogue = catalogue
+        self._history = history
+        self._linger = linger
+        self._patience = patience
+        self._always = always
+        self._archive = archive
+        self._nodes = nodes
+        self._keepings: dict[str, Keeping] = {}
+        self._clock: Clock
+        self._teller: Teller
+        self._supervisor: Supervisor
+
+    @asynccontextmanager
+    async def running(self, server: Server) -> AsyncIterator[None]:
+        """The plugin's lifespan."""
+        self._clock, self._teller = server.clock, Teller(server)
+        if self._nodes is None:
+            async with self._feeding():
+                yield
+            return
+        for feed in self._feeds:  # also where another node runs them, for now
+            await feed.check()
+        async with self._nodes.running(server.clock, self._feeding):
+            yield
+
+    @asynccontextmanager
+    async def _feeding(self) -> AsyncIterator[Desk]:
+        """Run the feeds that somebody needs, here."""
+        self._supervisor = Supervisor(
+            self._feeds,
+            self._clock,
+            self._sink,
+            self._teller.outage,
+            linger=self._linger,
+            patience=self._patience,
+        )
+        async with self._archive or nullcontext():
+            try:
+                async with self._supervisor.running():
+                    for symbol in self._always:
+                        self._supervisor.need(symbol)
+                    yield self
+            finally:
+                for keeping in self._keepings.values():
+                    keeping.close()
+
+    def _sink(self, symbol: str) -> Sink:
+        market = self._catalogue.market(symbol)
+        return Sink(market, self._clock, self._teller, self._keeping(symbol))
+
+    def _keeping(self, symbol: str) -> Keeping:
+        """What of a symbol's market is kept."""
+        keeping = self._keepings.get(symbol)
+        if keeping is None:
+            market = self._catalogue.market(symbol)
+            keeping = self._keepings[symbol] = Keeping(market, self._archive, self._history)
+        return keeping
+
+    # Who needs what
+
+    def watch(self, kind: str, occupied: bool, symbol: str, resolution: str = "") -> None:
+        """Take what is told of the rooms: each one that somebody is in needs its symbol."""
+        if self._nodes is not None:
+            (self._nodes.want if occupied else self._nodes.release)(symbol)
+            return
+        if not occupied:
+            self._supervisor.release(symbol)
+            return
+        self._supervisor.need(symbol)
+        self._tell_outages(symbol, [f"{kind}:{symbol}" + (f":{resolution}" if resolution else "")])
+
+    def need(self, symbol: str) -> None:
+        """Clients of a node look at a symbol from now on."""
+        if symbol in self._catalogue.symbols:  # a node of another version may have more
+            self._supervisor.need(symbol)
+            self._tell_outages(symbol)
+
+    def release(self, symbol: str) -> None:
+        """Clients of a node look at it no more."""
+        if symbol in self._catalogue.symbols:
+            self._supervisor.release(symbol)
+
+    def _tell_outages(self, symbol: str, rooms: Sequence[str] | None = None) -> None:
+        for outage in self._supervisor.outages(symbol):  # told before anybody was there
+            self._teller.outage(outage, rooms)
+
+    # What is asked
+
+    @overload
+    async def ask(self, question: Snapshot, ctx: Context) -> MarketChartInitialData: ...
+    @overload
+    async def ask(self, question: Begin, ctx: Context) -> None: ...
+    @overload
+    async def ask(self, question: Candles) -> MarketDataResponse: ...
+    @overload
+    async def ask(self, question: Live) -> list[bool]: ...
+
+    async def ask(self, question: Question, ctx: Context | None = None) -> Any:
+        """The answer of the node that has the feeds.
+
+        Args:
+            ctx: of who joins a room with it.
+
+        Raises:
+            RequestError: it is refused.
+        """
+        if self._nodes is None:
+            return await self.answer(question)
+        if ctx is not None and not self._nodes.leads:
+            # What is told while the answer is on its way may be newer than that. An update that is
+            # older replaces a state by an older one, and by the same again: they come in order.
+            ctx.mark_snapshot()
+        return await self._nodes.ask(question, self._patience)
+
+    async def answer(self, question: Question) -> Any:
+        """The answer to a question, where the feeds are.
+
+        Raises:
+            RequestError: it is refused.
+        """
+        match question:
+            case Snapshot(symbol, resolution):
+                return await self._snapshot(symbol, resolution)
+            case Candles(request):
+                return await self._candles(request)
+            case Begin(symbol):
+                self._catalogue.venues(symbol)
+                async with self._supervisor.using(symbol):
+                    return None
+            case Live(symbols):
+                return [self._supervisor.is_live(symbol) for symbol in symbols]
+
+    async def _snapshot(self, symbol: str, resolution: str) -> MarketChartInitialData:
+        cut = parse_resolution(resolution)
+        chart = self._catalogue.market(symbol).charts[cut.name]
+        async with self._supervisor.using(symbol):
+            self._keeping(symbol).check()
+            return MarketChartInitialData(
+                symbol=symbol,
+                series=chart.newest(DEFAULT_CANDLES),
+                resolution=cut.name,
+                live=not self._supervisor.outages(symbol),
+            )
+
+    async def _candles(self, request: RequestMarketData) -> MarketDataResponse:
+        market = self._catalogue.market(request.symbol)
+        async with self._supervisor.using(request.symbol):
+            keeping = self._keeping(request.symbol)
+            keeping.check()
+            query = market.query(request)
+            older = await keeping.older(query)
+            candles = market.answer(query, older)
+            return MarketDataResponse(symbol=request.symbol, candles=candles)
