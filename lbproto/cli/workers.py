@@ -160,7 +160,8 @@ class _Supervisor:
             if not await first.wait_ready() and not self._stopping.is_set():
                 await first.wait_ended(self._silent)
                 raise CannotServe
-            others = [await self._start() for _ in range(count - 1)]
+            missing = 0 if self._stopping.is_set() else count - 1
+            others = [await self._start() for _ in range(missing)]
             for worker in (first, *others):
                 tasks.create_task(self._keep(worker))
             for worker in others:

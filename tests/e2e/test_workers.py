@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
@@ -18,6 +19,7 @@ from lbproto.cli.configuring import Configured
 from lbproto.cli.failure import Failure
 from lbproto.cli.launch import serve_as_worker
 from lbproto.cli.link import Link
+from lbproto.recorder import decode
 from tests.cli.commands import SECONDS, Running, running, started
 from tests.cli.conftest import Main, logging_as_before, run_here
 from tests.e2e.node import NodeClient
@@ -31,11 +33,18 @@ MANY = 40  # clients that connect at most until every worker has one
 
 
 @pytest.fixture(scope="module")
-def server(valkey: Valkey) -> Iterator[Running]:
-    with running(
-        *("serve", APP, "--workers", "2", "--pubsub", valkey.url), "--log-level", "critical"
-    ) as server:
-        yield server
+def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The socket by which recordings are asked for."""
+    return tmp_path_factory.mktemp("workers") / "control.sock"
+
+
+@pytest.fixture(scope="module")
+def server(valkey: Valkey, control: Path) -> Iterator[Running]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LBPROTO_RECORD_CONTROL", str(control))
+        environment.setenv("LBPROTO_LOG_LEVEL", "critical")
+        with running("serve", APP, "--workers", "2", "--pubsub", valkey.url) as server:
+            yield server
 
 
 @contextmanager
@@ -61,6 +70,21 @@ def test_stock_clients_of_different_workers_hear_each_other(node: None, server: 
             client.emit("shout", {"text": f"from {pid}"})
             for listener in found.values():
                 assert listener.event("shouted") == {"text": f"from {pid}", "pid": pid}
+
+
+def test_sessions_of_all_workers_are_recorded(
+    node: None, server: Running, control: Path, run_here: Main
+) -> None:
+    with clients_of_all(server) as found:
+        recorded = run_here("record", "start", "--control", str(control)).lines
+        assert len(recorded) >= 2
+        for client in found.values():
+            client.call("where", {})
+        done = run_here("record", "get", "--control", str(control), "--out", str(control.parent))
+        recordings = [decode(Path(file).read_bytes()) for file in done.out.split()]
+        pids = {row.data["pid"] for each in recordings for row in each.rows if row.event == "here"}
+        assert pids == set(found)
+        assert run_here("record", "stop", "--control", str(control)).lines == []
 
 
 def test_a_client_that_would_poll_is_told_to_take_websockets(node: None, server: Running) -> None:
@@ -101,7 +125,7 @@ def test_workers_without_a_broker_are_refused(logging_as_before: None) -> None:
     with (
         ours,
         closing(Link(theirs.detach())) as link,
-        pytest.raises(Failure, match="several workers need a broker between them: set server.pub"),
+        pytest.raises(Failure, match="several workers need a broker between them"),
     ):
         serve_as_worker(Configured(config, {}), [], link)
 
