@@ -106,6 +106,20 @@ async def test_a_server_that_stops_takes_no_new_sessions() -> None:
             assert refused.done
 
 
+async def test_where_nobody_may_poll_that_is_told_and_websockets_are_taken() -> None:
+    async with running(Settings(polling=False)) as runtime, background_tasks() as tasks:
+        edge = Edge(runtime, tasks)
+        call = await edge.get()
+        assert call.status == 400
+        assert msgspec.json.decode(call.text) == {
+            "code": 0,
+            "message": 'This server takes websockets only: set transports: ["websocket"]',
+        }
+        assert not runtime.connections
+        await websocket(edge.app, tasks)
+        assert len(runtime.connections) == 1
+
+
 @pytest.mark.parametrize("app", ["engine", "plain"])
 async def test_a_server_that_does_not_run_says_how_to_mend_it(app: str) -> None:
     runtime = Runtime(Settings(), VirtualClock())
