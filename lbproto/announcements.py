@@ -117,9 +117,9 @@ class Announcements:
             for session in self._rooms.members(event.room)
             if isinstance(session, Session) and session.user_id == event.user_id
         ]
-        self._hub.deliver(event.room, (event,), own)
         if is_first_known:
-            self._hub.keep(event.room, event)
+            self._hub.keep(event.room, event)  # before: so that whoever is told has it
+        self._hub.deliver(event.room, (event,), own)
 
     def _timestamp(self) -> str:
         return iso_timestamp(int(self._clock.now() * 1000))
