@@ -67,6 +67,7 @@ class Guest:
         is_in: whether it has been told that it is connected.
         is_held: whether it reads nothing just now.
         lost_at: when it has lost its last connection, in seconds of virtual time.
+        tried: the nodes that it has connected to since it was told that it is connected.
         rooms: those that its session is in, by what it was told.
         told: all events that it was sent.
         asked: all that it has asked for, by its number.
@@ -82,6 +83,7 @@ class Guest:
         self.is_in = False
         self.is_held = False
         self.lost_at = 0.0
+        self.tried: dict[str, None] = {}
         self.rooms: dict[str, None] = {}
         self.told: list[Event] = []
         self.asked: dict[int, Asked] = {}
@@ -113,6 +115,7 @@ class Guest:
             return
         self.connection += 1
         self.node = node.name
+        self.tried[node.name] = None
         self._codec = CODECS[self._plan.wire]()
         number = self.connection
         self._wire = wire = SimulatedWire(
@@ -286,6 +289,7 @@ class Guest:
         """Know from it where one is."""
         if isinstance(event, Connected):
             self.is_in = True
+            self.tried.clear()
         elif isinstance(event, SessionLost) and self._is_fresh and self._goes_on:
             self._begin(is_recovered=False)
         elif isinstance(event, Subscribed):

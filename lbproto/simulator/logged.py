@@ -116,9 +116,11 @@ class LoggingBroker:
         self._fill_in()
 
     def _fill_in(self) -> None:
-        for node in list(self._nodes):
-            if self.reaches(node.name):
-                node.fill_in()
+        reached = [node for node in self._nodes if self.reaches(node.name)]
+        for node in reached:
+            node.fill_in()
+        for node in reached:
+            node.leave()
 
     def take(self, publisher: LoggedPubSub, channel: str, payload: bytes, own: int) -> None:
         """A message has come; `own` is 0 where it is not kept."""
@@ -189,7 +191,7 @@ class LoggedPubSub(PubSub):
         at = self._sent_until = not_before(
             self._sent_until, self._loop.time() + latency(self._random)
         )
-        self._loop.call_at(at, self._leave)
+        self._loop.call_at(at, self.leave)
 
     def is_awaited(self, channel: str, *, kept: bool = False) -> bool:  # noqa: ARG002 - it is
         return True
@@ -260,7 +262,8 @@ class LoggedPubSub(PubSub):
 
     # For the broker
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """What the node has published comes to the broker, if that is reached."""
         if not self.ready or self._process.is_dead:
             return  # until it is reached again
         while self._leaving:
@@ -273,7 +276,7 @@ class LoggedPubSub(PubSub):
             self._send(channel, payload, number)
 
     def fill_in(self) -> None:
-        """The node is reached again: send it what it has missed, and let it say what it has."""
+        """The node is reached again: send it what it has missed."""
         broker = self._broker
         if self._cursor < broker.gone:
             for channel in self._channels:
@@ -283,7 +286,6 @@ class LoggedPubSub(PubSub):
             if is_new and kept.channel in self._channels:
                 self._send(kept.channel, kept.payload, kept.number)
         self._cursor = broker.number
-        self._leave()
 
     def _send(self, channel: str | asyncio.Event, payload: bytes | None, number: int) -> None:
         at = self._comes_at = not_before(self._comes_at, self._loop.time() + latency(self._random))

@@ -41,11 +41,15 @@ class Delivery(Check):
     def begin(self) -> None:
         self._stays: dict[str, dict[str, _Stay]] = {}
         self._got: dict[str, dict[tuple[str, str, int], None]] = {}
+        self._nodes: dict[str, str] = {}
+        self._moved: dict[str, bool] = {}  # whether its session was on another node before
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
         if not is_recovered:
             self._stays[guest.name] = {}
             self._got[guest.name] = {}
+        self._moved[guest.name] = self._nodes.get(guest.name, guest.node) != guest.node
+        self._nodes[guest.name] = guest.node
 
     def told(self, guest: Guest, event: Event) -> None:
         stays = self._stays[guest.name]
@@ -71,7 +75,8 @@ class Delivery(Check):
         key = (post.room, post.node, post.number)
         got = self._got[guest.name]
         if key in got:
-            self.world.story.break_("twice", guest.name, "nothing twice", f"{post} again")
+            if not self._may_come_again(guest):
+                self.world.story.break_("twice", guest.name, "nothing twice", f"{post} again")
             return
         got[key] = None
         if stay is None:
@@ -86,6 +91,13 @@ class Delivery(Check):
             return
         self._look_for_gap(guest, post.room, post.node, last, post.number - 1)
         stay.last[post.node] = post.number
+
+    def _may_come_again(self, guest: Guest) -> bool:
+        """Whether what it was told by a node has come to the log after it had gone on elsewhere."""
+        now = self.world.loop.time()
+        return self._moved.get(guest.name, False) and self.world.had_trouble(
+            guest.lost_at - _REJOINS, now, kinds=_APART
+        )
 
     def _before(self, room: str, node: str, since: float) -> int:
         """The number of a node's last post before a moment."""
@@ -157,7 +169,7 @@ class Resumption(Check):
 
     def _is_there(self, guest: Guest, place: str) -> bool:
         """Whether what the session is can be had by its guest's node."""
-        if guest.node == place:
+        if list(guest.tried) == [place]:
             return True
         since = guest.lost_at - _REJOINS
         has_log = self.world.plan.max_kept > _FEW

@@ -18,6 +18,7 @@ __all__ = ["Jobs"]
 _CANCELLED = 2.5  # seconds: 0.25 that the server has, and what the network takes at most
 _LEASES = (Kind.KILL, Kind.DRAIN, Kind.STOP, Kind.REFUSE, Kind.STEP)
 """What may have another node take a job for lost that is not, or was told of."""
+_DEATHS = (Kind.KILL, Kind.DRAIN)
 _OUT_OF_REACH = (Kind.CUT, Kind.BROKER, Kind.STOP, Kind.REFUSE)
 
 
@@ -101,7 +102,9 @@ class Jobs(Check):
     def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
         """Whether its end was told on a node that lived, and could not hand over the session."""
         node, now = self._began[guest.name, id_], self.world.loop.time()
-        return guest.node != node and self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
+        if guest.node != node:
+            return self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
+        return self.world.had_trouble(0, now, kinds=_DEATHS)  # it was on one that died, and is back
 
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():

@@ -6,8 +6,15 @@ from lbproto.events import Event
 from lbproto.messages import Subscribed, Unsubscribed, UserJoinedRoom, UserLeftRoom
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Guest
+from lbproto.simulator.plan import Kind
 
 __all__ = ["Presence"]
+
+
+_APART = (Kind.CUT, Kind.BROKER, Kind.STOP, Kind.KILL, Kind.DRAIN)
+"""What has a node tell of users that others have told of: it is not known what those have."""
+
+_HEARD = 20.0  # seconds until a node that is not heard is dead, and what it was is forgotten
 
 
 class Presence(Check):
@@ -15,6 +22,7 @@ class Presence(Check):
 
     def begin(self) -> None:
         self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
+        self._told: dict[tuple[str, str, str], float] = {}  # when, by the same
         self._nodes: dict[str, str] = {}
         self._counts: dict[str, dict[str, int]] = {}
 
@@ -40,8 +48,13 @@ class Presence(Check):
     def _moved(
         self, guest: Guest, event: UserJoinedRoom | UserLeftRoom, users: dict[str, bool]
     ) -> None:
-        came = isinstance(event, UserJoinedRoom)
-        if users.get(event.user_id) is came:
+        came, key = isinstance(event, UserJoinedRoom), (guest.name, event.room, event.user_id)
+        now = self.world.loop.time()
+        since = self._told.get(key, now) - _HEARD
+        self._told[key] = now
+        if users.get(event.user_id) is came and not self.world.had_trouble(
+            since, now, kinds=_APART
+        ):
             word = "left" if came else "joined"
             expected = f"{event.user_id} to have {word} in between"
             self.world.story.break_("presence", guest.name, expected, f"{event} again")
