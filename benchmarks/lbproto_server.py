@@ -13,7 +13,7 @@ import argparse
 import os
 import time
 from itertools import count
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
@@ -21,6 +21,9 @@ from benchmarks.peers.payload import BROKER, FIXED, filler
 from lbproto import Admission, Context, Event, Identity, Model, Plugin, Server, Unauthorized
 from lbproto.asgi.uvicorn import WebSocketProtocol
 from lbproto.wire import Peer
+
+if TYPE_CHECKING:
+    from lbproto.telemetry import Telemetry
 
 __all__ = ["app", "bench", "server"]
 
@@ -112,7 +115,7 @@ def candle(number: int, size: int) -> Candle:
     return Candle(t=time.monotonic_ns(), seq=number, s="BTCUSDT", k=Kline(), f=filler(size))
 
 
-def server() -> Server:
+def server(telemetry: Telemetry | None = None) -> Server:
     """The server that is measured."""
     # A load generator is one user with as many clients as it likes.
     admission = Admission(max_sessions_per_user=10**6)
@@ -121,7 +124,9 @@ def server() -> Server:
         from lbproto.backends.redis_pubsub import RedisPubSub
 
         pubsub = RedisPubSub(broker)
-    return Server([bench()], auth=DemoTokens(), admission=admission, pubsub=pubsub)
+    return Server(
+        [bench()], auth=DemoTokens(), admission=admission, pubsub=pubsub, telemetry=telemetry
+    )
 
 
 app = server().asgi()

@@ -94,17 +94,31 @@ def _node(program: str, *arguments: str) -> tuple[str, ...]:
 
 
 _OURS = "lbproto_server:app"
-_SERVE = (  # as its users run it
-    *(sys.executable, "-m", "lbproto", "serve", "benchmarks.lbproto_server:server"),
-    *("--host", "127.0.0.1", "--port", "{port}", "--drain", "0"),
-)
+
+
+def _serve(target: str) -> tuple[str, ...]:
+    """As its users run it."""
+    return (
+        *(sys.executable, "-m", "lbproto", "serve", f"benchmarks.{target}"),
+        *("--host", "127.0.0.1", "--port", "{port}", "--drain", "0"),
+    )
+
+
 _OUR_WIRES = ("socketio", "msgpack", "plain")
 _LANE = "lbproto.asgi.uvicorn:WebSocketProtocol"
 _UVICORN = (package("uvicorn"), package("uvloop"), package("httptools"))
 _ALL = frozenset({FANOUT, REQUEST, RECOVERY})
 
 _TABLE = (
-    Row("lbproto", "lbproto", _SERVE, _OUR_WIRES, _ALL, _UVICORN),
+    Row("lbproto", "lbproto", _serve("lbproto_server:server"), _OUR_WIRES, _ALL, _UVICORN),
+    Row(
+        "lbproto-otel",
+        "lbproto, every request traced",
+        _serve("otel_server:server"),
+        _OUR_WIRES,
+        _ALL,
+        (*_UVICORN, package("opentelemetry", "'lbproto[otel]'")),
+    ),
     Row(
         "lbproto-asyncio",
         "lbproto, asyncio's own loop",

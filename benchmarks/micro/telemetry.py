@@ -1,8 +1,8 @@
 """Telemetry: what it costs a request, and a delivery of what another node has emitted.
 
 The floor is a server without. `no SDK` has telemetry and nothing configured, so that nothing of it
-is left; `SDK, not sampled` has a request that nobody records, and is measured; `SDK` records each,
-and encodes it as OTLP wants it. What is encoded goes nowhere.
+is left; `SDK, not sampled` records no request, and counts them, with or without their durations;
+`SDK` records each, and encodes it as OTLP wants it. What is encoded goes nowhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from msgspec import Raw
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import NoOpTracerProvider
@@ -54,10 +55,15 @@ def _none() -> Telemetry:
     return Telemetry(tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider())
 
 
-def _sdk(sampler: Sampler = ALWAYS_ON) -> Telemetry:
+def _sdk(sampler: Sampler = ALWAYS_ON, *, durations: bool = True) -> Telemetry:
     tracers = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     tracers.add_span_processor(_Encoding())
-    return Telemetry(tracer_provider=tracers, meter_provider=MeterProvider(shutdown_on_exit=False))
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    return Telemetry(tracer_provider=tracers, meter_provider=meters, durations=durations)
+
+
+def _counted() -> Telemetry:
+    return _sdk(ALWAYS_OFF, durations=False)
 
 
 def _unsampled() -> Telemetry:
@@ -115,6 +121,7 @@ def _delivering(make: Make, trace: str | None = None) -> Callable[[], Prepared]:
 OPERATIONS = (
     Operation(SERVE, "floor", _serving(_nothing)),
     Operation(SERVE, "no SDK", _serving(_none)),
+    Operation(SERVE, "SDK, not sampled, no durations", _serving(_counted)),
     Operation(SERVE, "SDK, not sampled", _serving(_unsampled)),
     Operation(SERVE, "SDK", _serving(_sdk)),
     Operation(SERVE, "SDK, a client's trace", _serving(_sdk, _TRACED_ORDER)),

@@ -2,8 +2,10 @@
 
 Theory of operation. What is a number already is observed: an exporter asks in a thread of its own,
 when it exports, and `Server.statistics()` is called in the event loop then. One snapshot serves
-each instrument once; the first that asks again has a new one made. Only what a server does not
-count by itself is recorded as it happens: how long requests take, and credits.
+each instrument once; the first that asks again has a new one made. What a server does not count by
+itself, requests by their end and credits, is added up in a dictionary and observed too: an SDK's
+counter takes ten times as long. Only durations are recorded as they come, since nothing else makes
+a histogram.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from threading import get_ident
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -26,10 +28,11 @@ from lbproto.statistics import ServerStatistics
 from lbproto.telemetry.instruments import OBSERVED, Observed
 from lbproto.telemetry.names import METHOD, MOVED, OK, STATUS, SYSTEM, SYSTEM_NAME, TYPE, bounded
 
-__all__ = ["CREDITS", "DURATION", "OURS", "Metrics"]
+__all__ = ["CREDITS", "DURATION", "OURS", "REQUESTS", "Metrics"]
 
 logger = logging.getLogger(__name__)
 
+REQUESTS = "lbproto.requests"
 DURATION = "rpc.server.call.duration"
 CREDITS = "lbproto.credits"
 
@@ -38,6 +41,17 @@ OURS = frozenset((ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED))
 
 _PATIENCE = 1.0  # seconds that an exporter waits for a busy event loop
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+_End = tuple[str, ErrorCode | None]
+
+
+@cache  # there are as many as events times codes
+def _attributes(end: _End) -> dict[str, str]:
+    method, code = end
+    attributes = {SYSTEM: SYSTEM_NAME, METHOD: method, STATUS: code or OK}
+    if code in OURS:
+        attributes[TYPE] = str(code)
+    return attributes
 
 
 class _Source:
@@ -79,11 +93,13 @@ class Metrics:
 
     Args:
         meter: makes them.
+        durations: whether there are durations of requests.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, *, durations: bool) -> None:
         self._sources: list[_Source] = []
-        self._attributes: dict[tuple[str, ErrorCode | None], dict[str, str]] = {}
+        self._requests: dict[_End, int] = {}
+        self._moved: dict[tuple[str, str], int] = {}
         for observed in OBSERVED:
             make = {
                 "counter": meter.create_observable_counter,
@@ -91,13 +107,20 @@ class Metrics:
             }[observed.kind]
             observe = partial(self._observe, observed)
             make(observed.name, [observe], observed.unit, observed.description)
-        self._duration = meter.create_histogram(
-            DURATION,
-            "s",
-            "From a request's arrival until it was served",
-            explicit_bucket_boundaries_advisory=_BUCKETS,
+        meter.create_observable_counter(
+            REQUESTS, [self._observe_requests], "{request}", "Requests, by what became of them"
         )
-        self._credits = meter.create_counter(CREDITS, "{credit}", "Credits given and spent")
+        meter.create_observable_counter(
+            CREDITS, [self._observe_credits], "{credit}", "Credits given and spent"
+        )
+        self._duration = None
+        if durations:
+            self._duration = meter.create_histogram(
+                DURATION,
+                "s",
+                "From a request's arrival until it was served",
+                explicit_bucket_boundaries_advisory=_BUCKETS,
+            )
 
     @contextmanager
     def observing(self, statistics: Callable[[], ServerStatistics]) -> Iterator[None]:
@@ -116,13 +139,18 @@ class Metrics:
 
     def served(self, method: str, code: ErrorCode | None, seconds: float) -> None:
         """Count a request; `method` is bounded already."""
-        attributes = self._attributes.get((method, code))
-        if attributes is None:
-            attributes = {SYSTEM: SYSTEM_NAME, METHOD: method, STATUS: code or OK}
-            if code in OURS:
-                attributes[TYPE] = str(code)
-            self._attributes[method, code] = attributes
-        self._duration.record(seconds, attributes)
+        end = method, code
+        self._requests[end] = self._requests.get(end, 0) + 1
+        if self._duration is not None:
+            self._duration.record(seconds, _attributes(end))
+
+    def _observe_requests(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for end, count in list(self._requests.items()):
+            yield Observation(count, _attributes(end))
+
+    def _observe_credits(self, _options: CallbackOptions) -> Iterable[Observation]:
+        for (direction, action), amount in list(self._moved.items()):
+            yield Observation(amount, {MOVED: direction, METHOD: action})
 
     def counting(self, announce: Announce, actions: Container[str]) -> Announce:
         """What announces movements, and counts them.
@@ -133,8 +161,8 @@ class Metrics:
 
         def count(account: Account, movement: Movement) -> None:
             direction = "given" if movement.amount > 0 else "spent"
-            attributes = {MOVED: direction, METHOD: bounded(movement.reason, actions)}
-            self._credits.add(abs(movement.amount), attributes)
+            moved = direction, bounded(movement.reason, actions)
+            self._moved[moved] = self._moved.get(moved, 0) + abs(movement.amount)
             announce(account, movement)
 
         return count

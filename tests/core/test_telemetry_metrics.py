@@ -20,7 +20,7 @@ from lbproto import (
 )
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.telemetry.instruments import OBSERVED
-from lbproto.telemetry.metrics import CREDITS, DURATION
+from lbproto.telemetry.metrics import CREDITS, DURATION, REQUESTS
 from lbproto.testing import Wire, connect, settle
 from lbproto.wire import Refused
 from tests.core.harness import connected, running
@@ -77,12 +77,13 @@ async def test_a_server_that_has_done_everything_once_has_every_metric() -> None
         await ada.ask("subscribe", {"room": "floor"})
         await ada.ask("buy", {})
         found = told.metrics()
-        assert set(found) == {*(each.name for each in OBSERVED), DURATION, CREDITS}
+        assert set(found) == {*(each.name for each in OBSERVED), DURATION, REQUESTS, CREDITS}
         assert by(found["lbproto.sessions"], "lbproto.session.state") == {"live": 1, "away": 1}
         assert found["lbproto.rooms"] == {(): 3}  # theirs, and the floor
         assert by(found[CREDITS], "lbproto.credits.direction") == {"given": 100, "spent": 5}
         assert by(found[CREDITS], "rpc.method") == {"_OTHER": 100, "buy": 5}
-        assert by(found[DURATION], "rpc.method") == {"subscribe": 1, "buy": 1}
+        for metric in (REQUESTS, DURATION):
+            assert by(found[metric], "rpc.method") == {"subscribe": 1, "buy": 1}
         assert found["lbproto.broker.ready"] == {(): 1}
 
 
@@ -133,7 +134,16 @@ async def test_refusals_are_told_by_reason() -> None:
         assert reasons == {"rate_limited": 4, "unauthorized": 0, "unavailable": 0}
         cut = by(found["lbproto.connections.cut"], "lbproto.reason")
         assert cut == {"slow": 0, "flooding": 3}
-        assert by(found[DURATION], "rpc.response.status_code") == {"NOT_FOUND": 1}
+        assert by(found[REQUESTS], "rpc.response.status_code") == {"NOT_FOUND": 1}
+
+
+async def test_durations_can_be_left_out() -> None:
+    async with telling(market(), telemetry={"durations": False}) as (server, told):
+        client = await connected(server)
+        await client.ask("buy", {})
+        found = told.metrics()
+        assert DURATION not in found
+        assert list(found[REQUESTS].values()) == [1]
 
 
 @pytest.mark.parametrize("wire", ["socketio-json", "plain-json"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lbproto.telemetry.instruments import OBSERVED
-from lbproto.telemetry.metrics import CREDITS, DURATION
+from lbproto.telemetry.metrics import CREDITS, DURATION, REQUESTS
 from tests.e2e.collector import Collector, collecting, tree
 from tests.e2e.node import NodeClient
 from tests.e2e.pairs import Pair, serving_two
@@ -79,7 +79,7 @@ def test_the_collector_has_every_metric(nodes: Pair, collector: Collector) -> No
     with NodeClient.connecting(nodes[0].http, auth={"token": "ada"}) as client:
         client.event("connected")
         assert client.call("query", {"sql": "SELECT 1"})["ok"]
-        collector.until_metrics({*(each.name for each in OBSERVED), DURATION, CREDITS})
+        collector.until_metrics({*(each.name for each in OBSERVED), DURATION, REQUESTS, CREDITS})
 
 
 def test_the_example_tells_a_collector(collector: Collector) -> None:
