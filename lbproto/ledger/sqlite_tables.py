@@ -124,7 +124,7 @@ class Tables:
 
     def movements(self, account: Account, before: int | None, limit: int) -> list[Movement]:
         """An account's history, newest first."""
-        newest = _NEWEST if before is None else before - 1
+        newest = _NEWEST if before is None else max(1, min(before, _NEWEST)) - 1
         rows = self._connection.execute(_MOVEMENTS, (*account, newest, max(0, limit)))
         return [Movement(version, Kind(kind), *rest) for version, kind, *rest in rows]
 
