@@ -19,6 +19,7 @@ from lbproto_market.questions import Begin, Candles, Live, Question, Snapshot
 from lbproto_market.resolutions import parse_resolution
 from lbproto_market.supervisor import Supervisor
 from lbproto_market.telling import Teller
+from lbproto_market.watched import Watched
 
 __all__ = ["Desk"]
 
@@ -60,16 +61,20 @@ class Desk:
         self._keepings: dict[str, Keeping] = {}
         self._clock: Clock
         self._teller: Teller
+        self._watched: Watched
         self._supervisor: Supervisor
 
     @asynccontextmanager
     async def running(self, server: Server) -> AsyncIterator[None]:
         """The plugin's lifespan."""
-        self._clock, self._teller = server.clock, Teller(server)
+        self._clock = server.clock
         if self._nodes is None:
+            self._teller = Teller(server)
             async with self._feeding():
                 yield
             return
+        self._watched = Watched(server.clock)
+        self._teller = Teller(server, self._watched)
         for feed in self._feeds:  # also where another node runs them, for now
             await feed.check()
         async with self._nodes.running(server.clock, self._feeding):
@@ -112,29 +117,37 @@ class Desk:
 
     def watch(self, kind: str, occupied: bool, symbol: str, resolution: str = "") -> None:
         """Take what is told of the rooms: each one that somebody is in needs its symbol."""
+        room = ":".join(filter(None, (kind, symbol, resolution)))
         if self._nodes is not None:
-            (self._nodes.want if occupied else self._nodes.release)(symbol)
-            return
-        if not occupied:
+            (self._nodes.want if occupied else self._nodes.release)(room)
+        elif occupied:
+            self._need(symbol, room)
+        else:
             self._supervisor.release(symbol)
-            return
+
+    def _need(self, symbol: str, room: str) -> None:
         self._supervisor.need(symbol)
-        self._tell_outages(symbol, [f"{kind}:{symbol}" + (f":{resolution}" if resolution else "")])
+        for outage in self._supervisor.outages(symbol):  # told before anybody was in this room
+            self._teller.outage(outage, [room])
 
-    def need(self, symbol: str) -> None:
-        """Clients of a node look at a symbol from now on."""
-        if symbol in self._catalogue.symbols:  # a node of another version may have more
-            self._supervisor.need(symbol)
-            self._tell_outages(symbol)
+    def need(self, room: str) -> None:
+        """Clients of one more node are in a room; nothing happens where there is no such symbol."""
+        symbol = self._symbol(room)
+        if symbol is not None:
+            self._watched.add(room)
+            self._need(symbol, room)
 
-    def release(self, symbol: str) -> None:
-        """Clients of a node look at it no more."""
-        if symbol in self._catalogue.symbols:
+    def release(self, room: str) -> None:
+        """Those of one node are no more."""
+        symbol = self._symbol(room)
+        if symbol is not None:
+            self._watched.remove(room)
             self._supervisor.release(symbol)
 
-    def _tell_outages(self, symbol: str, rooms: Sequence[str] | None = None) -> None:
-        for outage in self._supervisor.outages(symbol):  # told before anybody was there
-            self._teller.outage(outage, rooms)
+    def _symbol(self, room: str) -> str | None:
+        """Whose room it is; a node of another version may know of more."""
+        symbol = room.split(":")[1] if ":" in room else ""
+        return symbol if symbol in self._catalogue.symbols else None
 
     # What is asked
 
@@ -171,22 +184,29 @@ class Desk:
             RequestError: it is refused.
         """
         match question:
-            case Snapshot(symbol, resolution):
-                return await self._snapshot(symbol, resolution)
+            case Snapshot(symbol, resolution, room):
+                return await self._snapshot(symbol, resolution, room)
             case Candles(request):
                 return await self._candles(request)
-            case Begin(symbol):
+            case Begin(symbol, room):
                 self._catalogue.venues(symbol)
+                self._enter(room)
                 async with self._supervisor.using(symbol):
                     return None
             case Live(symbols):
                 return [self._supervisor.is_live(symbol) for symbol in symbols]
 
-    async def _snapshot(self, symbol: str, resolution: str) -> MarketChartInitialData:
+    def _enter(self, room: str) -> None:
+        """Have it told from now on: that somebody is in it is heard of later."""
+        if self._nodes is not None:
+            self._watched.keep(room)
+
+    async def _snapshot(self, symbol: str, resolution: str, room: str) -> MarketChartInitialData:
         cut = parse_resolution(resolution)
         chart = self._catalogue.market(symbol).charts[cut.name]
         async with self._supervisor.using(symbol):
             self._keeping(symbol).check()
+            self._enter(room)
             return MarketChartInitialData(
                 symbol=symbol,
                 series=chart.newest(DEFAULT_CANDLES),

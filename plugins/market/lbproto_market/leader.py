@@ -3,7 +3,7 @@
 Theory of operation. Whoever holds the lease leads: its feeds run, its markets count, and what it
 tells the rooms reaches the clients of all nodes. The others run no feeds and hold no charts: they
 ask the leader for what a room begins with, and for what clients ask, and say again and again which
-symbols their clients look at, so that those feeds run there.
+rooms their clients are in, so that the feeds of these run there.
 
 A leader that dies is succeeded once its lease has lapsed, by one that begins as a server does that
 is restarted. Questions that are under way then are asked again.
@@ -12,7 +12,6 @@ is restarted. Questions that are under way then are asked again.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
@@ -39,7 +38,7 @@ _MOST_ASKED = 1_000
 """How many questions of other nodes a leader answers at once."""
 
 _MOST_WANTED = 10_000
-"""How many symbols of each other node."""
+"""How many rooms of each other node."""
 
 _REFUSALS = {error.code: error for error in RequestError.__subclasses__() if "code" in vars(error)}
 
@@ -47,12 +46,12 @@ _REFUSALS = {error.code: error for error in RequestError.__subclasses__() if "co
 class Feeding(Protocol):
     """What there is where the feeds are."""
 
-    def need(self, symbol: str) -> None:
-        """Somebody looks at a symbol from now on; at one that is not there, nothing happens."""
+    def need(self, room: str) -> None:
+        """Clients of one more node are in a room; where there is no such room, nothing happens."""
         ...
 
-    def release(self, symbol: str) -> None:
-        """Somebody who did looks no more."""
+    def release(self, room: str) -> None:
+        """Those of one node are no more."""
         ...
 
     async def answer(self, question: Question) -> Any:
@@ -101,7 +100,7 @@ class Nodes:
         self._is_open = False
         self._feeding: Feeding | None = None
         self._leader = ""  # another node, as far as is known
-        self._counts: Counter[str] = Counter()  # who looks at each symbol here
+        self._rooms: dict[str, None] = {}  # that somebody is in here
         self._wanted: dict[str, tuple[frozenset[str], float]] = {}  # by node, and when it said so
         self._asked: dict[int, _Asked] = {}
         self._answering = 0
@@ -144,24 +143,21 @@ class Nodes:
         if failure is not None:
             raise failure
 
-    # What clients here look at
+    # What clients look at
 
-    def want(self, symbol: str) -> None:
-        """Somebody here looks at a symbol from now on."""
-        self._counts[symbol] += 1
-        if self._counts[symbol] == 1:
-            self._say_wants()
+    def want(self, room: str) -> None:
+        """Somebody here is in a room from now on."""
+        self._rooms[room] = None
+        self._say_wants()
 
-    def release(self, symbol: str) -> None:
-        """Somebody here who did looks no more."""
-        self._counts[symbol] -= 1
-        if not self._counts[symbol]:
-            del self._counts[symbol]
-            self._say_wants()
+    def release(self, room: str) -> None:
+        """Nobody here is any more."""
+        self._rooms.pop(room, None)
+        self._say_wants()
 
     def _say_wants(self) -> None:
-        self._take_wants(self._node, self._counts)
-        self._say(Wants(self._node, list(self._counts)))
+        self._take_wants(self._node, self._rooms)
+        self._say(Wants(self._node, list(self._rooms)))
 
     async def _keep_wanting(self) -> None:
         while True:
@@ -173,15 +169,15 @@ class Nodes:
                     del self._wanted[node]
             await self._clock.sleep(self._beat)
 
-    def _take_wants(self, node: str, symbols: Iterable[str]) -> None:
+    def _take_wants(self, node: str, rooms: Iterable[str]) -> None:
         before = self._wanted.get(node, (frozenset[str](), 0.0))[0]
-        now = frozenset(symbols)
+        now = frozenset(rooms)
         self._wanted[node] = now, self._clock.monotonic()
         if self._feeding is not None:
-            for symbol in now - before:
-                self._feeding.need(symbol)
-            for symbol in before - now:
-                self._feeding.release(symbol)
+            for room in now - before:
+                self._feeding.need(room)
+            for room in before - now:
+                self._feeding.release(room)
 
     # Who leads
 
@@ -218,9 +214,9 @@ class Nodes:
         logger.info("this node has the feeds of the market now")
         self._feeding = feeding
         try:
-            for symbols, _ in self._wanted.values():
-                for symbol in symbols:
-                    feeding.need(symbol)
+            for rooms, _ in self._wanted.values():
+                for room in rooms:
+                    feeding.need(room)
             for asked in self._asked.values():
                 asked.over.set()
             while await lease.renew():
@@ -310,7 +306,7 @@ class Nodes:
                 asked.answer = message
                 asked.over.set()
         elif isinstance(message, Wants):
-            self._take_wants(message.node, message.symbols[:_MOST_WANTED])
+            self._take_wants(message.node, message.rooms[:_MOST_WANTED])
         elif isinstance(message, Leads):
             if message.node != self._leader:
                 self._leader = message.node

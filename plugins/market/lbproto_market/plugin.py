@@ -113,7 +113,7 @@ def market(
         occupancy=partial(desk.watch, "market"),
     )
     async def join(ctx: Context, symbol: str) -> MarketChartInitialData:
-        return await desk.ask(Snapshot(symbol, DEFAULT_RESOLUTION), ctx)
+        return await desk.ask(Snapshot(symbol, DEFAULT_RESOLUTION, f"market:{symbol}"), ctx)
 
     @plugin.room(
         "market:{symbol}:{resolution}",
@@ -122,7 +122,7 @@ def market(
         occupancy=partial(desk.watch, "market"),
     )
     async def join_resolution(ctx: Context, symbol: str, resolution: str) -> MarketChartInitialData:
-        return await desk.ask(Snapshot(symbol, resolution), ctx)
+        return await desk.ask(Snapshot(symbol, resolution, f"market:{symbol}:{resolution}"), ctx)
 
     @plugin.room(
         "market_trades:{symbol}",
@@ -132,7 +132,7 @@ def market(
     )
     async def join_trades(ctx: Context, symbol: str) -> None:
         catalogue.venues(symbol)
-        await desk.ask(Begin(symbol), ctx)
+        await desk.ask(Begin(symbol, f"market_trades:{symbol}"), ctx)
 
     @plugin.on(RequestMarketData, refused=MarketDataError)
     async def answer(_ctx: Context, request: RequestMarketData) -> MarketDataResponse:

@@ -26,10 +26,11 @@ __all__ = [
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """What a chart's room begins with."""
+    """What a chart's room begins with; from then on, what changes is told there."""
 
     symbol: str
     resolution: str
+    room: str
     answer: ClassVar[Any] = MarketChartInitialData
 
 
@@ -41,9 +42,10 @@ class Candles(msgspec.Struct, frozen=True, tag="candles"):
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """Have a symbol's feeds run; answered once their history is in."""
+    """Have a symbol's feeds run, and its trades told in a room; answered once history is in."""
 
     symbol: str
+    room: str
     answer: ClassVar[Any] = None
 
 
@@ -68,9 +70,9 @@ class Leads(_Said, frozen=True, tag="leads"):
 
 
 class Wants(_Said, frozen=True, tag="wants"):
-    """The symbols that a node's clients look at: all of them, again and again."""
+    """The rooms that a node's clients are in: all of them, again and again."""
 
-    symbols: list[str]
+    rooms: list[str]
 
 
 class Ask(_Said, frozen=True, tag="ask"):

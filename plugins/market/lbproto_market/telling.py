@@ -11,6 +11,7 @@ from lbproto_market.extensions import MarketTrade
 from lbproto_market.outages import Outage
 from lbproto_market.resolutions import RESOLUTIONS, spellings
 from lbproto_market.trades import Trade
+from lbproto_market.watched import Watched
 
 __all__ = ["DEFAULT_RESOLUTION", "Teller"]
 
@@ -32,10 +33,12 @@ class Teller:
 
     Args:
         server: has the rooms.
+        rooms: only these are told; None for all.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, rooms: Watched | None = None) -> None:
         self._server = server
+        self._watched = rooms
 
     def update(self, update: MarketChartLiveUpdate) -> None:
         """Tell a candle's new state to everyone who looks at its chart."""
@@ -71,6 +74,8 @@ class Teller:
             self._emit(room, event)
 
     def _emit(self, room: str, event: Event) -> None:
+        if self._watched is not None and room not in self._watched:
+            return
         try:
             self._server.to(room).emit(event)
         except Overloaded as reason:  # other nodes lag: no reason for the feed to end

@@ -12,7 +12,7 @@ from anyio.abc import TaskStatus
 
 from lbproto import Overloaded, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
-from lbproto.messages import Subscribe, Subscribed
+from lbproto.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed
 from lbproto.testing import Client, Serve, VirtualClock, connect
 from lbproto_market import (
     MarketChartInitialData,
@@ -52,12 +52,26 @@ class FailingStorage(MemoryStorage):
         return await super().put_new(key, value, ttl=ttl)
 
 
+class NotingPubSub(MemoryPubSub):
+    """Notes what is published to rooms of the market."""
+
+    def __init__(self, broker: MemoryBroker, rooms: set[str]) -> None:
+        super().__init__(broker)
+        self._rooms = rooms
+
+    def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
+        if channel.startswith("market"):
+            self._rooms.add(channel)
+        super().publish_nowait(channel, payload, kept=kept)
+
+
 class Cluster:
     """Nodes, each with a feed of its own that a test puts trades into.
 
     Attributes:
         feeds: theirs, in the order in which they came.
         new_feed: makes the next one.
+        rooms: those that something was told.
     """
 
     def __init__(self, serve: Serve, clock: VirtualClock, new_feed: type[HandFeed]) -> None:
@@ -65,6 +79,7 @@ class Cluster:
         self.storage = FailingStorage(clock)
         self.broker = MemoryBroker()
         self.feeds: list[HandFeed] = []
+        self.rooms: set[str] = set()
         self._servers = MemoryBroker()
         self._serve = serve
         self.new_feed = new_feed
@@ -75,7 +90,7 @@ class Cluster:
         self.feeds.append(feed)
         nodes = Nodes(self.storage, MemoryPubSub(self.broker), lease=LEASE)
         plugin = market(feed, nodes=nodes, patience=1, linger=1)
-        pubsub = MemoryPubSub(self._servers)
+        pubsub = NotingPubSub(self._servers, self.rooms)
         async with self._serve(plugin, pubsub=pubsub, storage=self.storage) as server:
             yield server
 
@@ -125,7 +140,6 @@ async def test_one_runs_the_feeds_and_all_serve(cluster: Cluster) -> None:
 
         await cluster.clock.advance(1)
         cluster.feeds[0].trade(60_500, 12)
-        await bob.expect(MarketChartLiveUpdate, close=10.0, closed=False)  # as the chart has it
         for client in (ada, bob):
             await client.expect(MarketChartLiveUpdate, close=10.0, closed=True)
             await client.expect(MarketChartLiveUpdate, close=12.0, closed=False)
@@ -149,6 +163,21 @@ async def test_feeds_run_while_clients_of_any_node_look(cluster: Cluster) -> Non
         bob.close()
         await cluster.clock.advance(LEASE)
         assert cluster.running == [set(), set()]
+
+
+async def test_only_those_rooms_are_told_that_somebody_is_in_or_was(cluster: Cluster) -> None:
+    async with two(cluster) as (_, _ada, bob):
+        await _join(bob)
+        cluster.feeds[0].trade(60_500, 12)
+        await bob.expect(MarketChartLiveUpdate)
+        assert cluster.rooms == {ROOM}
+        await bob.request(Subscribe(room=f"{ROOM}:1s"), Subscribed)
+        await bob.request(Unsubscribe(room=ROOM), Unsubscribed)
+        for at, told in enumerate([{ROOM, f"{ROOM}:1s"}, {f"{ROOM}:1s"}]):
+            cluster.rooms.clear()
+            cluster.feeds[0].trade(120_500 + at * 60_000, 13)
+            await cluster.clock.advance(200)
+            assert cluster.rooms == told
 
 
 @pytest.mark.parametrize("asked", [{"symbol": "none"}, {"resolution": "2m"}], ids=str)
