@@ -12,8 +12,9 @@
 -- ARGV  the command that publishes, and what the names of channels begin with
 --       an epoch and a number that the node knows: a head that is behind them has lost some, and
 --       another log begins, so that no number is used twice
---       how many messages the node has published by then, or 0: where they have come before, since
---       the node had no answer, they are passed over
+--       how many messages of the node have come to this log, or others before it, as it knows
+--       how many will have come with these, or 0: where they have come before, since the node had
+--       no answer, they are passed over
 --       how many messages the log may have, of how many bytes, and for how long, in milliseconds
 --       for how long it is known how many of the node have come, in seconds
 --       and for each parcel its name, how many messages it counts for, and the parcel; one of 0 is
@@ -23,9 +24,10 @@
 
 local HEAD, LOG, FROM = KEYS[1], KEYS[2], KEYS[3]
 local PUBLISH, PREFIX = ARGV[1], ARGV[2]
-local KNOWN_EPOCH, KNOWN_NUMBER, OWN = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local MAX_KEPT, MAX_BYTES, WINDOW = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local FROM_SECONDS, PARCELS = ARGV[9], 10
+local KNOWN_EPOCH, KNOWN_NUMBER = tonumber(ARGV[3]), tonumber(ARGV[4])
+local TAKEN, OWN = tonumber(ARGV[5]), tonumber(ARGV[6])
+local MAX_KEPT, MAX_BYTES, WINDOW = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local FROM_SECONDS, PARCELS = ARGV[10], 11
 local MOST_DROPPED = 1000 -- at once, or others would wait
 local MOST_IDLE = 600000 -- milliseconds: nodes send to themselves more often
 
@@ -84,5 +86,5 @@ redis.call('HSET', HEAD, 'epoch', digits(epoch), 'number', digits(number), 'gone
 if OWN == 0 then -- as every node does again and again
   redis.call('PEXPIRE', LOG, digits(MOST_IDLE + 2 * WINDOW))
 end
-redis.call('SET', FROM, digits(math.max(from, OWN)), 'EX', FROM_SECONDS)
+redis.call('SET', FROM, digits(math.max(from, TAKEN, OWN)), 'EX', FROM_SECONDS)
 return {epoch, number}

@@ -77,12 +77,14 @@ class Append(NamedTuple):
     Attributes:
         tag: of the shard.
         known: a place in its log that the node knows.
-        own: how many messages the node has published to it by then; 0 where there are none.
+        taken: how many messages of the node have come to it.
+        own: how many will have with these; 0 where there are none.
         parcels: each with its name behind the tag, and how many messages it counts for.
     """
 
     tag: str
     known: Place
+    taken: int
     own: int
     parcels: Sequence[tuple[str, int, bytes]]
 
@@ -143,7 +145,7 @@ class Logs:
         return [Place(*answer) for answer in answers]
 
     def _arguments(self, link: RedisLink, append: Append) -> Command:
-        tag, known, own, parcels = append
+        tag, known, taken, own, parcels = append
         arguments: list[str | bytes | int] = [
             3,
             self._key(tag, "head"),
@@ -152,6 +154,7 @@ class Logs:
             f"{link.kind}PUBLISH",
             self._key(tag, ""),
             *known,
+            taken,
             own,
             *self._bounds,
         ]

@@ -40,7 +40,9 @@ from lbproto.backends.redis_log import (
     shard_of,
     tags,
 )
-from lbproto.backends.redis_missed import OUT_OF_REACH, Questions, missed_in
+from lbproto.backends.redis_missed import missed_in
+from lbproto.backends.redis_questions import OUT_OF_REACH, Questions
+from lbproto.backends.redis_reader import Reader
 from lbproto.backends.shards import Shard
 from lbproto.errors import Overloaded, UsageError
 
@@ -124,6 +126,9 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         self._by_tag = {shard.tag: shard for shard in self._shards}
         self._logs = Logs(self._prefix, self._node, self._bounds)
         self._questions = Questions(self._timeout)
+        self._readers = [
+            Reader(self._questions, self._logs, tag, self._bounds.bytes) for tag in self._tags
+        ]
         self._own = [0] * len(self._tags)  # messages that have been published
         self._given = [Place()] * len(self._tags)
         self._position: str | None = None
@@ -215,6 +220,8 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
 
     async def _send_echoes(self, link: RedisLink) -> None:
         await self._touch(link)
+        for reader in self._readers:
+            reader.forget_unused()
 
     async def _touch(self, link: RedisLink) -> Sequence[Place]:
         """Send to itself; how far the logs have got then."""
@@ -316,7 +323,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         for shard, own, wanted in zip(self._shards, here, behind, strict=True):
             if wanted:
                 await self._wait_taken(shard, own.own)
-                some = await missed_in(self._questions, self._logs, shard.tag, own, wanted)
+                some = await missed_in(self._readers[shard.index], own, wanted)
                 if some is None:
                     return None
                 found += some

@@ -53,11 +53,11 @@ class Shard:
         """How parcels go to the log."""
         own = max(each.own for each in parcels)
         named = [(ROOM + each.channel, each.messages or 1, each.data) for each in parcels]
-        return Append(self.tag, self.known, own, named)
+        return Append(self.tag, self.known, self.taken, own, named)
 
     def touch(self, node: str) -> Append:
         """How a node sends to itself."""
-        return Append(self.tag, self.known, 0, [(f"node:{node}", 0, b"")])
+        return Append(self.tag, self.known, self.taken, 0, [(f"node:{node}", 0, b"")])
 
     def answered(self, place: Place, since: float) -> None:
         """The log has taken something, and got as far as this.

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from lbproto import Overloaded, UsageError
-from lbproto.backends import arrivals
+from lbproto.backends import arrivals, redis_reader
 from lbproto.backends.parcels import Message, Packer, Place
 from lbproto.backends.positions import Position, position, positions
 from lbproto.backends.redis_log import MAX_SHARDS, Logged, tags
@@ -141,6 +141,8 @@ async def test_a_server_that_comes_back_without_anything(
                 await to_thread.run_sync(forgetful.start)
                 await until(lambda: one.ready and two.ready)
                 assert await two.missed({"x": [before]}) is None
+                await one.catch_up()
+                assert await two.missed({"x": [one.position]}) == []
                 before = two.position
                 one.publish_nowait("x", b"5", kept=True)
                 assert await inbox.take() == ("x", b"5")
@@ -301,6 +303,37 @@ async def test_what_was_not_answered_is_logged_once(
             assert [await inbox.take(), await inbox.take()] == messages
             assert await two.missed({"x": [before]}) == messages
             assert line.lost == 1
+
+
+async def test_many_who_come_at_once_read_the_log_once(
+    make: MakePubSub, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make(), make(heartbeat=0.05)
+    async with one, two, Inbox.of(one), Inbox.of(two):
+        positions_ = []
+        for number in range(600):
+            positions_.append(one.position)
+            one.publish_nowait(f"{number % 7}", b"%d" % number, kept=True)
+            if number % 50 == 0:
+                await sent(one)
+                await one.catch_up()
+        assert await two.missed({"x": [one.position]}) == []
+        await two.catch_up()
+        valkey.command("CONFIG", "RESETSTAT")
+
+        async def ask(number: int) -> None:
+            channel = f"{number % 7}"
+            missed = await two.missed({channel: [positions_[number]]})
+            assert missed == [(channel, b"%d" % each) for each in range(number, 600, 7)]
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(0, 600, 23):
+                tasks.start_soon(ask, 599 - number if number < 60 else number)
+        reads = valkey.command("INFO", "commandstats")["cmdstat_xrange"]["calls"]
+        assert reads < 10
+        monkeypatch.setattr(redis_reader, "_UNUSED", -1.0)
+        await until(lambda: not two._readers[0]._by_channel)
+        await ask(300)
 
 
 async def test_whoever_gives_up_asking_disturbs_nobody(make: MakePubSub) -> None:
