@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 import anyio
@@ -16,6 +17,8 @@ from lbproto.logging import log_fields
 from lbproto.pseudonyms import pseudonym
 from lbproto.telemetry import Telemetry
 from lbproto.testing import VirtualClock, Wire, connect, settle
+from lbproto.wire import Inbound
+from lbproto.wire.arguments import ObjectArguments
 from tests.core.harness import Client, connected, make_server, running
 from tests.core.telling import Told, context_of, telling
 
@@ -372,6 +375,38 @@ async def test_a_node_without_telemetry_delivers_what_is_traced() -> None:
         await client.ask("buy", {"item": "news"})
         await settle()
         assert [sent.name for sent in there.take()] == ["news"] * 20
+
+
+async def test_spans_that_are_carried_are_forgotten() -> None:
+    async with telling(shop()) as (_, told):
+        spans, tracer = told.telemetry.spans, told.tracers.get_tracer("host")
+        assert spans is not None
+        for _ in range(3_000):
+            with tracer.start_as_current_span("publish"):
+                assert spans.carried() is not None
+        assert len(spans._carried) <= 1_025
+        with tracer.start_as_current_span("publish"):
+            assert [spans.carried() is not None for _ in range(10)] == [True] * 8 + [False] * 2
+        assert spans.carried() is None
+
+
+async def test_a_request_that_the_event_loop_has_thrown_away_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plugin = Plugin("stuck")
+
+    @plugin.on(Buy)
+    async def buy(ctx: Context, request: Buy) -> None:
+        await anyio.sleep_forever()
+
+    async with telling(plugin) as (server, told):
+        client = await connected(server)
+        inbound = Inbound("buy", ObjectArguments([]), None)
+        served = server.sessions.event(client.socket, inbound)
+        served.send(None)
+        copy_context().run(served.close)  # as a garbage collector does, wherever it runs
+        assert told.finished() == []
+    assert caplog.text == ""
 
 
 # Nothing configured

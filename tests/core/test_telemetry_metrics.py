@@ -9,6 +9,7 @@ import pytest
 from anyio import to_thread
 
 from lbproto import (
+    Admission,
     Context,
     Event,
     Limits,
@@ -154,6 +155,17 @@ async def test_clients_that_are_not_let_in_are_counted(wire: Wire) -> None:
                 pass
         reasons = by(told.metrics()["lbproto.refusals"], "lbproto.reason")
         assert reasons == {"rate_limited": 0, "unauthorized": 1, "unavailable": 0}
+
+
+@pytest.mark.parametrize("wire", ["socketio-json", "plain-json"])
+async def test_clients_that_are_sent_away_are_counted(wire: Wire) -> None:
+    one = Admission(max_sessions_per_user=1)
+    async with telling(market(), admission=one) as (server, told), connect(server, "ada"):
+        with pytest.raises(Refused, match="too many sessions"):
+            async with connect(server, "ada", wire=wire):
+                pass
+        reasons = by(told.metrics()["lbproto.refusals"], "lbproto.reason")
+        assert reasons == {"rate_limited": 0, "unauthorized": 0, "unavailable": 1}
 
 
 async def test_recoveries_are_told_by_their_outcome() -> None:
