@@ -55,10 +55,8 @@ class Tracing:
 
 
 def _code(ctx: Context, error: BaseException) -> ErrorCode:
+    if ctx.job is not None and ctx.job.failed is not None:
+        return ctx.job.failed  # why it was cancelled, whatever came of that
     if isinstance(error, RequestError):
         return error.code
-    if isinstance(error, Exception):
-        return ErrorCode.INTERNAL
-    if ctx.job is not None and ctx.job.failed is not None:
-        return ctx.job.failed  # why it was cancelled
-    return ErrorCode.CANCELLED
+    return ErrorCode.INTERNAL if isinstance(error, Exception) else ErrorCode.CANCELLED

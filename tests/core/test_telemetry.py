@@ -8,11 +8,12 @@ from typing import Any
 import anyio
 import pytest
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_current_span
 
 from lbproto import Context, ErrorEvent, Event, Job, NotFound, Plugin, Server, Stages
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
+from lbproto.forward import forward
 from lbproto.logging import log_fields
 from lbproto.pseudonyms import pseudonym
 from lbproto.telemetry import Telemetry
@@ -81,8 +82,10 @@ def shop(told: list[Told] | None = None) -> Plugin:
 
     @plugin.job(Dig, stages=Stages(success=Dug, failure=DigFailed, id="id"), timeout=60)
     async def dig(job: Job[Dig]) -> Dug:
-        await anyio.sleep_forever()
-        raise AssertionError
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise NotFound("what was dug for")
 
     return plugin
 
@@ -241,11 +244,12 @@ async def test_a_job_is_its_requests_span(seconds: float, code: str) -> None:
         await client.send("dig", {"traceparent": TRACEPARENT})
         await settle()
         assert told.finished() == []
+        (work,) = server._jobs._by_user["ada"].values()
         await clock.advance(seconds)
         if code == "CANCELLED":
-            (job,) = server._jobs._by_user["ada"]
-            await client.send("cancel", {"id": job})
+            await client.send("cancel", {"id": work.id})
         await settle()
+        assert work.failed == code
         (span,) = (span for span in told.finished() if span.name == "dig")
         attributes = dict(span.attributes or {})
         assert attributes["rpc.response.status_code"] == code
@@ -271,15 +275,35 @@ async def test_a_request_is_told_how_long_it_has_waited(wire: Wire) -> None:
     ):
         client.emit(Buy("slow"))
         await settle()
+        await clock.advance(1)
         client.emit(Buy("next"))
         await clock.advance(3)
         gate.set()
         await settle()
         slow, following = (dict(span.attributes or {}) for span in told.finished())
         assert slow["lbproto.queue.duration"] == 0
-        assert slow["lbproto.handler.duration"] == 3
+        assert slow["lbproto.handler.duration"] == 4
         assert following["lbproto.queue.duration"] == 3
         assert following["lbproto.handler.duration"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [("socketio-json", '42["buy",{}]'), ("plain-json", '{"event":"buy","data":{}}')],
+)
+async def test_a_request_has_waited_also_for_an_event_loop_that_was_held_up(
+    wire: Wire, message: str
+) -> None:
+    clock = VirtualClock()
+    async with (
+        telling(shop(), clock=clock) as (server, told),
+        connect(server, "ada", wire=wire),
+    ):
+        (connection,) = server.runtime.connections
+        connection.deliver(message)
+        clock.jump(2)
+        await settle()
+        assert dict(told.span().attributes or {})["lbproto.queue.duration"] == 2
 
 
 # Other nodes
@@ -350,7 +374,7 @@ async def test_what_is_not_recorded_takes_nothing_along() -> None:
     broker = MemoryBroker()
     async with (
         telling(shop(), sampler=ALWAYS_OFF, pubsub=MemoryPubSub(broker)) as (one, _),
-        telling(shop(), pubsub=MemoryPubSub(broker)) as (two, told_two),
+        telling(shop(), sampler=ALWAYS_ON, pubsub=MemoryPubSub(broker)) as (two, told_two),
     ):
         there = await reader(two, "bob")
         await settle()
@@ -360,6 +384,13 @@ async def test_what_is_not_recorded_takes_nothing_along() -> None:
         await settle()
         assert there.take()
         assert told_two.finished() == []
+
+
+@pytest.mark.parametrize("room", ["news", "nowhere"])
+async def test_what_nobody_here_gets_is_no_span(room: str) -> None:
+    async with telling(shop()) as (server, told):
+        server._inflow._receive(room, forward(News(), (), TRACEPARENT))
+        assert told.finished() == []
 
 
 async def test_a_node_without_telemetry_delivers_what_is_traced() -> None:
