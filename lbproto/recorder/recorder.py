@@ -93,6 +93,9 @@ class Recorder:
         else:
             self._everybody = False
             self._users.clear()
+        for tape in list(self._over):
+            if user_id in (None, tape.session.user_id):
+                self._over.remove(tape)
         for each in list(self._taps):
             if user_id is None or (each.user_id == user_id and not self._wants(each)):
                 self._untap(each)
@@ -139,15 +142,14 @@ class Recorder:
         if tap is None and self._wants(session):
             tap = self._begin(session)
         if tap is not None:
-            tap.put(socket)
+            tap.connected(socket)
 
     def _begin(self, session: Session) -> Tap | None:
         if len(self._taps) >= self._max_sessions or session.closed:
             return None
         rooms = [room for room in self._server.rooms(session) if room != session.personal_room]
         tape = Tape(session, rooms, self._max_frames, self._max_bytes)
-        tap = self._taps[session] = Tap(tape, self._server)
-        session.watch(partial(self._changed, session))
+        tap = self._taps[session] = Tap(tape, self._server, self._ended)
         return tap
 
     def _tap_now(self, session: Session) -> None:
@@ -159,8 +161,8 @@ class Recorder:
         if tap is not None:
             tap.remove()
 
-    def _changed(self, session: Session) -> None:
-        if session.closed and session in self._taps:
+    def _ended(self, session: Session) -> None:
+        if session in self._taps:
             self._over.append(self._taps.pop(session).tape)
 
     # Incidents
@@ -192,6 +194,12 @@ def _write(file: Path, content: bytes, most: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.touch(mode=0o600, exist_ok=False)
     file.write_bytes(content)
-    others = sorted(file.parent.glob("incident-*.jsonl"), key=lambda each: each.stat().st_mtime)
-    for old in others[:-most]:
+    for old in sorted(file.parent.glob("incident-*.jsonl"), key=_written)[:-most]:
         old.unlink(missing_ok=True)
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another process has removed it
+        return 0.0

@@ -118,16 +118,16 @@ class _Stage:
     async def play(self, row: Row) -> None:
         """Do what was done."""
         client = self._client
-        if row.event == "(connected)":
+        if row.way == "<":
+            if row.id is not None:
+                self._asked.append(row.id)
+        elif row.way == "-" and row.event == "(connected)":
             if self._begun:
                 with suppress(Refused):
                     await client.reconnect()
-        elif row.event == "(closed)":
+        elif row.way == "-" and row.event == "(closed)":
             self._leave(row.data)
-        elif row.way == "<":
-            if row.id is not None:
-                self._asked.append(row.id)
-        elif client.closed is None:
+        elif row.way == ">" and client.closed is None:
             if row.event == "ack":
                 self._acknowledge(row)
             else:

@@ -10,6 +10,7 @@ from lbproto.connection.socket import LiveSocket
 from lbproto.frame import Frame
 from lbproto.recorder.tape import Acknowledged, Befallen, Sent, Tape
 from lbproto.server import Server
+from lbproto.session import Session
 from lbproto.turn import step_out
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.port import Handler, Inbound, Socket
@@ -23,26 +24,41 @@ class Tap(Handler):
     Args:
         tape: where it is kept.
         server: whose sessions are told what comes.
+        over: called when the session is over.
     """
 
-    def __init__(self, tape: Tape, server: Server) -> None:
+    def __init__(self, tape: Tape, server: Server, over: Callable[[Session], None]) -> None:
         self.tape = tape
         self._sessions: Handler = server.sessions
         self._clock = server.clock
+        self._over = over
         self._socket: LiveSocket | None = None
+        tape.session.watch(self._changed)
+
+    def _changed(self) -> None:
+        if self.tape.session.closed:
+            self._over(self.tape.session)
+
+    def connected(self, socket: Socket) -> None:
+        """The session has a connection: the first one, or another one."""
+        self._add(Befallen("(connected)", {"resumed": bool(self.tape.entries)}))
+        self.put(socket)
 
     def put(self, socket: Socket | None) -> None:
         """Hear a socket, and no longer the one before it; None while there is none."""
-        self.remove()
+        self._let_go()
         if isinstance(socket, LiveSocket):
             self._socket = socket
             caught_up = self.tape.session.push == socket.push
             socket.tap(self, partial(self._push, socket, socket.push))
             self._follow(caught_up=caught_up)
-            self._add(Befallen("(connected)", {"resumed": bool(self.tape.entries)}))
 
     def remove(self) -> None:
-        """Hear no longer."""
+        """Hear no longer, for good."""
+        self.tape.session.unwatch(self._changed)
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._socket is not None:
             caught_up = self.tape.session.push == self._socket.push
             self._socket.untap(self._sessions)
