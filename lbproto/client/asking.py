@@ -113,11 +113,14 @@ class Asking:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, asked: Asked) -> int:
-        """What to call a request that is about to be sent."""
+    def new_id(self) -> int:
+        """What to call a request."""
         self._numbers += 1
-        self._waiting[self._numbers] = asked
         return self._numbers
+
+    def add(self, id_: int, asked: Asked) -> None:
+        """A request is about to be sent; it is forgotten when it is settled."""
+        self._waiting[id_] = asked
 
     def remove(self, id_: int) -> None:
         """Nobody waits for it any more."""
@@ -128,7 +131,7 @@ class Asking:
         if heard.name == CreditsInsufficient.event_name:
             with suppress(ProtocolError):
                 self._short = heard.typed(CreditsInsufficient)
-        asked = None if heard.re is None else self._waiting.get(heard.re)
+        asked = None if heard.re is None else self._waiting.pop(heard.re, None)
         if asked is None:
             return
         try:
@@ -140,8 +143,9 @@ class Asking:
 
     def lost(self, link: object, error: Exception) -> None:
         """A connection is over: what was sent over it will not be acknowledged."""
-        for asked in list(self._waiting.values()):
+        for id_, asked in list(self._waiting.items()):
             if asked.link is link:
+                del self._waiting[id_]
                 asked.failed(error)
 
     def _event(self, heard: Heard) -> Answer:

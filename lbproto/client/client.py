@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl as tls
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from types import TracebackType
@@ -293,6 +293,20 @@ class Client:
         listener = RawListener(overflow, Inbox(max_events, max_bytes))
         self._session.listeners.add(listener)
         return listener
+
+    def acknowledge(self, event: type[E], function: Callable[[E], Awaitable[Any]]) -> None:
+        """Have a function acknowledge events for which the server waits (`Server.emit_with_ack`).
+
+        Args:
+            event: the class.
+            function: what it returns, an event or plain values, is what the server gets. Where it
+                raises, that is logged, and the server waits in vain; so it does for a 65th at once.
+
+        Raises:
+            UsageError: events of that name are acknowledged, or called so, by something else.
+        """
+        self._vocabulary.add(event)
+        self._session.answering.add(event, function)
 
     @asynccontextmanager
     async def job(self, request: R, /) -> AsyncIterator[Following[R]]:

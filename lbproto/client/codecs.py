@@ -88,6 +88,10 @@ class Codec(Protocol):
         """A request; with an id, one that asks for an acknowledgement."""
         ...
 
+    def acknowledge(self, asked: int, data: Any) -> list[Message]:
+        """Acknowledge an event that asked for it."""
+        ...
+
     def disconnect(self) -> list[Message]:
         """What is said before the websocket is closed on purpose."""
         ...
@@ -130,6 +134,9 @@ class _Plain:
     def event(self, name: str, data: Any, id_: int | None = None) -> list[Message]:
         frame = {"event": name, "data": data} | ({} if id_ is None else {"id": id_})
         return [self._encode(frame)]
+
+    def acknowledge(self, asked: int, data: Any) -> list[Message]:
+        return [self._encode({"event": ACKNOWLEDGEMENT, "re": asked, "data": data})]
 
     def disconnect(self) -> list[Message]:
         return []
@@ -181,6 +188,9 @@ class _SocketIO:
 
     def event(self, name: str, data: Any, id_: int | None = None) -> list[Message]:
         return self._packet(PacketType.EVENT, [name, data], id_)
+
+    def acknowledge(self, asked: int, data: Any) -> list[Message]:
+        return self._packet(PacketType.ACK, [data], asked)
 
     def disconnect(self) -> list[Message]:
         return self._packet(PacketType.DISCONNECT, None)

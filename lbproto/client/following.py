@@ -18,7 +18,7 @@ from lbproto.client.codecs import Heard
 from lbproto.client.errors import Disconnected, TooSlow, once_more, refusal
 from lbproto.client.inbox import Inbox
 from lbproto.client.payloads import Payload
-from lbproto.errors import NotFound, RequestError
+from lbproto.errors import NotFound, RequestError, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import Stages
 from lbproto.messages import Attach, Attached, Cancel
@@ -128,13 +128,13 @@ class Following(Generic[R]):
                 raise ProtocolError(f"{name} answers `{self.request.event_name}`, and is no stage")
             cls = self._classes[answer.name]
             self.id = getattr(answer.payload.into(cls), self._stages.id)
-        except ProtocolError as error:
+            if self._left:
+                self._session.start_soon(self.give_up)
+                return
+            self._session.follow(self)
+        except (ProtocolError, UsageError) as error:
             self.end(error)
             return
-        if self._left:
-            self._session.start_soon(self.give_up)
-            return
-        self._session.follow(self)
         self._take(cls, answer.payload, answer.size)
 
     def hear(self, heard: Heard) -> None:

@@ -107,6 +107,15 @@ class Link:
         self._websocket.queue(*self._codec.event(name, data, id_))
         await self._websocket.wait_room()
 
+    def acknowledge(self, asked: int, data: Any) -> None:
+        """Acknowledge an event that asked for it.
+
+        Raises:
+            Disconnected: the connection is over.
+            TypeError: this cannot be sent.
+        """
+        self._websocket.queue(*self._codec.acknowledge(asked, data))
+
     async def receive(self) -> list[Heard]:
         """The next events and acknowledgements, at least one.
 

@@ -52,7 +52,7 @@ class JSONPayload(msgspec.Struct, eq=False, gc=False):
     raw: Raw
 
     def into(self, cls: type[T]) -> T:
-        raw = _EMPTY_OBJECT if bytes(self.raw) in _NOTHING else self.raw
+        raw = _EMPTY_OBJECT if _is_nothing(self.raw) else self.raw
         try:
             value: T = _json_decoder(cls).decode(raw)
         except _UNFIT as error:
@@ -73,7 +73,7 @@ class MsgpackPayload(msgspec.Struct, eq=False, gc=False):
     raw: Raw
 
     def into(self, cls: type[T]) -> T:
-        raw = _EMPTY_MAP if bytes(self.raw) in _NOTHING else self.raw
+        raw = _EMPTY_MAP if _is_nothing(self.raw) else self.raw
         try:
             value: T = _msgpack_decoder(cls).decode(raw)
         except _UNFIT as error:
@@ -117,6 +117,11 @@ def _misfit(error: Exception) -> ProtocolError:
 
 _EMPTY_OBJECT, _EMPTY_MAP = Raw(b"{}"), Raw(b"\x80")
 _NOTHING = (b"", b"null", b"\xc0")
+_NULL_BYTES = 4
+
+
+def _is_nothing(raw: Raw) -> bool:
+    return len(raw) <= _NULL_BYTES and bytes(raw) in _NOTHING
 
 
 def _decoder_of(kind: Callable[..., Any]) -> Callable[[Any], Any]:

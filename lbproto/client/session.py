@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from lbproto.client.answering import Answering
 from lbproto.client.asking import Answer, Asked, Asking
 from lbproto.client.bounds import Reconnect
 from lbproto.client.codecs import Heard
@@ -28,7 +29,7 @@ from lbproto.client.payloads import PlainPayload
 from lbproto.client.target import Target
 from lbproto.client.vocabulary import Vocabulary
 from lbproto.encoded import plain_hook
-from lbproto.errors import RateLimited, RequestError
+from lbproto.errors import RateLimited, RequestError, UsageError
 from lbproto.events import Event, camel_case
 from lbproto.ids import new_id
 from lbproto.messages import (
@@ -66,6 +67,7 @@ class Session:
         connected: what the server greeted with last; None before it did.
         rooms: those that it is in, or will be again.
         listeners: who is told of its events.
+        answering: who acknowledges those that ask for it.
         over: why there will be no connection any more; None while there may be one.
     """
 
@@ -73,6 +75,7 @@ class Session:
         self.connected: Connected | None = None
         self.rooms: dict[str, None] = {}
         self.listeners = Listeners()
+        self.answering = Answering(start_soon)
         self.over: Exception | None = None
         self.start_soon = start_soon
         self._target = target
@@ -85,6 +88,7 @@ class Session:
         self._settled = False  # whether all that was missed has come
         self._untold = False  # whether the server does not say that a session was lost
         self._rooms_owed: dict[str, None] = {}  # to be joined again
+        self._joining = False  # whether that is under way
         self._jobs_owed: dict[Following[Any], None] = {}  # to be taken up
         self._changed = anyio.Event()  # set when there is a connection, or none any more
         self._eased = Wakeup()  # set when there may be a reason to read on
@@ -175,7 +179,8 @@ class Session:
         """Everything that was missed has come, or cannot come: go on from here."""
         self._settled = True
         self._notify()
-        if self._rooms_owed:
+        if self._rooms_owed and not self._joining:
+            self._joining = True
             self.start_soon(self._join_again)
         for following in list(self._jobs_owed):
             self.start_soon(following.take_up)
@@ -210,9 +215,7 @@ class Session:
         """Send an event as soon as there is a connection; see `Client.emit`."""
         await self._send(event.event_name, event)
 
-    async def _send(
-        self, name: str, data: Any, asked: Asked | None = None, id_: Any = None
-    ) -> None:
+    async def _send(self, name: str, data: Any, asked: Asked | None = None, id_: int = 0) -> None:
         while True:
             link = await self._wait_link(settled=asked is not None and asked.link is not None)
             if asked is not None:
@@ -220,8 +223,10 @@ class Session:
                     return  # the answer was among what had been missed
                 asked.link = link
             try:
-                await link.send(name, data, id_)
+                await link.send(name, data, None if asked is None else id_)
             except Disconnected:  # it is about to be noticed; nothing was sent
+                if asked is not None:
+                    asked.link = None
                 while self._link is link:
                     await self._changed.wait()
             else:
@@ -245,24 +250,22 @@ class Session:
             Disconnected, RequestError, ProtocolError: there is no answer.
         """
         name, data = event.event_name, _tagged(event) if repeat else event
-        id_ = self._asking.add(asked)
-        self._eased.set()
-        waits = False
-        try:
-            while True:
+        id_ = self._asking.new_id()
+        while True:
+            self._asking.add(id_, asked)
+            self._eased.set()
+            try:
                 await self._send(name, data, asked, id_)
-                waits = linger
-                try:
-                    await asked.wait()
-                except Disconnected:
-                    if not repeat or self.over is not None:
-                        raise
-                    asked.again()
-                else:
-                    return asked.answer
-        finally:
-            if not waits or asked.done:
-                self._asking.remove(id_)
+                await asked.wait()
+            except Disconnected:
+                if not repeat or self.over is not None:
+                    raise
+                asked.again()
+            else:
+                return asked.answer
+            finally:
+                if not (linger and asked.link):
+                    self._asking.remove(id_)
 
     # What is read
 
@@ -280,6 +283,7 @@ class Session:
             if heard.offset is not None and len(heard.offset) <= _MAX_OFFSET:
                 self._offset = heard.offset
             self.listeners.hear(heard)
+            self.answering.hear(heard, self._link)
             job = self._vocabulary.job(heard) if self._followings else None
             if job in self._followings:
                 self._followings[job].hear(heard)
@@ -324,22 +328,31 @@ class Session:
             except RateLimited as busy:
                 await anyio.sleep(min(max(busy.retry_after or 1.0, 0.0), _LONGEST))
                 continue
-            except RequestError as refused:
+            except Disconnected:
+                if self.over is not None:
+                    return
+                continue  # there may be another session by now
+            except (RequestError, ProtocolError) as refused:
                 logger.warning("room %r is not joined again: %s", room, refused)
                 self.rooms.pop(room, None)
-            except (Disconnected, ProtocolError):
-                return  # the next connection goes on with it
             self._rooms_owed.pop(room, None)
+        self._joining = False
 
     # Jobs
 
     def follow(self, job: Following[Any]) -> None:
-        """Tell a job of its events from now on."""
-        self._followings[job.id] = job
+        """Tell a job of its events from now on.
+
+        Raises:
+            UsageError: somebody follows it already.
+        """
+        if self._followings.setdefault(job.id, job) is not job:
+            raise UsageError("this client follows that job already: it has the same `requestId`")
 
     def forget(self, job: Following[Any]) -> None:
         """A job has ended, or nobody wants to know."""
-        self._followings.pop(job.id, None)
+        if self._followings.get(job.id) is job:
+            del self._followings[job.id]
         self._jobs_owed.pop(job, None)
         self._eased.set()
 

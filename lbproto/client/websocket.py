@@ -58,6 +58,8 @@ class WebSocket:
         self._unsent = bytearray()
         self._wake = Wakeup()
         self._writing = False
+        # A frame that is cut off by a cancellation would be followed by rubbish.
+        self._writer = anyio.CancelScope(shield=True)
         self._drained = anyio.Event()
         self._part = bytearray()  # of a message in several frames
         self._is_text = False
@@ -146,20 +148,18 @@ class WebSocket:
         return ProtocolError(f"{where} does not speak WebSocket ({error})")
 
     async def leave(self) -> None:
-        """Close it in order, as far as that is possible; the writer has ended."""
-        if self._writing:
-            return  # it was interrupted amid a frame
-        with suppress(*_GONE):
-            if self._protocol.state is State.OPEN:
-                self._protocol.send_close(CloseCode.NORMAL)
-                self._collect()
-            await self._flush()
-            while self._protocol.state is State.CLOSING and self._protocol.close_rcvd is None:
-                await self._read()
-                await self._flush()
+        """Close it in order: what is queued goes out before."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(CloseCode.NORMAL)
+            self._write_soon()
+        while self._unsent or self._writing:
+            await self._drained.wait()
+        while self._protocol.state is State.CLOSING and self._protocol.close_rcvd is None:
+            await self._read()
 
-    def release(self) -> None:
-        """Let go on who waits for room: there is nothing to wait for any more."""
+    def stop(self) -> None:
+        """Write nothing more, and let go on who waits for room."""
+        self._writer.cancel()
         self._unsent.clear()
         self._tell_drained()
 
@@ -215,13 +215,16 @@ class WebSocket:
             self._wake.set()
 
     async def write(self) -> None:
-        """Write what is queued, for as long as the websocket is open."""
-        try:
-            while True:
-                await self._wake.wait()
-                await self._flush()
-        except _GONE:
-            await self.abort("was lost")
+        """Write what is queued, until it is told to stop."""
+        with self._writer:
+            try:
+                while True:
+                    await self._wake.wait()
+                    await self._flush()
+            except _GONE:
+                self._writing = False
+                await self.abort("was lost")
+                self.stop()
 
     async def _flush(self) -> None:
         while self._unsent:
@@ -271,14 +274,14 @@ async def open_websocket(
             raise Disconnected(f"{address} does not answer") from None
         except _GONE as error:
             raise Disconnected(f"the connection to {address} was lost") from error
-        try:
-            async with background_tasks() as tasks:
-                tasks.start_soon(websocket.write)
+        async with background_tasks() as tasks:
+            tasks.start_soon(websocket.write)
+            try:
                 yield websocket
-        finally:
-            with anyio.move_on_after(bounds.close_timeout, shield=True):
-                await websocket.leave()
-            websocket.release()
+            finally:
+                with anyio.move_on_after(bounds.close_timeout, shield=True):
+                    await websocket.leave()
+                websocket.stop()
 
 
 def _protocol(address: Address, subprotocol: str | None, max_message: int) -> ClientProtocol:

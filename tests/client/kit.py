@@ -35,7 +35,10 @@ from lbproto.testing import AnyToken
 __all__ = [
     "AT_ONCE",
     "JOBS",
+    "TWO_WIRES",
     "WIRES",
+    "Confirm",
+    "Confirmed",
     "Dig",
     "DigCompleted",
     "DigError",
@@ -48,6 +51,7 @@ __all__ = [
     "Said",
     "Say",
     "Site",
+    "Sure",
     "connected",
     "port_of",
     "running",
@@ -57,6 +61,8 @@ __all__ = [
 ]
 
 WIRES = ("plain-json", "plain-msgpack", "socketio-json", "socketio-msgpack")
+TWO_WIRES = ("plain-json", "socketio-msgpack")
+"""Where the others differ in nothing that matters."""
 _SECONDS = 20  # what hangs fails
 AT_ONCE = Reconnect(first=0.01, most=0.05)
 
@@ -84,6 +90,22 @@ class Said(Event):
     room: str
     text: str
     number: int = 0
+
+
+class Sure(Event):
+    """Are you?"""
+
+    what: str
+
+
+class Confirm(Event):
+    """Have the server ask whether one is sure; answered by what it was told."""
+
+    what: str
+
+
+class Confirmed(Event):
+    yes: bool
 
 
 class Dig(Event):
@@ -154,6 +176,11 @@ class Site:
     def plugin(self, slow_start: float = 0.0) -> Plugin:
         plugin = Plugin("site")
         plugin.emits(Said, overflow=drop_oldest)
+        plugin.emits(Sure)
+
+        @plugin.on(Confirm)
+        async def confirm(ctx: Context, request: Confirm) -> Confirmed:
+            return await ctx.emit_with_ack(Sure(request.what), Confirmed, timeout=0.2)
 
         @plugin.on(Double, price=lambda request: 1 if request.number > 1_000 else 0)
         async def double(ctx: Context, request: Double) -> Doubled:

@@ -17,6 +17,7 @@ from lbproto import (
 from lbproto.client import Bounds, Client, Following, TooSlow, Wire
 from lbproto.messages import Attach, Attached, SessionLost
 from tests.client.kit import (
+    TWO_WIRES,
     WIRES,
     Dig,
     DigCompleted,
@@ -37,7 +38,7 @@ from tests.client.kit import (
 
 pytestmark = pytest.mark.anyio
 
-wires = pytest.mark.parametrize("wire", WIRES)
+wires = pytest.mark.parametrize("wire", TWO_WIRES)
 
 
 async def numbers(job: Following[Dig]) -> list[int]:
@@ -45,7 +46,7 @@ async def numbers(job: Following[Dig]) -> list[int]:
     return [stage.number async for stage in job if isinstance(stage, DigResponse)]
 
 
-@wires
+@pytest.mark.parametrize("wire", WIRES)
 async def test_it_tells_its_stages_and_ends(wire: Wire) -> None:
     site = Site()
     async with served(site.plugin()) as url, connected(url, wire=wire) as client:
@@ -138,12 +139,12 @@ async def test_it_goes_on_when_the_connection_is_lost(wire: Wire) -> None:
         served(site.plugin()) as url,
         Proxy.before(url) as proxy,
         connected(proxy.url, wire=wire) as client,
-        client.job(Dig(depth=200)) as job,
+        client.job(Dig(depth=50)) as job,
     ):
         assert isinstance(await anext(job), DigStarted)
         proxy.cut()
         site.held.set()
-        assert await numbers(job) == list(range(200))
+        assert await numbers(job) == list(range(50))
         assert len(site.jobs) == 1
 
 
@@ -230,12 +231,12 @@ async def test_a_follower_who_reads_slowly_has_the_job_wait(wire: Wire) -> None:
     async with (
         served(site.plugin()) as url,
         connected(url, wire=wire, bounds=few) as client,
-        client.job(Dig(depth=300, size=50_000)) as job,
+        client.job(Dig(depth=100, size=50_000)) as job,
     ):
         await anext(job)
         await anyio.sleep(0.3)
-        assert site.step < 300
-        assert await numbers(job) == list(range(300))
+        assert site.step < 100
+        assert await numbers(job) == list(range(100))
 
 
 async def test_one_that_is_not_read_while_others_are_answered_ends() -> None:

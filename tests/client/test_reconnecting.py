@@ -36,11 +36,21 @@ from lbproto.messages import (
     Unsubscribed,
 )
 from lbproto.wire import Peer
-from tests.client.kit import WIRES, Proxy, Said, Say, Site, connected, running, served, server_of
+from tests.client.kit import (
+    TWO_WIRES,
+    Proxy,
+    Said,
+    Say,
+    Site,
+    connected,
+    running,
+    served,
+    server_of,
+)
 
 pytestmark = pytest.mark.anyio
 
-wires = pytest.mark.parametrize("wire", WIRES)
+wires = pytest.mark.parametrize("wire", TWO_WIRES)
 ROOM = "talk:a"
 FORGETFUL = Recovery(max_events=1)
 

@@ -10,24 +10,33 @@ from lbproto import (
     InsufficientCredits,
     InvalidRequest,
     NotFound,
+    RequestTimeout,
     UsageError,
 )
 from lbproto.client import Disconnected, Wire
 from lbproto.messages import Ping, Pong, Subscribe, Subscribed
 from tests.client.kit import (
+    TWO_WIRES,
     WIRES,
+    Confirm,
+    Confirmed,
     Double,
     Doubled,
     Proxy,
     Say,
     Site,
+    Sure,
     connected,
+    running,
     served,
+    server_of,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
 
 wires = pytest.mark.parametrize("wire", WIRES)
+two_wires = pytest.mark.parametrize("wire", TWO_WIRES)
 
 
 @wires
@@ -94,7 +103,7 @@ async def test_one_that_is_not_answered_in_time() -> None:
         assert (await client.request(Double(number=2), Doubled)).number == 4
 
 
-@wires
+@two_wires
 async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
     site = Site()
     site.hold()
@@ -111,7 +120,7 @@ async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
         assert (await client.request(Double(number=2), Doubled)).number == 4
 
 
-@wires
+@two_wires
 async def test_one_that_may_be_repeated_is_served_once(wire: Wire) -> None:
     site = Site()
     site.hold()
@@ -152,3 +161,36 @@ async def test_outside_of_the_block_there_is_no_client() -> None:
                 pass
     with pytest.raises(Disconnected, match="the client is closed"):
         await client.emit(Ping())
+
+
+@wires
+async def test_the_server_is_answered_too(wire: Wire) -> None:
+    async def answer(question: Sure) -> Confirmed:
+        if question.what == "fail":
+            raise ValueError("what now?")
+        return Confirmed(yes=question.what == "this")
+
+    async with served(Site().plugin()) as url, connected(url, wire=wire) as client:
+        with pytest.raises(RequestTimeout):
+            await client.request(Confirm("this"), Confirmed)
+        client.acknowledge(Sure, answer)
+        assert await client.request(Confirm("this"), Confirmed) == Confirmed(yes=True)
+        assert await client.request(Confirm("that"), Confirmed) == Confirmed(yes=False)
+        with pytest.raises(RequestTimeout):
+            await client.request(Confirm("fail"), Confirmed)
+        with pytest.raises(UsageError, match="answered by another function"):
+            client.acknowledge(Sure, answer)
+
+
+async def leaves_in_anger(url: str) -> None:
+    async with connected(url, wire="socketio-json") as client:
+        assert client.is_connected
+        raise ValueError("mine")
+
+
+async def test_who_leaves_is_gone_at_once_and_their_errors_are_theirs() -> None:
+    server = server_of(Site().plugin())
+    async with running(server) as url:
+        with pytest.raises(ValueError, match="mine"):
+            await leaves_in_anger(url)
+        await until(lambda: server.statistics().sessions == 0)
