@@ -119,11 +119,9 @@ class Spans:
             return None
         counts, id_ = self._carried, context.span_id
         count = counts[id_] = counts.get(id_, 0) + 1
-        if count > self._most_carried:
-            return None
         if len(counts) > _REMEMBERED:
-            del counts[next(iter(counts))]
-        return _traceparent(span)
+            del counts[next(iter(counts))]  # the one that has begun first
+        return _traceparent(span) if count <= self._most_carried else None
 
     def delivered(self, trace: str, event: str, room: str, began: int, matched: int) -> None:
         context = _PROPAGATOR.extract({"traceparent": trace}, _EMPTY)

@@ -408,16 +408,20 @@ async def test_a_node_without_telemetry_delivers_what_is_traced() -> None:
         assert [sent.name for sent in there.take()] == ["news"] * 20
 
 
-async def test_spans_that_are_carried_are_forgotten() -> None:
-    async with telling(shop()) as (_, told):
+@pytest.mark.parametrize("most", [0, 8])
+async def test_spans_that_are_carried_are_forgotten(most: int) -> None:
+    async with telling(shop(), telemetry={"most_carried": most}) as (_, told):
         spans, tracer = told.telemetry.spans, told.tracers.get_tracer("host")
         assert spans is not None
         for _ in range(3_000):
             with tracer.start_as_current_span("publish"):
-                assert spans.carried() is not None
-        assert len(spans._carried) <= 1_025
+                assert (spans.carried() is not None) == bool(most)
+        assert len(spans._carried) <= 1_024
         with tracer.start_as_current_span("publish"):
-            assert [spans.carried() is not None for _ in range(10)] == [True] * 8 + [False] * 2
+            assert [spans.carried() is not None for _ in range(10)] == [
+                *[True] * most,
+                *[False] * (10 - most),
+            ]
         assert spans.carried() is None
 
 
