@@ -155,16 +155,16 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop, number)
-        first = await self._start()
         async with asyncio.TaskGroup() as tasks:
-            if not await first.wait_ready() and not self._stopping.is_set():
-                await first.wait_ended(self._silent)
-                raise CannotServe
-            missing = 0 if self._stopping.is_set() else count - 1
-            others = [await self._start() for _ in range(missing)]
-            for worker in (first, *others):
+            for place in range(count):
+                worker = await self._start()
+                if worker is None:
+                    break
+                if place == 0 and not await worker.wait_ready() and not self._stopping.is_set():
+                    await worker.wait_ended(self._silent)
+                    raise CannotServe
                 tasks.create_task(self._keep(worker))
-            for worker in others:
+            for worker in list(self._workers):
                 await worker.wait_ready()
             if not self._stopping.is_set():
                 keeper.ready()
@@ -190,17 +190,21 @@ class _Supervisor:
         for worker in self._workers:
             worker.signal(number)
 
-    async def _start(self) -> _Worker:
+    async def _start(self) -> _Worker | None:
+        """Another worker; None once all stop, when there is nothing left to listen on."""
+        if self._stopping.is_set():
+            return None
         worker = await _Worker.start(self._module, self._instructions, self._listeners)
         self._workers.add(worker)
         if self._stopping.is_set():
             worker.signal(signal.SIGTERM)
         return worker
 
-    async def _keep(self, worker: _Worker) -> None:
+    async def _keep(self, first: _Worker) -> None:
         """Have a place taken, again and again, until all stop."""
+        worker: _Worker | None = first
         wait = _FIRST_WAIT
-        while True:
+        while worker is not None:
             code = await worker.wait_ended(self._silent)
             self._workers.discard(worker)
             if self._stopping.is_set():

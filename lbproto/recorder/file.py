@@ -22,6 +22,7 @@ __all__ = ["FORMAT", "VERSION", "BadRecording", "Header", "Recording", "Row", "d
 FORMAT, VERSION = "lbproto-recording", 1
 _BYTES = "$bytes"
 _MAX_BYTES = 64 * 1024 * 1024
+_MAX_DEPTH = 64  # of a payload
 _MAX_SECONDS = 7 * 24 * 3_600.0  # a replay steps through all of them
 
 _Seconds = Annotated[float, msgspec.Meta(le=_MAX_SECONDS)]
@@ -94,7 +95,7 @@ class Recording(msgspec.Struct):
 
 def encode(recording: Recording) -> bytes:
     """The file's content."""
-    rows = [msgspec.structs.replace(row, data=_to_json(row.data)) for row in recording.rows]
+    rows = map(_writable, recording.rows)
     return msgspec.json.Encoder(enc_hook=repr).encode_lines([recording.header, *rows])
 
 
@@ -130,14 +131,24 @@ def _rows(lines: Iterable[bytes]) -> Iterable[Row]:
             yield row
 
 
-def _to_json(value: Any) -> Any:
+def _writable(row: Row) -> Row:
+    """The row with values that JSON has; one nested too deeply to be read again is hidden."""
+    try:
+        return msgspec.structs.replace(row, data=_to_json(row.data))
+    except RecursionError:
+        return msgspec.structs.replace(row, data=None, hidden=True)
+
+
+def _to_json(value: Any, depth: int = 0) -> Any:
     """Bytes as `{"$bytes": base64}`."""
+    if depth > _MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, bytes | bytearray | memoryview):
         return {_BYTES: b64encode(value).decode()}
     if isinstance(value, dict):
-        return {str(key): _to_json(item) for key, item in value.items()}
+        return {str(key): _to_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
+        return [_to_json(item, depth + 1) for item in value]
     return value
 
 

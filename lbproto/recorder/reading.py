@@ -92,11 +92,9 @@ class _Reader:
             return row
         try:
             values = inbound.arguments.values()
-        except InvalidRequest:
+            row.data = without_secrets(values[0], route.request) if values else None
+        except (InvalidRequest, RecursionError):
             row.hidden = True
-            return row
-        if values:
-            row.data = without_secrets(values[0], route.request)
         return row
 
     def _frame(self, at: float, sent: Sent) -> Iterator[Row]:

@@ -62,15 +62,20 @@ def _beneath(type_: inspect.Type) -> Iterator[inspect.Type]:
             yield from type_.types
 
 
-def _holds(type_: inspect.Type, seen: frozenset[type] = frozenset()) -> bool:
+def _holds(type_: inspect.Type) -> bool:
     """Whether a secret is in a type, at any depth."""
-    if _is_secret(type_):
-        return True
-    if isinstance(type_, _Object):
-        if type_.cls in seen:
-            return False
-        seen |= {type_.cls}
-    return any(_holds(each, seen) for each in _beneath(type_))
+    seen: set[type] = set()  # a type may be in itself
+    waiting = [type_]
+    while waiting:
+        each = waiting.pop()
+        if _is_secret(each):
+            return True
+        if isinstance(each, _Object):
+            if each.cls in seen:
+                continue
+            seen.add(each.cls)
+        waiting.extend(_beneath(each))
+    return False
 
 
 def _shown(value: Any, type_: inspect.Type) -> Any:

@@ -21,6 +21,7 @@ from lbproto.wire.port import Inbound
 __all__ = ["Acknowledged", "Befallen", "Entry", "Sent", "Tape"]
 
 _OVERHEAD = 200  # bytes, about, that an entry takes beside its content
+_NODE = 64  # bytes, about, that a value takes once it is decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,20 @@ def _size(entry: Entry) -> int:
 def _size_of(arguments: Arguments) -> int:
     if isinstance(arguments, JSONArguments | MsgpackArguments):
         return sum(map(len, arguments.raws))
-    return sum(len(value) for value in _leaves(arguments.values()))
+    return _size_of_values(arguments.values())
 
 
-def _leaves(value: Any) -> list[bytes | str]:
-    if isinstance(value, bytes | str):
-        return [value]
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return []
+def _size_of_values(values: list[Any]) -> int:
+    """Of values that are decoded already: at least what they take."""
+    size, waiting = 0, values[:]
+    while waiting:
+        value = waiting.pop()
+        size += _NODE
+        if isinstance(value, bytes | str):
+            size += len(value)
+        elif isinstance(value, dict):
+            waiting.extend(value)
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return size

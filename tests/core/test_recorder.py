@@ -202,6 +202,43 @@ async def test_a_ring_is_bounded_in_rows_and_in_bytes_and_knows_the_rooms() -> N
             assert 20 < len(found.rows) < 30  # of a request and its answer each
 
 
+class Anything(Event):
+    value: Any = None
+    under: Annotated[Node | None, msgspec.Meta()] = None
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"children": [value]}
+    return value
+
+
+async def test_what_is_hostile_is_bounded_and_can_be_read() -> None:
+    plugin = Plugin("hostile")
+
+    @plugin.on(Anything)
+    async def take(ctx: Context, request: Anything) -> None: ...
+
+    async with serve(plugin) as server, connect(server, "ada", check=False) as client:
+        recorder = Recorder(server, max_bytes=1_000_000)
+        recorder.start()
+        numbers = [1] * 20_000
+        for _ in range(20):  # with a binary attachment, a packet is decoded as a whole
+            client.emit({"event": "anything", "data": {"value": [b"x", numbers]}})
+        await settle()
+        (found,) = recorder.recordings()
+        assert found.header.left_out > 0
+        assert len(found.rows) == 0  # each takes more than all may
+        for depth in (20, 60, 120):
+            for field in ("value", "under"):
+                client.emit({"event": "anything", "data": {field: nested(depth)}})
+        await settle()
+        (found,) = recorder.recordings()
+    kept = decode(encode(found)).rows
+    assert [row.hidden for row in kept if row.event == "anything"] == [False] * 2 + [True] * 4
+
+
 async def test_one_that_is_recorded_from_the_middle_has_its_rooms() -> None:
     async with recording() as (server, recorder), connect(server, "ada") as client:
         await client.request(Subscribe(room="news"))
