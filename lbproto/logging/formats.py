@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lbproto.logging.redaction import without_secrets
+from lbproto.logging.redaction import HIDDEN, is_secret_name, without_secrets
 
 __all__ = ["JSONFormatter", "TextFormatter"]
 
@@ -28,7 +28,11 @@ _STANDARD = frozenset(
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in vars(record).items() if name not in _STANDARD}
+    return {
+        name: HIDDEN if is_secret_name(name) else _plain(value)
+        for name, value in vars(record).items()
+        if name not in _STANDARD
+    }
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HIDDEN", "without_secrets"]
+__all__ = ["HIDDEN", "is_secret_name", "without_secrets"]
 
 HIDDEN = "***"
+
+_NAME = re.compile(r"(?i)(?:token|password|passwd|secret|api_?key|authorization)$")
 
 _FORMS = (
     # The password in a URL, which may itself hold an "@" that is not escaped.
@@ -33,3 +35,8 @@ def without_secrets(text: str) -> str:
     for form, shown in _FORMS:
         text = form.sub(shown, text)
     return text
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so is a secret, whatever it looks like."""
+    return _NAME.search(name) is not None

@@ -192,8 +192,10 @@ class Recorder:
 def _write(file: Path, content: bytes, most: int) -> None:
     """Write a recording that only its owner reads, and remove the oldest beyond so many."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_bytes(content)
+    part = file.with_suffix(".part")
+    part.touch(mode=0o600, exist_ok=False)
+    part.write_bytes(content)
+    part.rename(file)  # whoever sees it sees all of it
     for old in sorted(file.parent.glob("incident-*.jsonl"), key=_written)[:-most]:
         old.unlink(missing_ok=True)
 
