@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import time
@@ -96,7 +97,7 @@ class Target:
         if not self.plugin:
             return Scenario(visit=visit)
         found = find(self.plugin, "plugin", "shop:shop")
-        made = found() if callable(found) else found
+        made = _made(found, self.plugin) if callable(found) else found
         if isinstance(made, Scenario):
             return made
         _plugins(made, self.plugin)
@@ -108,6 +109,16 @@ class Target:
         """The options, to be written behind a command."""
         plugin = f" --plugin {self.plugin}" if self.plugin else ""
         return plugin + (f" --visit {self.visit}" if self.visit else "")
+
+
+def _made(factory: Callable[[], Any], name: str) -> Any:
+    try:
+        inspect.signature(factory).bind()
+    except TypeError:
+        raise Failure(
+            f"{name} makes no plugin by itself: name a function without arguments"
+        ) from None
+    return factory()
 
 
 def _plugins(made: Any, name: str) -> Sequence[Plugin]:

@@ -23,6 +23,8 @@ _MAX_KEPT = (0, 0, 60, 10_000, 10_000)
 _GUESTS = (2, 6)
 _ASKS = (6, 22)
 _FAULTS = (0, 9)
+_CROWDED, _IN_CROWD = 3, 0.2  # moments at which many ask at once, and how much of all that is
+_AT_ONCE = 0.01  # seconds
 _BEGINS, _ENDS = 1.0, 13.0  # seconds of virtual time in which things happen
 
 
@@ -155,8 +157,9 @@ def draw(seed: int) -> Plan:
     max_kept = random.choice(_MAX_KEPT)
     guests = [_guest(random, number, nodes) for number in range(random.randint(*_GUESTS))]
     steps: list[Step] = []
+    crowded = [random.uniform(_BEGINS + 2, _ENDS) for _ in range(_CROWDED)]
     for guest in guests:
-        times = sorted(random.uniform(guest.at, _ENDS) for _ in range(random.randint(*_ASKS)))
+        times = sorted(_time(random, guest, crowded) for _ in range(random.randint(*_ASKS)))
         steps += [Step(0, at, Kind.ASK, guest.number, 0.0, which) for which, at in enumerate(times)]
     for _ in range(random.randint(*_FAULTS)):
         kind = random.choices(list(_FAULTY), list(_FAULTY.values()))[0]
@@ -164,6 +167,13 @@ def draw(seed: int) -> Plan:
     steps.sort(key=lambda step: step.at)
     steps = [replace(step, number=number) for number, step in enumerate(steps)]
     return Plan(seed, nodes, max_kept, guests, steps, len(steps))
+
+
+def _time(random: Random, guest: GuestPlan, crowded: Sequence[float]) -> float:
+    """When a guest asks for something: now and then when all others do."""
+    if random.random() < _IN_CROWD:
+        return random.choice(crowded) + _AT_ONCE * random.random()
+    return random.uniform(guest.at, _ENDS)
 
 
 def _guest(random: Random, number: int, nodes: int) -> GuestPlan:

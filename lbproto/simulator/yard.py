@@ -22,7 +22,22 @@ from lbproto.messages import Cancel, Ping, Subscribe, Unsubscribe
 from lbproto.plugin import Plugin
 from lbproto.server import Server
 
-__all__ = ["Board", "Buy", "Dig", "Planned", "Post", "Posted", "Truth", "visit", "yard"]
+__all__ = [
+    "GRANT",
+    "ROOMS",
+    "WELCOME",
+    "Board",
+    "Buy",
+    "Dig",
+    "DigDone",
+    "DigFound",
+    "Planned",
+    "Post",
+    "Posted",
+    "Truth",
+    "visit",
+    "yard",
+]
 
 ROOMS = ("yard:oak", "yard:elm")
 GRANT = 60

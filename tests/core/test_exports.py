@@ -20,6 +20,7 @@ FACADES = [
     "lbproto.client",
     "lbproto.wire",
     "lbproto.asgi",
+    "lbproto.simulator",
     "lbproto.testing",
     "lbproto.load",
     "lbproto.logging",

@@ -24,15 +24,18 @@ class Presence(Check):
         self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
         self._told: dict[tuple[str, str, str], float] = {}  # when, by the same
         self._nodes: dict[str, str] = {}
+        self._movers: dict[str, None] = {}  # whose session was on another node before
         self._counts: dict[str, dict[str, int]] = {}
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
         if not is_recovered:
+            self._movers.pop(guest.name, None)
             self._seen[guest.name] = {}
             self._counts[guest.name] = {}
         elif guest.node != self._nodes[guest.name]:
             for users in self._seen[guest.name].values():
                 users.clear()  # another node tells of whom it knows: not of those it never knew
+            self._movers[guest.name] = None
         self._nodes[guest.name] = guest.node
 
     def told(self, guest: Guest, event: Event) -> None:
@@ -70,10 +73,16 @@ class Presence(Check):
             for room, users in self._seen.get(guest.name, {}).items() if guest.is_in else ():
                 self._look(guest, room, users, there.get(room, []))
 
+    def _may_not_know(self, guest: Guest) -> bool:
+        """Whether what it was told has come from a node that died, and from its log."""
+        now = self.world.loop.time()
+        return guest.name in self._movers and self.world.had_trouble(0, now, kinds=_APART)
+
     def _look(self, guest: Guest, room: str, users: dict[str, bool], there: list[Guest]) -> None:
         present = {each.user: None for each in there}
         for user, is_there in users.items():
-            if user != guest.user and is_there is not (user in present):
+            is_right = is_there is (user in present)
+            if user != guest.user and not is_right and not self._may_not_know(guest):
                 expected = f"{user} {'in' if user in present else 'not in'} {room}"
                 came = "joined, and never left" if is_there else "left, and never joined again"
                 self.world.story.break_("presence", guest.name, expected, came)
