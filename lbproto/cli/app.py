@@ -49,8 +49,6 @@ app = typer.Typer(
 
 app.add_typer(credits_commands, name="credits")
 app.add_typer(record_commands, name="record")
-app.command()(health)
-app.command()(replay)
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
@@ -320,6 +318,8 @@ def events(
 
 app.command()(schema)
 app.command()(diff)
+app.command()(health)
+app.command()(replay)
 app.command()(simulate)
 
 
