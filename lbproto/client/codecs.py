@@ -207,10 +207,10 @@ class _SocketIO:
         kind = packet[:1]
         if kind == OPEN:
             return Heard("open", JSONPayload(Raw(packet[1:].encode())))
-        if kind in (PING, NOOP):
-            return Heard("ping" if kind == PING else "nothing", _NOTHING)
-        if kind == CLOSE:
-            return Heard("disconnect", _NOTHING)
+        if kind == PING:
+            return Heard("ping", _NOTHING)
+        if kind in (NOOP, CLOSE):  # the websocket's own end follows
+            return Heard("nothing", _NOTHING)
         raise ProtocolError(f"no such packet: {packet[:20]!r}")
 
     def _packet(self, type_: PacketType, data: Any, id_: int | None = None) -> list[Message]:

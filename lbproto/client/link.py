@@ -76,14 +76,12 @@ class Link:
     Attributes:
         connected: what the server greeted with.
         pid: the private id to resume the session by; None where the server does not keep any.
-        offset: how far the client had got when it was let in.
         reading: whether somebody reads; while nobody does, silence is no wonder.
     """
 
     def __init__(self, websocket: WebSocket, codec: Codec, where: str, bounds: Bounds) -> None:
         self.connected: Connected
         self.pid: str | None = None
-        self.offset: str | None = None
         self.reading = True
         self._websocket = websocket
         self._codec = codec
@@ -194,7 +192,6 @@ class Link:
             case "event" if heard.name == Connected.event_name:
                 self.connected = heard.typed(Connected)
                 self.pid = self.connected.pid if self.pid is None else self.pid
-                self.offset = heard.offset
                 return True
             case "event":
                 self._hear_refusal(heard)

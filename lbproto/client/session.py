@@ -148,9 +148,12 @@ class Session:
             ) as link:
                 began = anyio.current_time()
                 self._up(link)
-                await self._read(link)
+                try:
+                    await self._read(link)
+                except (Disconnected, ProtocolError) as error:
+                    self._down(error)  # nobody waits until it is closed in order
+                    raise
         except (Disconnected, ProtocolError, RequestError) as error:
-            self._down(error)
             return error, 0.0 if began is None else anyio.current_time() - began
         raise AssertionError("nobody stops reading by themselves")
 
