@@ -29,7 +29,7 @@ from lbproto.transport import CloseCode
 from lbproto.wakeup import Wakeup
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["WebSocket", "open_websocket"]
+__all__ = ["WebSocket", "client_protocol", "open_websocket"]
 
 _READ_BYTES = 65_536
 _LATER = frozenset({429, 500, 502, 503, 504})
@@ -260,7 +260,7 @@ async def open_websocket(
         ProtocolError: whoever answers is no WebSocket server.
         UsageError: no request can be made for this address.
     """
-    protocol = _protocol(address, subprotocol, bounds.max_message)
+    protocol = client_protocol(address, subprotocol, bounds.max_message)
     async with AsyncExitStack() as stack:
         try:
             with anyio.fail_after(bounds.open_timeout):
@@ -284,7 +284,8 @@ async def open_websocket(
                 websocket.stop()
 
 
-def _protocol(address: Address, subprotocol: str | None, max_message: int) -> ClientProtocol:
+def client_protocol(address: Address, subprotocol: str | None, max_message: int) -> ClientProtocol:
+    """What knows the protocol; see `open_websocket`."""
     try:
         uri = parse_uri(address.url)
     except InvalidURI as error:

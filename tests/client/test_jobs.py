@@ -119,6 +119,18 @@ async def test_one_that_is_refused_does_not_begin() -> None:
                 raise AssertionError("it has begun")
 
 
+async def test_the_same_one_is_followed_once() -> None:
+    site = Site()
+    site.hold()
+    same = Dig(request_id="mine")
+    async with served(site.plugin()) as url, connected(url) as client, client.job(same) as job:
+        assert isinstance(await anext(job), DigStarted)
+        async with client.job(same) as again:
+            with pytest.raises(UsageError, match="follows that job already"):
+                await anext(again)
+        assert len(site.jobs) == 1
+
+
 async def test_what_is_no_job_is_a_mistake() -> None:
     class Odd(Event):
         pass
