@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -49,6 +51,28 @@ async def test_a_blip_loses_nothing(nats: NATS, prefix: str) -> None:
         assert [int((await inbox.take())[1]) for _ in range(50)] == list(range(50))
         assert two.ready
         assert two.statistics().missed == 0
+
+
+class LatePubSub(NATSPubSub):
+    """Needs a second to connect, as where a packet is lost."""
+
+    async def _connect(self) -> Any:
+        await asyncio.sleep(1)
+        return await super()._connect()
+
+
+@pytest.mark.usefixtures("brisk")
+async def test_behind_a_silence_those_are_waited_for_who_find_back_late(
+    nats: NATS, prefix: str
+) -> None:
+    one = NATSPubSub(nats.url, prefix=prefix, timeout=0.3, heartbeat=0.05)
+    late = LatePubSub(nats.url, prefix=prefix, timeout=2.0, heartbeat=0.05)
+    async with one, late, Inbox.of(late) as inbox:
+        await late.subscribe("x")
+        with nats.suspended():
+            await until(lambda: not one.ready and not late.ready)
+            one.publish_nowait("x", b"1")
+        assert await inbox.take() == ("x", b"1")
 
 
 SETTINGS = """
