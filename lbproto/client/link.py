@@ -88,6 +88,7 @@ class Link:
         self._where = where
         self._interval, self._timeout = bounds.ping_interval, bounds.ping_timeout
         self._early: list[Heard] = []  # came with the server's word that the client may come in
+        self._size = 0  # of messages that are not a whole packet yet
         self._failure: Exception | None = None  # to be raised after what came before it
 
     async def send(self, name: str, data: Any, id_: int | None = None) -> None:
@@ -136,9 +137,10 @@ class Link:
             except ProtocolError as error:
                 self._failure = ProtocolError(f"{self._where} does not speak lbproto: {error}")
                 break
+            self._size += len(message)
             if heard is None:
                 continue
-            heard.size = len(message)
+            heard.size, self._size = self._size, 0
             if heard.kind == "disconnect":
                 code = CloseCode.POLICY_VIOLATION
                 self._failure = Disconnected(f"{self._where} has ended the session", code)
