@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from lbproto import UsageError
 from lbproto.backends.nats_pubsub import NATSPubSub
+from lbproto.backends.parcels import Message, Packer
 from lbproto.testing.pubsub import Inbox, MakePubSub, PubSubSuite
 from tests.backends.nats import NATS
 from tests.backends.redis_limiting import until
@@ -117,3 +118,23 @@ async def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.text.count("The other nodes are out of reach: ") == 1
     with pytest.raises(UsageError, match="needs the URL"):
         NATSPubSub()
+
+
+async def test_what_is_missing_is_announced(nats: NATS, prefix: str) -> None:
+    async with NATSPubSub(nats.url, prefix=prefix) as pubsub, Inbox.of(pubsub) as inbox:
+        await pubsub.subscribe("x")
+        packer = Packer("another", 1_000)
+
+        async def arrive(number: int, *, lost: bool) -> None:
+            (packed,) = packer.pack([Message("x", b"%d" % number)])
+            if not lost:
+                pubsub._deliver("room:x", packed.data)
+
+        for number, lost in enumerate((False, True, True, False)):
+            await pubsub._call(partial(arrive, lost=lost), number)
+        assert await inbox.take() == ("x", b"0")
+        assert await inbox.take_any() == ("x", None)
+        assert await inbox.take() == ("x", b"3")
+        assert pubsub.statistics().missed == 2
+        assert pubsub.position == ""
+        assert await pubsub.missed({"x": [""]}) is None
