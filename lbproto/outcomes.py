@@ -213,6 +213,7 @@ class Outcomes:
         """
         outcome = self._open.pop(key)
         outcome.error = error
+        outcome.job = None  # with all that it has told, which is not kept
         if error is not None and error.code.retryable:
             outcome.final = False
         outcome.settled.set()

@@ -85,3 +85,20 @@ def test_nothing_is_left_of_what_has_expired() -> None:
         keep(outcomes, Key(user, "buy", "1"), Bought(number=1))
     assert outcomes.find(Key("ada", "buy", "1"), LIFETIME) is None
     assert (len(outcomes), outcomes._all.size, outcomes._own) == (0, 0, {})
+
+
+def test_what_is_kept_keeps_no_job() -> None:
+    class Job:
+        ended = False
+
+        def reaches(self, after: int) -> int:
+            return after
+
+        def watch(self, ctx: object, after: int) -> None: ...
+
+    outcomes, key = Outcomes(), Key("ada", "dig", "1")
+    outcome = outcomes.begin(key, b"digest")
+    outcome.job = Job()
+    outcomes.settle(key, None, 0.0)
+    assert outcomes.find(key, 0.0) is outcome
+    assert outcome.job is None
