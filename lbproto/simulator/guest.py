@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Guest"]
 
 _PATIENCE = 6.0  # seconds until one that was not answered when connecting tries again
+_NORMAL = 1000  # how a websocket is closed by somebody who means to
 _AGAIN = (0.1, 1.0)  # seconds until one that was closed comes back
 
 
@@ -66,6 +67,7 @@ class Guest:
         connection: counts its connections.
         is_in: whether it has been told that it is connected.
         is_held: whether it reads nothing just now.
+        is_gone: whether it never comes back.
         lost_at: when it has lost its last connection, in seconds of virtual time.
         tried: the nodes that it has connected to since it was told that it is connected.
         rooms: those that its session is in, by what it was told.
@@ -82,6 +84,7 @@ class Guest:
         self.connection = 0
         self.is_in = False
         self.is_held = False
+        self.is_gone = False
         self.lost_at = 0.0
         self.tried: dict[str, None] = {}
         self.rooms: dict[str, None] = {}
@@ -107,7 +110,7 @@ class Guest:
     def come(self) -> None:
         """Connect, to wherever it can."""
         self._is_away = False
-        if self._wire is not None and self._wire.is_open:
+        if self.is_gone or (self._wire is not None and self._wire.is_open):
             return
         node = self._world.find_node(self._target)
         if node is None:
@@ -145,6 +148,22 @@ class Guest:
         self._target = target
         if self._wire is not None:
             self._wire.drop(noticed)
+
+    def go(self, *, says_so: bool) -> None:
+        """Go for good.
+
+        Args:
+            says_so: whether it leaves on purpose; else it is only lost.
+        """
+        self.is_gone = True
+        if self._wire is None or not self._wire.is_open:
+            return
+        if says_so:
+            self._wire.say(*self._codec.disconnect())
+            self._wire.leave()
+            self._closed(_NORMAL, "left")
+        else:
+            self._wire.drop(0.0)
 
     def hold(self) -> None:
         """Read nothing until `release`."""

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     ASK = "asks"
     DROP = "loses its connection"
     HOLD = "reads nothing"
+    GO = "goes for good"
     KILL = "is killed"
     STOP = "is stopped"
     DRAIN = "is drained"
@@ -43,7 +44,7 @@ class Kind(StrEnum):
     BROKER = "is away"
 
 
-_OF_GUESTS = (Kind.ASK, Kind.DROP, Kind.HOLD)
+_OF_GUESTS = (Kind.ASK, Kind.DROP, Kind.HOLD, Kind.GO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Step:
         who: the number of the guest, or of the node.
         seconds: how long it lasts.
         other: of what a guest asks, which; of one that is lost, the node that it comes back to; of
-            a clock that is set, by how many seconds.
+            one that goes, whether it says so; of a clock that is set, by how many seconds.
         noticed: of one that is lost: after which part of that time its node notices; more than 1 is
             after it has come back.
     """
@@ -139,6 +140,7 @@ class Plan:
 _FAULTY = {
     Kind.DROP: 8,
     Kind.HOLD: 3,
+    Kind.GO: 2,
     Kind.KILL: 2,
     Kind.STOP: 2,
     Kind.DRAIN: 1,
@@ -195,6 +197,8 @@ def _fault(random: Random, kind: Kind, nodes: int, guests: int) -> Step:
         noticed = random.choice((0.0, 0.5, 1.5))
         seconds = _seconds(random, 0.05, 6.0)
         return Step(0, at, kind, guest, seconds, random.randrange(nodes), noticed)
+    if kind is Kind.GO:
+        return Step(0, at, kind, guest, 0.0, random.randrange(2))
     if kind is Kind.HOLD:
         return Step(0, at, kind, guest, _seconds(random, 0.5, 6.0))
     if kind is Kind.STEP:

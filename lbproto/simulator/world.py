@@ -197,6 +197,9 @@ class World:
             self.story.tell(guest.name, f"** {step.kind} for {step.seconds:.2f} s")
             guest.lose(step.seconds * step.noticed, step.other)
             self.loop.call_later(step.seconds, guest.come)
+        elif step.kind is Kind.GO:
+            self.story.tell(guest.name, f"** {step.kind}")
+            guest.go(says_so=bool(step.other))
         else:
             self.story.tell(guest.name, f"** {step.kind} for {step.seconds:.2f} s")
             guest.hold()
@@ -261,6 +264,8 @@ class World:
     def _ask_last(self) -> None:
         """Have everybody ask for something, and look at every room once more."""
         for guest in self.guests.values():
+            if guest.is_gone:
+                continue
             if not guest.is_in:
                 self.story.break_("way in", guest.name, "to be connected by now", "it is not")
                 continue

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 ROOMS = ("yard:oak", "yard:elm")
-GRANT = 60
+GRANT = 30
 WELCOME = "welcome"
 PRICE = 5
 _DIG_PRICE = 3

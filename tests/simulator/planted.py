@@ -9,9 +9,10 @@ from lbproto.errors import Cancelled, RequestError
 from lbproto.holds import Holds
 from lbproto.jobs.work import Work
 from lbproto.log import Entry, Log
+from lbproto.membership import Membership
 from lbproto.middleware.errors import error_event
-from lbproto.nodes.roster import Moved, Roster
 from lbproto.rooms import Member, Rooms
+from lbproto.session import Session
 
 __all__ = ["PLANTED"]
 
@@ -44,13 +45,9 @@ def _missed_unsorted(self: Rooms, member: Member, position: int) -> list[Entry]:
     return _missed(self, member, position)[::-1]
 
 
-_bury = Roster._bury
-
-
-def _bury_silently(self: Roster, name: str, *, may_return: bool) -> list[Moved]:
-    """Nobody is told of those who were on a node that is gone."""
-    _bury(self, name, may_return=may_return)
-    return []
+def _fade_silently(self: Membership, session: Session) -> None:
+    """Nobody is told of one who has been away for too long."""
+    self._rooms.uncount(session)
 
 
 _position_of = Log.position_of
@@ -81,7 +78,7 @@ PLANTED: dict[str, list[tuple[Any, str, Any]]] = {
     "lost wake-up": [(Connection, "flush", _flush_once)],
     "double settle": [(Holds, "_settle_again", _settle_anew)],
     "reorder on resume": [(Rooms, "missed", _missed_unsorted)],
-    "ghost member": [(Roster, "_bury", _bury_silently)],
+    "ghost member": [(Membership, "fade", _fade_silently)],
     "skipped offset": [(Log, "position_of", _position_behind)],
     "late terminal event": [(Work, "cancel", _cancel_quietly), (Work, "close", _tell_and_close)],
 }

@@ -16,7 +16,7 @@ _STEPS = 12
 _PROMISES = {
     "lost wake-up": {"gap", "answer"},
     "double settle": {"ledger"},
-    "reorder on resume": {"gap", "order", "presence"},
+    "reorder on resume": {"gap", "order", "twice"},
     "ghost member": {"presence"},
     "skipped offset": {"gap"},
     "late terminal event": {"job"},

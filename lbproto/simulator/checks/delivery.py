@@ -131,7 +131,7 @@ class Delivery(Check):
         )
 
     def settled(self) -> None:
-        for guest in self.world.guests.values():
+        for guest in [each for each in self.world.guests.values() if each.is_in]:
             for room, stay in self._stays.get(guest.name, {}).items():
                 for posted_to, node in list(self.world.truth.posts):
                     if posted_to == room:
