@@ -182,21 +182,23 @@ class Handover:
             return None
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
-        place = None
-        if self._places is not None:
+        wanted = _Wanted(pid, identity.user_id, offset)
+        if self._places is None:
+            return await self._found(make, wanted, None)
+        async with self._places.taking(pid):
             place = await self._places.find(pid, identity.user_id)
-            if place is not None and not await self._places.take(pid):  # somebody else has it
-                return None
-        handed, missed = await self._ask(_Wanted(pid, identity.user_id, offset))
+            return await self._found(make, wanted, place)
+
+    async def _found(
+        self, make: Callable[[str, float], Session], wanted: _Wanted, place: Place | None
+    ) -> Session | None:
+        handed, missed = await self._ask(wanted)
         if handed is not None:
             return await self._go_on(make(handed.sid, handed.began), handed, missed)
-        if place is None or self._places is None:
-            return None
-        try:
-            return await self._revive(make(place.sid, place.began), place, offset)
-        except Overloaded:
-            await self._places.put_back(pid, place)
-            raise
+        if place is not None:
+            return await self._revive(make(place.sid, place.began), place, wanted.offset)
+        _note("no other node has it, nor is it recorded")
+        return None
 
     async def _ask(self, wanted: _Wanted) -> tuple[_Handed | None, Missed]:
         """Have the session from its node, if it lives."""
@@ -228,10 +230,12 @@ class Handover:
         """Have a session of a node that is no more."""
         reached, missed = elsewhere(offset), []
         if not reached:
+            _note("how far its client has got is not known elsewhere")
             return None
         if place.reaches is not None:
             position = position_in(place.node, offset)
             if position is None or position < place.reaches:
+                _note("not all is left that it was sent alone")
                 return None
             missed = self._restored(own for own in place.own if own.position > position)
         rooms = [
@@ -261,6 +265,7 @@ class Handover:
 
         if not await self._membership.adopt(session, list(behind), read):
             session.end()
+            _note("something that it has missed is gone")
             return None
         if self._places is not None:
             await self._places.begin(session, dict.fromkeys(behind, self._hub.elsewhere))
@@ -299,7 +304,10 @@ class Handover:
             reply.end()
 
     async def _hand_over(self, session: Session, wanted: _Wanted, reply: Reply) -> None:
-        position = await self.resumable(session, wanted.offset)
+        try:
+            position = await self.resumable(session, wanted.offset)
+        except Overloaded:
+            position = None
         if position is None or self._directory.resumable(wanted.pid) is not session:
             reply.end()
             return
@@ -355,6 +363,10 @@ def _answers(missed: Sequence[Own]) -> Iterator[tuple[Own, ...]]:
             batch, size = [], 0
     if batch:
         yield tuple(batch)
+
+
+def _note(why: str) -> None:
+    logger.info("A session cannot go on here: %s", why)
 
 
 async def _not(session: Session, offset: str) -> None:  # noqa: ARG001 - nobody is here yet

@@ -230,6 +230,7 @@ class Membership:
         It is told that it is out, and not what it has missed there.
 
         Raises:
+            Overloaded: that cannot be told now; it stays.
             RequestError: the room's owner refuses.
         """
         session = ctx.session
@@ -238,6 +239,8 @@ class Membership:
         try:
             await self._bans.check(session.user_id, room)
             await pattern.join(ctx, **values)
+        except Overloaded:
+            raise
         except Exception:
             self._remove(session, room, void=True)
             ctx.emit(Unsubscribed(room=room))

@@ -1,11 +1,12 @@
 """Where each session is, in the storage, so that another node can go on where this one has died.
 
     lbproto/sessions/<digest of its private id>         `Place`, in MessagePack
+    lbproto/sessions/<digest of its private id>/taken   a node takes it up just now
 
 A room stands there before its client is told that it is in it. What has failed to be written is
 written as soon as the storage can be reached again: a session of a node that dies before that is
-without its latest rooms. Where a session is taken up elsewhere, its record is removed by whoever
-takes it; only one can.
+without its latest rooms. Of those who take up a session, one does at a time; then it is that one's
+record.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _LIFETIME = 86_400.0  # seconds that a record is kept; renewed at half of that
 _AGAIN = 1.0  # seconds until a storage that is out of reach is tried again
 _AT_A_TIME = 16  # records that are being written
 _PARTING = 5.0  # seconds that the last records may take
+_TAKING = 10.0  # seconds until another may take up what a node that has died meanwhile took up
 
 
 class Own(msgspec.Struct, array_like=True):
@@ -231,22 +233,21 @@ class Places:
         place = msgspec.msgpack.decode(data, type=Place)
         return place if place.user_id == user_id else None
 
-    async def take(self, pid: str) -> bool:
-        """Have a session that was found.
-
-        Returns:
-            Whether nobody else has it.
+    @asynccontextmanager
+    async def taking(self, pid: str) -> AsyncIterator[None]:
+        """Keep others from taking up a session, inside the `async with`, but for too long.
 
         Raises:
-            Overloaded: the storage cannot be reached.
+            Overloaded: somebody else takes it up just now, or the storage cannot be reached.
         """
-        return await self._storage.delete(_key(pid))
-
-    async def put_back(self, pid: str, place: Place) -> None:
-        """Leave one that was taken to whoever comes next, if that can be."""
-        with suppress(Overloaded):
-            data = msgspec.msgpack.encode(place)
-            await self._storage.put(_key(pid), data, ttl=_LIFETIME)
+        claim = f"{_key(pid)}/taken"
+        if not await self._storage.put_new(claim, b"", ttl=_TAKING):
+            raise Overloaded("The session is being taken up: come back soon", retry_after=1)
+        try:
+            yield
+        finally:
+            with suppress(Overloaded), anyio.move_on_after(_PARTING, shield=True):
+                await self._storage.delete(claim)
 
 
 def _key(pid: str) -> str:

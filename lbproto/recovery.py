@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lbproto.context import Context
 from lbproto.dispatch import Dispatcher
-from lbproto.errors import UsageError
+from lbproto.errors import Overloaded, UsageError
 from lbproto.hub import Hub
 from lbproto.membership import Membership
 from lbproto.messages import Subscribe
@@ -66,17 +66,26 @@ async def recheck(
 
     Returns:
         Whether it may.
+
+    Raises:
+        Overloaded: that cannot be told now.
     """
     if room == session.personal_room:
         return True
     allowed = False
+    unknown: Overloaded | None = None
 
     async def check(ctx: Context) -> None:
-        nonlocal allowed
-        await membership.recheck(ctx, room)
-        allowed = True
+        nonlocal allowed, unknown
+        try:
+            await membership.recheck(ctx, room)
+            allowed = True
+        except Overloaded as error:
+            unknown = error
 
     await errors(dispatcher.context(session, Subscribe(room=room)), check)
+    if unknown is not None:
+        raise unknown
     return allowed
 
 

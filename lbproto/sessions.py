@@ -204,7 +204,7 @@ class Sessions(Handler):
         session = self.directory.resumable(pid)
         if session is None:
             make = partial(self._session, socket, identity, self._recovery)
-            socket.pid = pid
+            own, socket.pid = socket.sid, pid
             session = await self._handover.take(make, identity, pid, offset)
             if session is not None:
                 session.came = offset
@@ -213,6 +213,7 @@ class Sessions(Handler):
                 self._away.begin(session, self._recovery)
                 self._lost.tell(session)
                 return _Entrant(session, identity, session.start)
+            socket.sid = own
         elif session.user_id == identity.user_id:
             if await self._resumable(session, offset) is not None:
                 socket.sid, socket.pid = session.sid, session.pid
