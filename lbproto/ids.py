@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from secrets import token_urlsafe
 
-__all__ = ["forget", "new_id"]
+__all__ = ["forget", "new_id", "ordered_id"]
 
 _BYTES, _CHARACTERS, _AT_ONCE = 15, 20, 256
 _UNIQUE = 12  # of them, 72 bits, for what is unique by its moment already

@@ -11,7 +11,7 @@ from anyio.lowlevel import current_token
 
 from lbproto.wakeup import Wakeup
 
-__all__ = ["Crossing", "entrance"]
+__all__ = ["CallSoon", "Crossing", "entrance"]
 
 T = TypeVar("T")
 

@@ -10,7 +10,18 @@ from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
-__all__ = ["Code", "Contract", "Emitted", "Lifecycle", "Limits", "Request", "Room", "Window"]
+__all__ = [
+    "Code",
+    "Contract",
+    "Emitted",
+    "Lifecycle",
+    "Limits",
+    "Part",
+    "Price",
+    "Request",
+    "Room",
+    "Window",
+]
 
 Price = int | Literal["varies"]
 """Credits, or that it depends on the request."""
