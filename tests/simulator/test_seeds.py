@@ -6,7 +6,7 @@ import pytest
 
 from lbproto.simulator import many, shrink, simulate
 
-_SEEDS = 120
+_SEEDS = 90
 
 
 @pytest.mark.parametrize("part", range(3))
