@@ -25,6 +25,7 @@ from lbproto.cli.health import health
 from lbproto.cli.keeper import Alone
 from lbproto.cli.launch import launch
 from lbproto.cli.loading import Target
+from lbproto.cli.new import commands as new_commands
 from lbproto.cli.plugins import WithPlugins
 from lbproto.cli.record import commands as record_commands
 from lbproto.cli.record import replay
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 
 app.add_typer(credits_commands, name="credits")
+app.add_typer(new_commands, name="new")
 app.add_typer(record_commands, name="record")
 
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]

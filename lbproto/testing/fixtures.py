@@ -23,6 +23,7 @@ __all__ = ["anyio_backend", "clock", "serve"]
 pytest.register_assert_rewrite(
     "lbproto.testing.ledger",
     "lbproto.testing.limits",
+    "lbproto.testing.plugins",
     "lbproto.testing.pubsub",
     "lbproto.testing.pubsub_log",
     "lbproto.testing.pubsub_nodes",
