@@ -12,7 +12,9 @@ from typing import Annotated
 
 from msgspec import Meta
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from lbproto import (
     PUBLISHED_TIERS,
@@ -27,11 +29,12 @@ from lbproto import (
     UsageError,
 )
 from lbproto.cli.failure import Failure
+from lbproto.console import ConsoleApp
 from lbproto.contract import AsyncAPIApp
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.transport import Peer
 
-__all__ = ["Replay", "demo_pages", "demo_server"]
+__all__ = ["DEMO_TOKEN", "Replay", "demo_pages", "demo_server"]
 
 _PLUGINS = "lbproto.plugins"
 """Entry points: factories `() -> Plugin`."""
@@ -41,12 +44,32 @@ take the place of."""
 _NOTHING_TO_SHOW = "the demo needs plugins: pip install 'lbproto[demo]'"
 _TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 
+DEMO_TOKEN = "demo-alice"  # noqa: S105 - anyone may use it
+"""One to try things with."""
+
 
 _WELCOME = 100
 """Credits that everyone has to try with."""
 
 # Who tries things out, or measures, is not to be stopped unless they ask for it.
 _LIMITS = Limits(default="unlimited", per_session=None)
+
+
+# What comes with the plugins can be asked about at once.
+_EXAMPLES = {
+    "address_analysis": {
+        "chain": "ethereum",
+        "address": "0xbf4ed7b27f1d666546e30d74d50d173d20bca754",
+    },
+    "chat": {"conversationId": "console", "message": "How many trades are there per side?"},
+    "cross_border_flows": {"corridor": "US-NG", "window": "P30D"},
+    "demo_echo": {"text": "hello, world"},
+    "query": {
+        "sql": "SELECT side, count(*) AS trades, sum(amount) AS amount,"
+        " min(price) AS low, max(price) AS high\nFROM trades GROUP BY side ORDER BY side"
+    },
+    "request_market_data": {"symbol": "ETH-USDT", "resolution": "1m"},
+}
 
 
 class DemoTokens:
@@ -133,14 +156,33 @@ def demo_server(replay: Replay) -> Server:
 
 
 def demo_pages(server: Server, url: str) -> Starlette:
-    """What the demo has beside its events: its contract, for whoever asks.
+    """What the demo has beside its events: its contract and a console, for whoever asks.
 
     Args:
         server: what runs.
         url: where, for websockets.
     """
-    contract = AsyncAPIApp(server, url=url, title="lbproto demo", version=version("lbproto"))
-    return Starlette(routes=[Route("/asyncapi.json", contract)])
+    told = {"title": "lbproto demo", "version": version("lbproto")}
+    console = ConsoleApp(
+        server, token=DEMO_TOKEN, examples=_EXAMPLES, may_watch=_shows_token, **told
+    )
+    return Starlette(
+        routes=[
+            Route("/", _to_console),
+            Route("/asyncapi.json", AsyncAPIApp(server, url=url, **told)),
+            Mount("/console", console),
+        ]
+    )
+
+
+async def _to_console(_request: Request) -> Response:
+    return RedirectResponse("/console/")
+
+
+async def _shows_token(request: Request) -> bool:
+    """Everybody may see everything here, but by no page of somebody else's: those show none."""
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return _TOKEN.fullmatch(token) is not None
 
 
 def _load(entry: EntryPoint) -> Plugin:

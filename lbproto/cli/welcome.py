@@ -10,6 +10,7 @@ from shlex import quote
 from rich.text import Text
 
 from lbproto import Server
+from lbproto.cli.demo import DEMO_TOKEN
 from lbproto.cli.show import output
 from lbproto.contract import rooms
 
@@ -17,8 +18,6 @@ __all__ = ["DEFAULT_PORT", "DEFAULT_URL", "welcome_to_demo", "welcome_to_server"
 
 DEFAULT_PORT = 8091
 DEFAULT_URL = f"ws://localhost:{DEFAULT_PORT}"
-
-_TOKEN = "demo-alice"  # noqa: S105 - anyone may use it
 
 
 def welcome_to_demo(server: Server, url: str) -> None:
@@ -39,14 +38,15 @@ def welcome_to_demo(server: Server, url: str) -> None:
             ("", ""),
             ("Socket.IO", url),
             ("WebSocket", f"{url}/ws"),
+            ("Console", f"http{url.removeprefix('ws')}/console/"),
             ("Contract", f"http{url.removeprefix('ws')}/asyncapi.json"),
-            ("Token", f"{_TOKEN} (any token demo-<name> is the user <name>)"),
+            ("Token", f"{DEMO_TOKEN} (any token demo-<name> is the user <name>)"),
             ("", ""),
-            ("Try", _command("listen", room, "--token", _TOKEN, url=url)),
+            ("Try", _command("listen", room, "--token", DEMO_TOKEN, url=url)),
             ("", _command("events")),
             ("", ""),
             ("JavaScript", f'const socket = io("{url}", {{'),
-            ("", f'  auth: {{ token: "Bearer {_TOKEN}" }}, transports: ["websocket"] }});'),
+            ("", f'  auth: {{ token: "Bearer {DEMO_TOKEN}" }}, transports: ["websocket"] }});'),
             ("", f'socket.on("connected", () => socket.emit("subscribe", {{ room: "{room}" }}));'),
             ("", "socket.onAny(console.log);"),
         ],
