@@ -194,7 +194,7 @@ class Handover:
     ) -> Session | None:
         handed, missed = await self._ask(wanted)
         if handed is not None:
-            return await self._go_on(make(handed.sid, handed.began), handed, missed)
+            return await self._go_on(make(handed.sid, handed.began), handed, missed, place)
         if place is not None:
             return await self._revive(make(place.sid, place.began), place, wanted.offset)
         _note("no other node has it, nor is it recorded")
@@ -217,9 +217,11 @@ class Handover:
             return None, []
         return handed[0], self._restored(missed)
 
-    async def _go_on(self, session: Session, handed: _Handed, missed: Missed) -> Session | None:
+    async def _go_on(
+        self, session: Session, handed: _Handed, missed: Missed, place: Place | None
+    ) -> Session | None:
         behind = dict.fromkeys(handed.rooms, (handed.position,))
-        found = await self._enter(session, behind, missed)
+        found = await self._enter(session, behind, missed, {} if place is None else place.rooms)
         if found is not None:
             for id_, told in handed.jobs:
                 ctx = self._dispatcher.context(session, Attach(id=id_))
@@ -243,17 +245,23 @@ class Handover:
             for room in place.rooms
             if await recheck(session, room, self._membership, self._dispatcher)
         ]
-        behind = {room: (reached, place.rooms[room]) for room in rooms}
-        return await self._enter(session, behind, missed)
+        behind = {room: (reached, place.rooms[room] or reached) for room in rooms}
+        return await self._enter(session, behind, missed, place.rooms)
 
     async def _enter(
-        self, session: Session, behind: Mapping[str, Collection[str]], missed: Missed
+        self,
+        session: Session,
+        behind: Mapping[str, Collection[str]],
+        missed: Missed,
+        since: Mapping[str, str],
     ) -> Session | None:
         """Put a session into its rooms, with what it has missed.
 
         Args:
             behind: the rooms, each with positions up to which it is known what it has missed.
             missed: that.
+            since: how far the node had got by which it came into a room: that goes on being
+                recorded, since its client may never have been told of this node.
 
         Raises:
             Overloaded: what has been published meanwhile cannot be read now.
@@ -268,7 +276,7 @@ class Handover:
             _note("something that it has missed is gone")
             return None
         if self._places is not None:
-            await self._places.begin(session, dict.fromkeys(behind, self._hub.elsewhere))
+            await self._places.begin(session, {room: since.get(room, "") for room in behind})
         return session
 
     def _restored(self, owns: Iterable[Own]) -> Missed:
@@ -321,7 +329,7 @@ class Handover:
             tuple(self._membership.rooms(session)),
             self._hub.elsewhere,
             len(missed),
-            tuple(self._jobs.told(session)),
+            (*self._jobs.told(session), *self._jobs_elsewhere.told(session)),
         )
         reply.end(handed, *_answers(missed))
         if self._places is not None:

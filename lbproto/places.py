@@ -60,7 +60,8 @@ class Place(msgspec.Struct, array_like=True):
         user_id: whose it is.
         sid: its id.
         began: when, in seconds since the Unix epoch.
-        rooms: those it is in, each with how far its node had got when it came there.
+        rooms: those it is in, each with how far its node had got when it came there; "" where that
+            is not known.
         node: the epoch of its node's log.
         reaches: from which position of that log on `own` is complete; None of a node that did not
             part with the session in order: what it had sent to it alone is not known.

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-__all__ = ["StartSoon", "background_tasks", "is_asyncio"]
+__all__ = ["StartSoon", "Starter", "background_tasks", "is_asyncio"]
 
 StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Starts a task that outlives the caller."""
@@ -32,6 +32,44 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+class Starter:
+    """Starts tasks of a group, also from a callback of the event loop, which is no task itself.
+
+    Args:
+        tasks: the group; `run` is to be one of its tasks.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        self._waiting: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._wake = anyio.Event()
+
+    def start_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task."""
+        if _is_task():
+            self._tasks.start_soon(work)
+        else:
+            self._waiting.append(work)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Start what could not be started at once, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            waiting, self._waiting = self._waiting, []
+            for work in waiting:
+                self._tasks.start_soon(work)
+
+
+def _is_task() -> bool:
+    """Whether a task runs this; with trio, everything is run by one."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return True
 
 
 def is_asyncio() -> bool:

@@ -10,7 +10,6 @@ from secrets import SystemRandom
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
@@ -19,7 +18,7 @@ from lbproto.connection.worker import Worker
 from lbproto.drain import batches
 from lbproto.errors import UsageError
 from lbproto.statistics import OutboxStatistics
-from lbproto.tasks import background_tasks
+from lbproto.tasks import Starter, background_tasks
 from lbproto.timers import Timers
 from lbproto.transport import CloseCode
 from lbproto.turn import Turn
@@ -104,7 +103,7 @@ class Runtime:
         self.times_arrivals = False
         self.past = OutboxStatistics()
         self.slow_consumers = self.unauthorized = self.unavailable = 0
-        self._tasks: TaskGroup | None = None
+        self._tasks: Starter | None = None
         self.work_for: Mark = _not_running
         self.write_for: Mark = _not_running
 
@@ -116,7 +115,7 @@ class Runtime:
         """
         if self._tasks is None:
             raise UsageError(_NOT_RUNNING)
-        self._tasks.start_soon(_guarded, work)
+        self._tasks.start_soon(partial(_guarded, work))
 
     @property
     def running(self) -> bool:
@@ -142,7 +141,8 @@ class Runtime:
         if self._tasks is not None:
             raise UsageError("this lbproto server runs already: start it once per process")
         async with background_tasks() as tasks:
-            self._tasks = tasks
+            self._tasks = Starter(tasks)
+            tasks.start_soon(self._tasks.run)
             # Not by our own `start_soon`: the end of one of these is the end of everything.
             worker = Worker(tasks.start_soon)
             writer = Writer(tasks.start_soon, self.turn, self.clock)

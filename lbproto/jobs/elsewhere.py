@@ -12,7 +12,8 @@ lease of its node is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -57,6 +58,14 @@ class _Told(msgspec.Struct, array_like=True):
     payload: Raw
 
 
+class _Followed:
+    """A job that a session has taken up, and how many of its events it has been told."""
+
+    def __init__(self, following: Following, told: int) -> None:
+        self.following = following
+        self.told = told
+
+
 class JobsElsewhere:
     """The jobs of the other nodes, for those on this one, and the other way round.
 
@@ -81,7 +90,7 @@ class JobsElsewhere:
         self._control = control
         self._registry = registry
         self._start_soon = start_soon
-        self._followed: dict[tuple[Session, str], Following] = {}  # what each session has taken up
+        self._followed: dict[tuple[Session, str], _Followed] = {}
         control.on("cancel", _Wanted, self._cancel)
         control.on("attach", _Wanted, self._attach)
 
@@ -108,12 +117,22 @@ class JobsElsewhere:
         self._start_soon(partial(self._follow, ctx, request.id, following, after))
         return True
 
+    def told(self, session: Session) -> Iterator[tuple[str, int]]:
+        """The jobs of other nodes that a session is told of, each with how many of its events."""
+        for (each, id_), followed in self._followed.items():
+            if each is session:
+                yield id_, followed.told
+
     async def go_on(self, ctx: Context, id_: str, told: int) -> None:
         """Tell a session, which has come from another node, of a job that it was told of there.
 
         Args:
             told: how many events of it the session has got.
         """
+        with suppress(NotFound):
+            work = self._jobs.find(ctx.user_id, id_)  # it has come back to the job's node
+            work.watch(ctx, work.reaches(told))
+            return
         following, after = await self._find(ctx, id_, told)
         if following is not None:
             await self._follow(ctx, id_, following, after)
@@ -133,27 +152,28 @@ class JobsElsewhere:
         heard, at = -1, after
         found: Following | None = following
         while found is not None:
-            told, is_over = await self._relay(ctx, id_, found)
+            followed = _Followed(found, at)
+            is_over = await self._relay(ctx, id_, followed)
             if is_over:
                 return
-            at += told
+            at = followed.told
             found, begins = (None, 0) if at == heard else await self._find(ctx, id_, at)
             heard, at = at, max(at, begins)
         ctx.refuse(error_event(ctx, Overloaded("The job is out of reach: take it up again")))
         self._lost.tell(ctx.session)
 
-    async def _relay(self, ctx: Context, id_: str, following: Following) -> tuple[int, bool]:
+    async def _relay(self, ctx: Context, id_: str, followed: _Followed) -> bool:
         """Tell a session what comes.
 
         Returns:
-            How many events that was, and whether it is to be told no more, nor by this request.
+            Whether it is to be told no more, nor by this request.
         """
-        session, told, missed = ctx.session, 0, 0
+        session, following, missed = ctx.session, followed.following, 0
         changed = Wakeup()
         former = self._followed.get((session, id_))
-        self._followed[session, id_] = following
+        self._followed[session, id_] = followed
         if former is not None:
-            former.close()
+            former.following.close()
 
         def look() -> None:
             changed.set()
@@ -164,7 +184,7 @@ class JobsElsewhere:
         look()
         try:
             while (answer := await following.next()) is not None:
-                told += 1
+                followed.told += 1
                 event = self._decoded(answer)
                 if event is not None:
                     tell(ctx, event)
@@ -180,10 +200,10 @@ class JobsElsewhere:
         finally:
             session.unwatch(look)
             following.close()
-            is_latest = self._followed.get((session, id_)) is following
+            is_latest = self._followed.get((session, id_)) is followed
             if is_latest:
                 del self._followed[session, id_]
-        return told, following.is_complete or session.closed or not is_latest
+        return following.is_complete or session.closed or not is_latest
 
     def _decoded(self, answer: Raw) -> Event | None:
         told = msgspec.msgpack.decode(answer, type=_Told)

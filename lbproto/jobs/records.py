@@ -20,13 +20,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from math import inf
 from typing import NamedTuple
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
@@ -37,7 +37,7 @@ from lbproto.ids import new_id
 from lbproto.jobs.watching import Listener
 from lbproto.messages import Error
 from lbproto.registry import Registry
-from lbproto.tasks import background_tasks
+from lbproto.tasks import Starter, background_tasks
 
 __all__ = ["LostJob", "Records", "restarted"]
 
@@ -98,7 +98,7 @@ class Records:
         self._registry = registry
         self._clock = clock
         self._node = ""
-        self._tasks: TaskGroup | None = None
+        self._tasks: Starter | None = None
         self._running: dict[str, tuple[bytes, float]] = {}  # by key; the record, and since when
         self._writing: set[str] = set()  # keys of those that are just being written
         self._ended: set[str] = set()  # keys of those that are to be removed
@@ -113,8 +113,10 @@ class Records:
         self._running.clear()
         self._ended.clear()
         await self._renew()
-        async with background_tasks() as self._tasks:
-            self._tasks.start_soon(self._tend)
+        async with background_tasks() as group:
+            self._tasks = Starter(group)
+            group.start_soon(self._tasks.run)
+            group.start_soon(self._tend)
             try:
                 yield
             finally:
@@ -214,7 +216,7 @@ class Records:
         for session in sessions:
             session.watch(look)
         if self._tasks is not None:
-            self._tasks.start_soon(self._write, key, value, _UNREAD)
+            self._tasks.start_soon(partial(self._write, key, value, _UNREAD))
 
     async def _write(self, key: str, value: bytes, ttl: float) -> None:
         self._writing.add(key)
@@ -228,7 +230,7 @@ class Records:
     def _remove_soon(self, key: str) -> None:
         self._ended.add(key)
         if key not in self._writing and self._tasks is not None:
-            self._tasks.start_soon(self._remove, key)
+            self._tasks.start_soon(partial(self._remove, key))
 
     async def _remove(self, key: str) -> bool:
         is_done = await self._try(self._storage.delete(key))
