@@ -21,7 +21,7 @@ __all__ = ["commands"]
 commands = typer.Typer(no_args_is_help=True, help="Write the start of something of your own.")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
-_LONGEST = 20
+_LONGEST = 18
 _OWN = frozenset({"chat", "compliance", "credits", "market", "query", "system"})
 _SUFFIX = ".tmpl"
 _NEXT = ("pip install -e . --group dev", "pytest", "ruff check", "mypy", "lbproto demo")
