@@ -12,7 +12,7 @@ export const short = (value) => (Number.isFinite(value) ? compact.format(value) 
 export const price = (value) =>
   Number.isFinite(value) ? value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) : text(value);
 
-export const bytes = (value) => (Number.isFinite(value) ? `${compact.format(value)}B` : text(value));
+export const bytes = (value) => (Number.isFinite(value) ? `${compact.format(value)} B` : text(value));
 
 export function time(value) {
   const date = new Date(value);

@@ -39,8 +39,12 @@ export function serverView({ connection, settings }) {
     ];
     show(tiles, figures.map(([name, value]) => h("div", { class: "tile" }, h("b", {}, value), h("span", {}, name))));
     const now = performance.now();
-    if (before !== null) rates.push(Math.max(0, (statistics.deliveries - before.deliveries) / ((now - before.at) / 1000)));
-    before = { deliveries: statistics.deliveries, at: now };
+    if (before === null || now - before.at > EVERY / 2) {
+      const passed = (now - before?.at) / 1000;
+      const each = (statistics.deliveries - before?.deliveries) / passed;
+      if (Number.isFinite(each)) rates.push(Math.max(0, each));
+      before = { deliveries: statistics.deliveries, at: now };
+    }
     if (rates.length > SECONDS) rates.shift();
     drawRates();
     const deepest = Math.max(1, ...those.map((each) => each.outbox.queuedBytes));
