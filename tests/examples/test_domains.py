@@ -34,7 +34,9 @@ def until(socket: ClientConnection, event: str) -> Any:
     return frame["data"]
 
 
-@pytest.mark.parametrize("name", ["chat_room", "dashboard", "parking", "priced_llm", "worker"])
+@pytest.mark.parametrize(
+    "name", ["chat_room", "dashboard", "django_mount", "parking", "priced_llm", "worker"]
+)
 def test_they_are_short(name: str) -> None:
     assert len((EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines()) < 60
 
@@ -108,3 +110,13 @@ def test_a_worker_tells_the_clients_of_servers(monkeypatch: pytest.MonkeyPatch) 
             assert until(socket, "report_ready") == {"name": "stock"}
     finally:
         valkey.stop()
+
+
+def test_a_django_view_tells_the_room_of_an_order() -> None:
+    app = serving("django_mount:app", options=FROM_EXAMPLES)
+    with app as server, alice(server.ws) as socket:
+        assert exchange(socket, "subscribe", {"room": "orders"})["event"] == "subscribed"
+        assert httpx.post(f"{server.http}/orders/ACME").json() == {"told": 1}
+        assert until(socket, "order_placed") == {"symbol": "ACME"}
+        assert httpx.get(f"{server.http}/elsewhere").status_code == 404
+        assert "Traceback" not in server.log
