@@ -53,7 +53,7 @@ def see(address: str, chromium: str, what: str, pictures: Path) -> dict[str, Any
         cwd=NODE,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

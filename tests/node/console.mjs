@@ -8,6 +8,7 @@ import { chromium } from "playwright-core";
 
 const [address, executablePath, what, pictures] = process.argv.slice(2);
 const axe = await readFile("node_modules/axe-core/axe.min.js", "utf8");
+const PICTURED = new Set(["dark-1280", "light-1280", "dark-390", "light-390"]);
 const found = { errors: [], violations: [], overflowing: [], told: {} };
 
 const profile = await mkdtemp(join(tmpdir(), "lbproto-console-"));
@@ -41,10 +42,9 @@ async function check(view) {
 
 async function look(view, name) {
   await open(view);
-  await page.waitForTimeout(150);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (wide > 0) found.overflowing.push(`${view} ${name}: ${wide}`);
-  if (pictures) await page.screenshot({ path: join(pictures, `${name}-${view}.png`) });
+  if (PICTURED.has(name)) await page.screenshot({ path: join(pictures, `${name}-${view}.png`) });
 }
 
 /** Click everything that there is of a kind. */
@@ -55,7 +55,7 @@ const views = () => page.locator("nav a").evaluateAll((links) => links.map((link
 async function walk() {
   await page.goto(address);
   await seen("nav a", "Events");
-  if (pictures) await page.screenshot({ path: join(pictures, "dark-1280-before.png") });
+  await page.screenshot({ path: join(pictures, "dark-1280-before.png") });
   const name = `walker-${Date.now() % 100_000}`; // nobody has spent their credits yet
   await page.fill("#token", `demo-${name}`);
   await page.click("#enter");
@@ -142,7 +142,7 @@ async function walk() {
     await page.setViewportSize({ width, height: 780 });
     if ((await page.evaluate(() => document.documentElement.dataset.theme)) !== theme) await page.click("#theme");
     for (const view of await views()) await look(view, `${theme}-${width}`);
-    await check(`${theme} ${width}`);
+    await check(`${theme} ${width} log`);
   }
   await page.click("#enter");
   await seen("#state b", "offline");
@@ -158,7 +158,7 @@ async function hostile() {
     await page.evaluate(() => document.querySelectorAll("main :is(input, textarea)[required]").forEach((each) => (each.value ||= "x")));
     for (const what of ["form button.primary", "summary", ".try button.primary"]) await press(`.view[data-view="${view}"] ${what}`);
     await page.waitForTimeout(100);
-    if (pictures) await page.screenshot({ path: join(pictures, `hostile-${view}.png`) });
+    await page.screenshot({ path: join(pictures, `hostile-${view}.png`) });
   }
   for (const shown of [".bubble.theirs", ".result td", ".graph text", "#log b"]) await page.locator(shown).first().waitFor({ state: "attached" });
   await page.click("#log >> text=Pause");
@@ -173,7 +173,7 @@ async function hostile() {
 try {
   await { walk, hostile }[what]();
 } catch (error) {
-  if (pictures) await page.screenshot({ path: join(pictures, "failed.png") });
+  await page.screenshot({ path: join(pictures, "failed.png") });
   throw new Error(`${error.stack}\n${JSON.stringify(found, null, 1)}`);
 } finally {
   await browser.close();
