@@ -24,6 +24,10 @@ asked. A period closes for all venues at once. The floor is common to them too: 
 bars of the venue that has most are kept, and of the others what is no older. So what is held of a
 time is held of all venues, or of none. It is raised for several bars at once: up to an eighth more
 than `history` are held.
+
+A late trade from before the newest `history` bars raises it first. So which trades are left out
+depends on the closed bars alone, and not on when the floor was raised last, which no archive knows:
+a machine that was resumed leaves out the same as one that never stopped.
 """
 
 from __future__ import annotations
@@ -293,9 +297,10 @@ class Machine:
         """Amend a closed bar; whether the history reaches back to it."""
         cut = self.plan[level].cut
         opening = cut.start(trade.timestamp_ms)
-        own = cascade.history[level]
-        if len(own) >= self._most:
-            self._trim(level, own)  # first, so that what is amended is not let go of at once
+        own, kept = cascade.history[level], self._history
+        for history in self._all[level]:
+            if len(history) >= kept and opening < history.since(kept):
+                self._trim(level, history)
         if opening < self._floors[level]:
             return False
         before = next(self.between(level, opening, opening + 1), None) if self._fill else None

@@ -8,7 +8,7 @@ from itertools import count
 from typing import NamedTuple, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbproto_market import RESOLUTIONS, Trade
@@ -20,6 +20,7 @@ from lbproto_market.markets import Market
 
 _VENUES = ("a", "b")
 _HOUR = 3_600_000
+_START = 40 * 24 * _HOUR
 _FOREVER = 1 << 60
 
 Delivery: TypeAlias = Sequence[Trade] | int
@@ -44,7 +45,7 @@ class Life(NamedTuple):
 @st.composite
 def _lives(draw: st.DrawFn) -> Life:
     deliveries: list[Delivery] = []
-    now, ids = 40 * 24 * _HOUR, {venue: count(draw(st.integers(0, 9))) for venue in _VENUES}
+    now, ids = _START, {venue: count(draw(st.integers(0, 9))) for venue in _VENUES}
     steps = st.sampled_from([0, 300, 700, 1000, 1900, 6000, 61_000, _HOUR, 30 * _HOUR])
     backs = st.sampled_from([0, 0, 0, 0, 1, 500, 1100, 5000, 70_000, _HOUR])
     for _ in range(draw(st.integers(1, 25))):
@@ -66,7 +67,7 @@ def _lives(draw: st.DrawFn) -> Life:
         draw(st.booleans()),
         draw(st.sampled_from([0, 0, 1, 100])),
         draw(st.sampled_from([0.0, 0.0, 1.5])),
-        draw(st.sampled_from([3, 1000])),
+        draw(st.sampled_from([3, 8, 1000])),
     )
 
 
@@ -111,8 +112,24 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
 _numbers = count()
 
 
+def _trade(venue: str, id_: int, after_ms: int) -> Trade:
+    return Trade(_START + after_ms, id_, venue, Decimal(1), Decimal(1))
+
+
+def _late_for_b(deliveries: list[Delivery], after_ms: int, history: int) -> Life:
+    """A stop, then a trade of a venue that had none, from before the newest `history` candles."""
+    end = len(deliveries)
+    return Life([*deliveries, [_trade("b", 0, after_ms)]], set(), end, False, 0, 0.0, history)
+
+
 @settings(max_examples=50)
 @given(life=_lives())
+@example(
+    _late_for_b(
+        [[_trade("a", 0, 0), _trade("a", 1, -1)], [_trade("a", 2, 1000)], _START + 2000], -3000, 3
+    )
+)
+@example(_late_for_b([[_trade("a", n, n * 1000) for n in range(10)]], 500, 8))
 def test_a_restart_changes_no_candle(tables: Tables, life: Life) -> None:
     number = next(_numbers)
     never, twice = f"never{number}", f"twice{number}"

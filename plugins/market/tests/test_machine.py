@@ -243,12 +243,21 @@ def test_what_is_held_of_a_time_is_held_of_all_venues_or_of_none() -> None:
 
 
 def test_a_late_bar_is_kept_beside_a_fuller_venue() -> None:
-    machine = _machine(venues=("binance", "kraken"), history=1)
-    machine.add([_trade(100_000, id_=1), _trade(10_000, id_=1, venue="kraken")])
-    machine.add([_trade(140_000, id_=2)])
-    outcome = machine.add([_trade(20_000, id_=2, venue="kraken")])
-    assert _candles(outcome) == [("1s", 20_000, True, 1, 1)]
-    assert [bar.opening for bar in _bars(machine)] == [20_000, 100_000, 140_000]
+    machine = _machine(venues=("binance", "kraken"), history=8)
+    machine.add(_trade(second * SECOND, id_=second) for second in range(10))
+    outcome = machine.add([_trade(1000, id_=1, venue="kraken")])
+    assert _candles(outcome) == [("1s", 1000, True, 1, 2)]
+    assert [bar.opening for bar in _bars(machine)] == [second * SECOND for second in range(10)]
+
+
+def test_how_late_a_trade_may_be_does_not_depend_on_what_is_still_held() -> None:
+    machine = _machine(venues=("binance", "kraken"), history=8)
+    machine.add(_trade(second * SECOND, id_=second) for second in range(10))
+    assert machine.holds(0, 0)
+    outcome = machine.add([_trade(999, id_=1, venue="kraken")])
+    assert (outcome.left_out, outcome.candles) == (1, [])
+    # What lacks it is held no more.
+    assert (machine.holds(0, 999), machine.floor(0)) == (False, 1000)
 
 
 def test_what_was_not_resumed_with_is_not_held() -> None:
