@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from lbproto.auth import Authenticator, Authorize, Identity, granted_applications, strip_bearer
 from lbproto.bans import Bans
 from lbproto.errors import Unauthorized
 from lbproto.transport import Peer
 
-__all__ = ["Admission", "Gate", "Revoked"]
+__all__ = ["Admission", "Credentials", "Gate", "Revoked"]
 
 Revoked = Callable[[Identity], Awaitable[bool]]
 """Whether what an identity was verified by has been revoked since."""
@@ -39,6 +41,14 @@ class Admission:
     max_sessions_per_user: int = 1_000
     authorize: Authorize = granted_applications
     revoked: Revoked | None = None
+
+
+class Credentials(msgspec.Struct):
+    """What a client connects with; that it cannot be resumed by some `pid` is no error."""
+
+    token: str = ""
+    pid: Any = None
+    offset: Any = None
 
 
 class Gate:

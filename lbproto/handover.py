@@ -3,7 +3,8 @@
 Theory of operation. A client comes to a node with the private id of a session that is not there.
 
     its node lives      it is asked for the session, and answers what the client has missed, to the
-                        moment, and what jobs the session is told of; there it is over soon after
+                        moment. Once the session has begun here it is told so: it answers what the
+                        session was sent since, and what jobs it is told of, and has it no more
     its node has died,  the session's record tells its rooms, the pub/sub's log what has been
     or is out of reach  published there since. What the dead node alone had, answers to this one
                         session, is gone with the requests that were under way there
@@ -23,9 +24,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
-    Iterator,
     Mapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -41,49 +40,25 @@ from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.runner import Jobs
-from lbproto.log import Entry, Log, elsewhere, position_in
+from lbproto.log import Log, elsewhere, position_in
 from lbproto.membership import Membership, Missed
 from lbproto.messages import Attach
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
-from lbproto.places import Own, Place, Places
+from lbproto.nodes.handed import Handed, Own, Owns, Wanted, batches, own, size
+from lbproto.places import Place, Places
 from lbproto.recovery import recheck
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
 from lbproto.tasks import StartSoon
-from lbproto.wire.formats import msgpack_encoder
 
 __all__ = ["Handover"]
 
 logger = logging.getLogger(__name__)
 
 _MOST = 4 * 1024 * 1024  # bytes that are handed over
-_ANSWER = 128 * 1024  # bytes of one answer, about
 _PARTED = 64 * 1024  # bytes of what was sent to one session that outlive its node
-
-
-class _Wanted(msgspec.Struct, array_like=True):
-    """Whose session is asked for, and how far its client has got."""
-
-    pid: str
-    user_id: str
-    offset: str
-
-
-class _Handed(msgspec.Struct, array_like=True):
-    """A session that goes on elsewhere; `missed` events follow, which have got it to `position`.
-
-    Attributes:
-        jobs: those that it is told of, each with how many events it has been told.
-    """
-
-    sid: str
-    began: float
-    rooms: tuple[str, ...]
-    position: str
-    missed: int
-    jobs: tuple[tuple[str, int], ...]
 
 
 class Handover:
@@ -143,7 +118,9 @@ class Handover:
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
         self._is_over = False
-        control.on("session", _Wanted, self._asked)
+        self._handed: dict[Session, int] = {}  # this log's position when they were handed over
+        control.on("session", Wanted, self._asked)
+        control.on("taken", str, self._taken)
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -182,7 +159,7 @@ class Handover:
             return None
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
-        wanted = _Wanted(pid, identity.user_id, offset)
+        wanted = Wanted(pid, identity.user_id, offset)
         if self._places is None:
             return await self._found(make, wanted, None)
         async with self._places.taking(pid):
@@ -190,7 +167,7 @@ class Handover:
             return await self._found(make, wanted, place)
 
     async def _found(
-        self, make: Callable[[str, float], Session], wanted: _Wanted, place: Place | None
+        self, make: Callable[[str, float], Session], wanted: Wanted, place: Place | None
     ) -> Session | None:
         handed, missed = await self._ask(wanted)
         if handed is not None:
@@ -200,16 +177,16 @@ class Handover:
         _note("no other node has it, nor is it recorded")
         return None
 
-    async def _ask(self, wanted: _Wanted) -> tuple[_Handed | None, Missed]:
+    async def _ask(self, wanted: Wanted) -> tuple[Handed | None, Missed]:
         """Have the session from its node, if it lives."""
-        handed: list[_Handed] = []
+        handed: list[Handed] = []
         missed: list[Own] = []
 
         def take(answer: Raw) -> bool:
             if not handed:
-                handed.append(msgspec.msgpack.decode(answer, type=_Handed))
+                handed.append(msgspec.msgpack.decode(answer, type=Handed))
             else:
-                missed.extend(msgspec.msgpack.decode(answer, type=tuple[Own, ...]))
+                missed.extend(msgspec.msgpack.decode(answer, type=Owns))
             return len(missed) == handed[0].missed
 
         await self._control.ask("session", wanted, take)
@@ -218,15 +195,27 @@ class Handover:
         return handed[0], self._restored(missed)
 
     async def _go_on(
-        self, session: Session, handed: _Handed, missed: Missed, place: Place | None
+        self, session: Session, handed: Handed, missed: Missed, place: Place | None
     ) -> Session | None:
         behind = dict.fromkeys(handed.rooms, (handed.position,))
         found = await self._enter(session, behind, missed, {} if place is None else place.rooms)
         if found is not None:
-            for id_, told in handed.jobs:
-                ctx = self._dispatcher.context(session, Attach(id=id_))
-                self._start_soon(partial(self._jobs_elsewhere.go_on, ctx, id_, told))
+            self._start_soon(partial(self._finish, found))
         return found
+
+    async def _finish(self, session: Session) -> None:
+        """Have the former node let go of a session, and what it was sent there until then."""
+        answers: list[Raw] = []
+        await self._control.ask("taken", session.pid, answers.append)
+        if not answers:
+            return
+        jobs, *late = answers
+        for batch in late:
+            for event, request in self._restored(msgspec.msgpack.decode(batch, type=Owns)):
+                self._hub.send(session, event, request)
+        for id_, told in msgspec.msgpack.decode(jobs, type=tuple[tuple[str, int], ...]):
+            ctx = self._dispatcher.context(session, Attach(id=id_))
+            self._start_soon(partial(self._jobs_elsewhere.go_on, ctx, id_, told))
 
     async def _revive(self, session: Session, place: Place, offset: str) -> Session | None:
         """Have a session of a node that is no more."""
@@ -239,7 +228,7 @@ class Handover:
             if position is None or position < place.reaches:
                 _note("not all is left that it was sent alone")
                 return None
-            missed = self._restored(own for own in place.own if own.position > position)
+            missed = self._restored(each for each in place.own if each.position > position)
         rooms = [
             room
             for room in place.rooms
@@ -282,13 +271,31 @@ class Handover:
     def _restored(self, owns: Iterable[Own]) -> Missed:
         """What was sent to a session alone; without that of plugins that are not here."""
         found: Missed = []
-        for own in owns:
-            event = self._registry.received(own.event, own.payload)
+        for each in owns:
+            event = self._registry.received(each.event, each.payload)
             if event is not None:
-                found.append((event, own.answers))
+                found.append((event, each.answers))
         return found
 
     # From here
+
+    def _taken(self, pid: str, reply: Reply) -> None:
+        """A session has begun elsewhere; not before, as whoever asks may have given up by then."""
+        session = self._directory.resumable(pid)
+        if session is None:
+            reply.end()
+            return
+        since = self._handed.get(session, self._log.position)
+        late = [own(entry) for entry in session.lane.between(since, self._log.position)]
+        jobs = (*self._jobs.told(session), *self._jobs_elsewhere.told(session))
+        reply.end(jobs, *batches(late[::-1]))
+        self.let_go(session)
+
+    def let_go(self, session: Session) -> None:
+        """A session goes on elsewhere."""
+        if self._places is not None:
+            self._places.release(session)
+        self.gone(session)
 
     async def begin(self, session: Session) -> None:
         """A session begins here."""
@@ -298,10 +305,11 @@ class Handover:
 
     def end(self, session: Session) -> None:
         """A session is over, or goes on elsewhere."""
+        self._handed.pop(session, None)
         if self._places is not None:
             self._places.end(session)
 
-    def _asked(self, wanted: _Wanted, reply: Reply) -> None:
+    def _asked(self, wanted: Wanted, reply: Reply) -> None:
         session = None if self._is_over else self._directory.resumable(wanted.pid)
         if session is None or session.user_id != wanted.user_id:
             reply.end()
@@ -311,7 +319,7 @@ class Handover:
         except UsageError:  # the server stops: the session's record tells where to go on
             reply.end()
 
-    async def _hand_over(self, session: Session, wanted: _Wanted, reply: Reply) -> None:
+    async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
         try:
             position = await self.resumable(session, wanted.offset)
         except Overloaded:
@@ -319,58 +327,33 @@ class Handover:
         if position is None or self._directory.resumable(wanted.pid) is not session:
             reply.end()
             return
-        missed = [_own(entry) for entry in self._rooms.missed(session, position)]
-        if sum(map(_size, missed)) > _MOST:
+        missed = [own(entry) for entry in self._rooms.missed(session, position)]
+        if sum(map(size, missed)) > _MOST:
             reply.end()
             return
-        handed = _Handed(
+        handed = Handed(
             session.sid,
             session.began,
             tuple(self._membership.rooms(session)),
             self._hub.elsewhere,
             len(missed),
-            (*self._jobs.told(session), *self._jobs_elsewhere.told(session)),
         )
-        reply.end(handed, *_answers(missed))
-        if self._places is not None:
-            self._places.release(session)
-        self.gone(session)
+        self._handed[session] = self._log.position
+        reply.end(handed, *batches(missed))
 
-    def _left(self, session: Session) -> tuple[int, tuple[Own, ...]]:
+    def _left(self, session: Session) -> tuple[int, Owns]:
         """From where on it is known what was sent to a session alone, and that, in order."""
-        own: list[Own] = []
-        size = 0
-        for entry in session.lane.between(session.lane.floor(session.sid), self._log.position):
-            each = _own(entry)
-            size += _size(each)
-            if size > _PARTED:
-                return entry.position, tuple(reversed(own))
-            own.append(each)
-        return session.lane.floor(session.sid), tuple(reversed(own))
-
-
-def _own(entry: Entry) -> Own:
-    event = entry.event
-    payload = Raw(msgpack_encoder.encode(event))
-    return Own(entry.position, event.event_name, payload, entry.answers)
-
-
-def _size(own: Own) -> int:
-    return memoryview(own.payload).nbytes + len(own.event)
-
-
-def _answers(missed: Sequence[Own]) -> Iterator[tuple[Own, ...]]:
-    """So many at a time as fit into an answer."""
-    batch: list[Own] = []
-    size = 0
-    for own in missed:
-        batch.append(own)
-        size += _size(own)
-        if size >= _ANSWER:
-            yield tuple(batch)
-            batch, size = [], 0
-    if batch:
-        yield tuple(batch)
+        floor = session.lane.floor(session.sid)
+        kept: list[Own] = []
+        bytes_ = 0
+        for entry in session.lane.between(floor, self._log.position):
+            each = own(entry)
+            bytes_ += size(each)
+            if bytes_ > _PARTED:
+                floor = entry.position
+                break
+            kept.append(each)
+        return floor, tuple(reversed(kept))
 
 
 def _note(why: str) -> None:

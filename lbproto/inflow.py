@@ -16,7 +16,7 @@ from lbproto.events import Event
 from lbproto.forward import Forwarded, beside, forwarded
 from lbproto.hub import Hub
 from lbproto.messages import SessionLost, UserJoinedRoom, UserLeftRoom
-from lbproto.registry import Registry
+from lbproto.registry import RESERVED, Registry
 from lbproto.rooms import Rooms
 
 __all__ = ["Inflow"]
@@ -93,10 +93,10 @@ class Inflow:
             return
         if self._told_lost:
             self._told_lost.clear()
-        if take is None:
-            self._receive(channel, payload)
-        else:
+        if take is not None:
             take(payload)
+        elif not channel.startswith(RESERVED):  # one that is ignored by now
+            self._receive(channel, payload)
 
     def _receive(self, room: str, payload: bytes) -> None:
         remote = forwarded(payload)

@@ -131,7 +131,7 @@ class Lane:
         self._size -= entry.size
         if entry.except_ or self._spared:
             self._spared = {sid: self.floor(sid) for sid in entry.except_}
-        self._floor = entry.position
+        self._floor = max(self._floor, entry.position)
         return entry
 
 

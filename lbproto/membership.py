@@ -135,6 +135,8 @@ class Membership:
         try:
             for room in rooms:
                 await self._inflow.arrive(room)
+            if await read() is None:  # what its client has got is in the log by now: and not later
+                return False
             await self._inflow.catch_up()
             for hold in holds:
                 hold.mark()

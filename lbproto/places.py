@@ -22,11 +22,12 @@ import msgspec
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
 from lbproto.errors import Overloaded
+from lbproto.nodes.handed import Own
 from lbproto.session import Session
 from lbproto.tasks import background_tasks
 from lbproto.wakeup import Wakeup
 
-__all__ = ["Own", "Place", "Places"]
+__all__ = ["Place", "Places"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,22 +36,6 @@ _AGAIN = 1.0  # seconds until a storage that is out of reach is tried again
 _AT_A_TIME = 16  # records that are being written
 _PARTING = 5.0  # seconds that the last records may take
 _TAKING = 10.0  # seconds until another may take up what a node that has died meanwhile took up
-
-
-class Own(msgspec.Struct, array_like=True):
-    """Something that was sent to one session alone.
-
-    Attributes:
-        position: its node's own, as in offsets; 0 where that no longer matters.
-        event: its name.
-        payload: the event, in MessagePack.
-        answers: the request it answers.
-    """
-
-    position: int
-    event: str
-    payload: msgspec.Raw
-    answers: int | str | None = None
 
 
 class Place(msgspec.Struct, array_like=True):

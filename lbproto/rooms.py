@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
+from sys import maxsize
 from typing import Any, NamedTuple, Protocol
 
 from lbproto.frame import Frame
@@ -328,8 +329,11 @@ class Rooms:
         return member not in self._uncounted
 
     def lose(self, member: Member) -> None:
-        """Something meant for a session could not be kept: it cannot resume from before now."""
-        member.lane.raise_floor(self.position)
+        """Something meant for a session could not be kept: it cannot be resumed any more.
+
+        Not from later positions either: what it is told while its connection is closed has one.
+        """
+        member.lane.raise_floor(maxsize)
 
     def reaches(self, member: Member, position: int) -> bool:
         """Whether everything that a session has missed after `position` is still there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from lbproto.auth import Identity
 from lbproto.frame import Frame
@@ -78,6 +79,10 @@ class Session:
         self.quota: Quota | None = None
         self.closed = False
         self._watching: dict[Callable[[], None], None] | None = None
+
+    def offset_here(self, offset: Any) -> Any:
+        """How far its client says that it has got: None, and another node's, for nothing here."""
+        return self.start if offset is None or offset == self.came else offset
 
     def attach(self, socket: Socket) -> None:
         """Its client has a connection. What is sent still waits until it has caught up."""

@@ -25,11 +25,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-import msgspec
-
 from lbproto.absence import Absence
 from lbproto.acknowledgements import Acknowledgements
-from lbproto.admission import Admission, Gate
+from lbproto.admission import Admission, Credentials, Gate
 from lbproto.auth import Identity
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.directory import Directory
@@ -40,7 +38,7 @@ from lbproto.handover import Handover
 from lbproto.hub import Hub
 from lbproto.ids import new_id
 from lbproto.jobs.lost import LostJobs
-from lbproto.log import Log
+from lbproto.log import Log, elsewhere
 from lbproto.membership import Membership
 from lbproto.messages import Connected, Recovered, SessionLost
 from lbproto.recovery import Recovery, recheck, replay
@@ -69,14 +67,6 @@ _LEFT = (CLIENT_LEFT, SERVER_LEFT)
 _GOING = 2.0  # seconds that a session which goes on elsewhere counts here too, so that none leaves
 
 
-class _Credentials(msgspec.Struct):
-    """What a client connects with; that it cannot be resumed by some `pid` is no error."""
-
-    token: str = ""
-    pid: Any = None
-    offset: Any = None
-
-
 class _Entrant(NamedTuple):
     """A client that has been let in and not yet been told.
 
@@ -94,11 +84,6 @@ class _Entrant(NamedTuple):
 
 def _nobody_looks(session: Session, socket: Socket) -> None:
     """What a session is sent is nobody's business."""
-
-
-def _offset_here(session: Session, offset: object) -> Any:
-    """What a client says, which may have got nothing of its session on this node yet."""
-    return session.start if offset is None or offset == session.came else offset
 
 
 async def _nothing() -> None:
@@ -182,7 +167,7 @@ class Sessions(Handler):
 
     async def authenticate(self, socket: Socket, auth: Arguments) -> None:
         try:
-            shown = auth.first(_Credentials)
+            shown = auth.first(Credentials)
             identity = await self._gate.identify(shown.token, socket.peer)
             socket.state = await self._returning(socket, identity, shown)
         except (Unauthorized, InvalidRequest) as error:
@@ -195,13 +180,16 @@ class Sessions(Handler):
             socket.state = self._newcomer(socket, identity, lost=shown.pid is not None)
 
     async def _returning(
-        self, socket: Socket, identity: Identity, shown: _Credentials
+        self, socket: Socket, identity: Identity, shown: Credentials
     ) -> _Entrant | None:
         """A client that comes back to its session, here or on another node, and can resume it."""
         pid, offset = shown.pid, shown.offset
         if self._recovery is None or not isinstance(pid, str):
             return None
         session = self.directory.resumable(pid)
+        if session is not None and self._has_moved(session, offset):
+            self._handover.let_go(session)
+            session = None
         if session is None:
             make = partial(self._session, socket, identity, self._recovery)
             own, socket.pid = socket.sid, pid
@@ -217,10 +205,15 @@ class Sessions(Handler):
         elif session.user_id == identity.user_id:
             if await self._resumable(session, offset) is not None:
                 socket.sid, socket.pid = session.sid, session.pid
-                return _Entrant(session, identity, _offset_here(session, offset))
+                return _Entrant(session, identity, session.offset_here(offset))
             if session in self._away:  # nobody else will come back to it
                 self.end(session)
         return None
+
+    def _has_moved(self, session: Session, offset: object) -> bool:
+        """Whether its client was on another node meanwhile, which is yet to say so."""
+        here = self._log.position_of(session.offset_here(offset))
+        return here is None and bool(elsewhere(offset))
 
     def _session(
         self, socket: Socket, identity: Identity, recovery: Recovery, sid: str, began: float
@@ -319,7 +312,7 @@ class Sessions(Handler):
         Args:
             offset: what the client says; None for no event at all.
         """
-        position = self._log.position_of(_offset_here(session, offset))
+        position = self._log.position_of(session.offset_here(offset))
         if position is None or not self._rooms.reaches(session, position):
             return None
         for room in self._membership.rooms(session):

@@ -10,6 +10,7 @@ from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Guest
 from lbproto.simulator.plan import Kind
 from lbproto.simulator.yard import Board, Posted
+from lbproto.transport import CloseCode
 
 __all__ = ["Delivery", "Resumption"]
 
@@ -166,6 +167,10 @@ class Resumption(Check):
                 f"its session on {place} to go on, after {away:.2f} s",
                 "another one",
             )
+
+    def lost(self, guest: Guest, code: int) -> None:
+        if code == CloseCode.SLOW_CONSUMER:  # by then, what it was to be sent is gone
+            self._places.pop(guest.name, None)
 
     def _is_there(self, guest: Guest, place: str) -> bool:
         """Whether what the session is can be had by its guest's node."""

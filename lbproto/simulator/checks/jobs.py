@@ -100,10 +100,16 @@ class Jobs(Check):
             )
 
     def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
-        """Whether its end was told on a node that lived, and could not hand over the session."""
+        """Whether its end was told on a node that could not hand over the session.
+
+        One that lived was out of reach; one that has died had told it to who did not read.
+        """
         node, now = self._began[guest.name, id_], self.world.loop.time()
         if guest.node != node:
-            return self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
+            died = self.world.had_trouble(0, now, node, kinds=_DEATHS)
+            return (died and guest.was_held(0.0)) or self.world.had_trouble(
+                0, now, node, kinds=_OUT_OF_REACH
+            )
         return self.world.had_trouble(0, now, kinds=_DEATHS)  # it was on one that died, and is back
 
     def settled(self) -> None:
