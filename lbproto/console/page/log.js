@@ -40,8 +40,7 @@ export function logView({ connection }) {
       asked.every((word) => (word.startsWith("-") && word.length > 1 ? !text.includes(word.slice(1)) : text.includes(word)));
     const found = entries.filter(fits);
     count.textContent = String(found.length);
-    const open = [...list.querySelectorAll("details[open]")].length && list.contains(document.activeElement);
-    if (open && !paused) return; // nothing moves under who reads
+    if (!paused && list.contains(document.activeElement) && list.querySelector("details[open]")) return; // it is being read
     show(list, found.slice(-SHOWN).reverse().map((entry) => (entry.element ??= line(entry))));
   }
 

@@ -16,15 +16,17 @@ export function marketView({ connection }) {
   const status = h("span", { class: "tag" }, "waiting");
   const count = h("span", { class: "quiet" }, "");
   let room = null;
+  let joined = null; // the session that is in it
   let open = null;
   let updates = 0;
 
   connection.onState(async ({ state, sid }) => {
     if (state !== "online") {
       status.textContent = state;
-      if (state === "offline") room = null;
       return;
     }
+    if (sid !== joined) room = null; // a new session is in no room yet
+    joined = sid;
     status.textContent = room === null ? "waiting" : "live";
     const answer = room === null ? await connection.request("market_symbols") : null;
     if (answer?.event !== "market_symbols_response" || sid !== connection.sid) return;
@@ -35,7 +37,6 @@ export function marketView({ connection }) {
     label.textContent = text(what);
     join();
   });
-  connection.onEvent(() => { room = null; }, "session_lost");
 
   function join() {
     if (!symbol.value) return;
