@@ -230,7 +230,10 @@ class Records:
     def _remove_soon(self, key: str) -> None:
         self._ended.add(key)
         if key not in self._writing and self._tasks is not None:
-            self._tasks.start_soon(partial(self._remove, key))
+            self._tasks.start_soon(partial(self._remove_ended, key))
+
+    async def _remove_ended(self, key: str) -> None:
+        await self._remove(key)
 
     async def _remove(self, key: str) -> bool:
         is_done = await self._try(self._storage.delete(key))
