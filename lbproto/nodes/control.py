@@ -84,7 +84,7 @@ class Control:
 
     def _begin(self) -> None:
         self._node = new_id()
-        self._roster = Roster(self._node)
+        self._roster = Roster(self._node, self._clock.monotonic())
         self._teller = Teller(self._node)
         self._changed: dict[str, tuple[int, dict[str, bool]]] = {}
         self._is_whole_wanted = False

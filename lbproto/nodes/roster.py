@@ -12,13 +12,15 @@ A node that is not heard for `SILENCE` is dead, and one that says farewell is go
 count no more. A dead one may come back, as after a partition; then it is asked for the whole.
 
 Users of a node that is met for the first time were there before: that they are is no news. One that
-begins says so before it has any.
+begins says so before it has any. Where that was not heard, as behind a partition, its users are
+news all the same to whoever was there before it: those who are, answer within `_MEETING`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +32,7 @@ __all__ = ["SILENCE", "Moved", "Roster", "Said", "Teller"]
 SILENCE = 15.0
 """Seconds after which a node that is not heard is dead."""
 
+_MEETING = 10.0  # seconds in which a node that begins meets the others
 _AGAIN = 1.0  # seconds until a node that has not answered is asked again
 _MOST_NODES = 256
 _PART_BYTES = 32 * 1024  # of one message, about
@@ -218,10 +221,12 @@ class Roster:
 
     Args:
         own: the id of the node that keeps this; what it says itself is passed over.
+        began: when that has begun, monotonic time in seconds.
     """
 
-    def __init__(self, own: str) -> None:
+    def __init__(self, own: str, began: float = inf) -> None:
         self._own = own
+        self._met_until = began + _MEETING
         self._nodes: dict[str, _Node] = {}
         self._former: dict[str, bool] = {}  # those not there any more, and whether they may return
 
@@ -297,7 +302,8 @@ class Roster:
             may_return = self._former.get(name)
             if may_return is not False:
                 self._former.pop(name, None)
-                node = self._nodes[name] = _Node(now, is_met=bool(may_return))
+                is_met = bool(may_return) or now > self._met_until
+                node = self._nodes[name] = _Node(now, is_met=is_met)
         return node
 
     def _bury(self, name: str, *, may_return: bool) -> list[Moved]:

@@ -197,6 +197,14 @@ def test_who_was_there_before_is_no_news_and_who_comes_is() -> None:
     assert moved == Moved("lobby", 1, {"bob"}, set(), is_news=True)
 
 
+def test_a_node_that_is_met_late_comes_with_news() -> None:
+    for now, is_news in ((9.9, False), (10.1, True)):
+        teller, roster = Teller("other"), Roster("me", 0.0)
+        teller.skip()  # that it began was not heard, as behind a partition
+        (whole,) = teller.whole([Share("lobby", 1, ("ada",))])
+        assert roster.hear(whole, now) == [Moved("lobby", 1, {"ada"}, set(), is_news=is_news)]
+
+
 def test_a_node_that_was_dead_for_us_comes_with_news() -> None:
     teller = Teller("other")
     roster = met(teller)
