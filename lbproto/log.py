@@ -31,7 +31,10 @@ _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
 _SLACK = 64  # when it is full, this part of what it may hold is dropped at once
 _SPARE = 1_024  # dropped entries that the order may still tell of, before it is worth a sweep
-_OFFSET = re.compile(r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})(?:\.([A-Za-z0-9:_-]{1,256}))?")
+_LONGEST = 300  # characters of an offset
+_OFFSET = re.compile(
+    r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})(?:\.([A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)+))?"
+)
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
@@ -249,15 +252,21 @@ class Log:
         self._trims_at = now + self._window * _TRIM_SHARE
 
 
+def _match(offset: object) -> re.Match[str] | None:
+    if not isinstance(offset, str) or len(offset) > _LONGEST:
+        return None
+    return _OFFSET.fullmatch(offset)
+
+
 def position_in(epoch: str, offset: object) -> int | None:
     """The position that a client names; None where it is none of the log of that epoch."""
-    match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+    match = _match(offset)
     return int(match[2]) if match is not None and match[1] == epoch else None
 
 
 def elsewhere(offset: object) -> str:
     """How far a client has got in terms of all nodes, by an offset of any; "" for unknown."""
-    match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+    match = _match(offset)
     return "" if match is None else match[3] or ""
 
 

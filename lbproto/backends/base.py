@@ -111,7 +111,8 @@ class PubSub(Port, Protocol):
     Attributes:
         position: how far this node has got: what it has published to be kept, and what `messages`
             has given it. Opaque to all but `missed`, of any node of the application; at most 256
-            characters of `A-Z a-z 0-9 : _ -`. "" where there is no log.
+            characters: parts of `A-Z a-z 0-9 _ -`, two at least, with colons between them. "" where
+            there is no log.
     """
 
     position: str = ""

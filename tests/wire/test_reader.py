@@ -89,7 +89,8 @@ async def test_many_slow_requests_one_after_the_other() -> None:
 
 def tasks_of(runtime: Runtime) -> Collection[object]:
     """The tasks that the runtime has started and that still live."""
-    group: Any = runtime._tasks
+    starter: Any = runtime._tasks
+    group = starter._tasks
     tasks: Collection[object] = (
         group._nursery.child_tasks if hasattr(group, "_nursery") else group._tasks
     )
