@@ -11,27 +11,13 @@ import msgspec
 
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import refusal, refusal_in
-from lbproto.client.payloads import Payload, PlainPayload
+from lbproto.client.payloads import PlainPayload
 from lbproto.errors import InsufficientCredits, RequestError
 from lbproto.events import Event
 from lbproto.messages import CreditsInsufficient
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["Answer", "Asked", "Asking"]
-
-
-class Answer(msgspec.Struct):
-    """The event that answers a request.
-
-    Attributes:
-        name: the event's.
-        payload: what it says.
-        size: bytes that it counts for.
-    """
-
-    name: str
-    payload: Payload
-    size: int
+__all__ = ["Asked", "Asking"]
 
 
 class _Body(msgspec.Struct):
@@ -52,13 +38,13 @@ class Asked:
     Attributes:
         link: the connection that it was sent over last; None before.
         error: why it has failed; None where it has not, or waits.
-        answer: what answers it; None where no event does, or it waits.
+        answer: the event that answers it; None where none does, or it waits.
     """
 
-    def __init__(self, settled: Callable[[Answer | None], None] | None = None) -> None:
+    def __init__(self, settled: Callable[[Heard | None], None] | None = None) -> None:
         self.link: object = None
         self.error: Exception | None = None
-        self.answer: Answer | None = None
+        self.answer: Heard | None = None
         self._settled = settled
         self._done = anyio.Event()
 
@@ -77,7 +63,7 @@ class Asked:
         if self.error is not None:
             raise self.error
 
-    def answered(self, answer: Answer | None) -> None:
+    def answered(self, answer: Heard | None) -> None:
         """This answers it."""
         if not self.done:
             self.answer = answer
@@ -135,7 +121,7 @@ class Asking:
         if asked is None:
             return
         try:
-            answer = self._answer(heard) if heard.kind == "ack" else self._event(heard)
+            answer = self._acknowledged(heard) if heard.kind == "ack" else self._event(heard)
         except (RequestError, ProtocolError) as error:
             asked.failed(error)
         else:
@@ -148,18 +134,19 @@ class Asking:
                 del self._waiting[id_]
                 asked.failed(error)
 
-    def _event(self, heard: Heard) -> Answer:
+    def _event(self, heard: Heard) -> Heard:
         error = refusal_in(heard.name, heard.payload, self._known(heard.name))
         if error is not None:
             raise error
-        return Answer(heard.name, heard.payload, heard.size)
+        return heard
 
-    def _answer(self, heard: Heard) -> Answer | None:
+    def _acknowledged(self, heard: Heard) -> Heard | None:
         body, str_keys = heard.payload.into(_Body), heard.payload.str_keys
         if body.ok:
             if body.event is None:
                 return None
-            return Answer(body.event, PlainPayload(body.data, str_keys), heard.size)
+            data = PlainPayload(body.data, str_keys)
+            return Heard("event", data, body.event, size=heard.size)
         error = refusal(PlainPayload(body.error, str_keys))
         short, self._short = self._short, None
         if isinstance(error, InsufficientCredits) and short is not None:

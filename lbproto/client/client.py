@@ -27,7 +27,6 @@ from lbproto.jobs.stages import Stages
 from lbproto.messages import Connected, Subscribe, Subscribed, Unsubscribe
 from lbproto.overflow import OverflowPolicy, disconnect
 from lbproto.tasks import background_tasks
-from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Client"]
 
@@ -223,10 +222,7 @@ class Client:
             raise UsageError(f"{name} answers `{event.event_name}`, not {wanted}")
         if known is None:
             raise UsageError(f"{name} answers `{event.event_name}`: say what that is by events=")
-        try:
-            return told.payload.into(known)
-        except ProtocolError as error:
-            raise ProtocolError(f"{name} is no {known.__qualname__}: {error}") from None
+        return told.typed(known)
 
     async def subscribe(self, room: str) -> Subscribed:
         """Join a room, and stay in it: it is joined again after its session was lost.

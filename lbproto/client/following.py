@@ -13,11 +13,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from lbproto.client.asking import Answer, Asked
+from lbproto.client.asking import Asked
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import Disconnected, TooSlow, once_more, refusal
 from lbproto.client.inbox import Inbox
-from lbproto.client.payloads import Payload
 from lbproto.errors import NotFound, RequestError, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import Stages
@@ -120,14 +119,13 @@ class Following(Generic[R]):
 
     # From the server
 
-    def _began(self, answer: Answer | None) -> None:
+    def _began(self, answer: Heard | None) -> None:
         """The request is answered: by the first event."""
         try:
             if answer is None or answer.name not in self._classes:
                 name = "nothing" if answer is None else f"`{answer.name}`"
                 raise ProtocolError(f"{name} answers `{self.request.event_name}`, and is no stage")
-            cls = self._classes[answer.name]
-            self.id = getattr(answer.payload.into(cls), self._stages.id)
+            self.id = getattr(answer.typed(self._classes[answer.name]), self._stages.id)
             if self._left:
                 self._session.start_soon(self.give_up)
                 return
@@ -135,26 +133,24 @@ class Following(Generic[R]):
         except (ProtocolError, UsageError) as error:
             self.end(error)
             return
-        self._take(cls, answer.payload, answer.size)
+        self.hear(answer)
 
     def hear(self, heard: Heard) -> None:
         """One of its events has come."""
-        self._take(self._classes[heard.name], heard.payload, heard.size)
-
-    def _take(self, cls: type[Event], payload: Payload, size: int) -> None:
         if self._known:
             self._known -= 1
             return
         self._seen += 1
+        cls = self._classes[heard.name]
         try:
             if issubclass(cls, ErrorEvent):
-                self.end(refusal(payload))
+                self.end(refusal(heard.payload))
                 return
-            event = payload.into(cls)
+            event = heard.typed(cls)
         except ProtocolError as error:
             self.end(error)
             return
-        self._inbox.put(event, size)
+        self._inbox.put(event, heard.size)
         if cls is self._stages.success:
             self.outcome = event
             self.end(StopAsyncIteration())
@@ -181,9 +177,9 @@ class Following(Generic[R]):
         except Disconnected:
             return  # the next connection has it taken up, or the client is over
 
-    def _attached(self, answer: Answer | None) -> None:
+    def _attached(self, answer: Heard | None) -> None:
         try:
-            after = answer.payload.into(Attached).after if answer is not None else 0
+            after = answer.typed(Attached).after if answer is not None else 0
         except ProtocolError as error:
             self.end(error)
             return

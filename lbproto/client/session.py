@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from lbproto.client.answering import Answering
-from lbproto.client.asking import Answer, Asked, Asking
+from lbproto.client.asking import Asked, Asking
 from lbproto.client.bounds import Reconnect
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import Disconnected, once_more
@@ -237,7 +237,7 @@ class Session:
 
     async def ask(
         self, event: Event, asked: Asked, *, repeat: bool = False, linger: bool = False
-    ) -> Answer | None:
+    ) -> Heard | None:
         """Send a request, and wait for its answer.
 
         Args:
@@ -247,7 +247,7 @@ class Session:
             linger: tell `asked` also when nobody waits here any more.
 
         Returns:
-            What answers it; None where no event does.
+            The event that answers it; None where none does.
 
         Raises:
             Disconnected, RequestError, ProtocolError: there is no answer.
