@@ -22,6 +22,14 @@ def valkey() -> Iterator[Valkey]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def durable() -> Iterator[Valkey]:
+    """Comes back with all that it has answered, passed on or not."""
+    server = Valkey()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes find their way back sooner than hundreds."""

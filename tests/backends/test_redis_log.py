@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -20,14 +20,6 @@ from tests.ledger.servers import Valkey, failing_line
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 
 MakePubSub = Callable[..., RedisPubSub]
-
-
-@pytest.fixture(scope="module")
-def durable() -> Iterator[Valkey]:
-    """Comes back with all that it has answered."""
-    server = Valkey()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -159,11 +151,47 @@ async def away(valkey: Valkey, name: str, pubsub: RedisPubSub) -> AsyncIterator[
     await until(lambda: pubsub.ready)
 
 
+def guest_of(valkey: Valkey, name: str) -> str:
+    """The URL of a user whom the server knows until it is killed."""
+    valkey.command("ACL", "SETUSER", name, "on", ">right", "allkeys", "allchannels", "+@all")
+    return valkey.url.replace("//", f"//{name}:right@")
+
+
 @pytest.fixture
 def guest(valkey: Valkey, prefix: str) -> str:
-    """The URL of a user whose name is the prefix."""
-    valkey.command("ACL", "SETUSER", prefix, "on", ">right", "allkeys", "allchannels", "+@all")
-    return valkey.url.replace("//", f"//{prefix}:right@")
+    """One whose name is the prefix."""
+    return guest_of(valkey, prefix)
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["all", "nothing"])
+async def test_what_was_answered_and_not_passed_on_when_the_server_was_killed(
+    keeps: bool, prefix: str
+) -> None:
+    """It answers first, and its publisher will not send it again."""
+    server = await to_thread.run_sync(lambda: Valkey(**({} if keeps else {"appendonly": "no"})))
+    try:
+        one, two = (
+            RedisPubSub(server.url, prefix=prefix),
+            RedisPubSub(guest_of(server, prefix), prefix=prefix),
+        )
+        async with one, two, Inbox.of(two) as inbox:
+            await two.subscribe("x")
+            one.publish_nowait("x", b"1", kept=True)
+            assert await inbox.take() == ("x", b"1")
+            async with away(server, prefix, two):
+                one.publish_nowait("x", b"2", kept=True)
+                await sent(one)
+                await to_thread.run_sync(server.kill)
+                await until(lambda: not one.ready)
+                await to_thread.run_sync(server.start)
+                await to_thread.run_sync(guest_of, server, prefix)
+            one.publish_nowait("x", b"3", kept=True)
+            told = [await inbox.take_any()]
+            while told[-1] != ("x", b"3"):
+                told.append(await inbox.take_any())
+            assert set(told[:-1]) == {("x", b"2" if keeps else None)}
+    finally:
+        await to_thread.run_sync(server.stop)
 
 
 async def test_what_a_lost_log_had_is_announced_where_it_is_missed(

@@ -147,9 +147,9 @@ async def test_a_server_that_hangs_is_passed_over(
 
 
 async def test_a_blip_loses_nothing(
-    make: MakePubSub, valkey: Valkey, caplog: pytest.LogCaptureFixture
+    durable: Valkey, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, two = make(), make()
+    one, two = (RedisPubSub(durable.url, prefix=prefix) for _ in range(2))
     async with listening(one, two) as inbox:
         number = 0
 
@@ -164,10 +164,10 @@ async def test_a_blip_loses_nothing(
             tasks.start_soon(publish)
             await until(lambda: number > 50)
             received = await taken(inbox, 30)
-            await to_thread.run_sync(valkey.kill)
+            await to_thread.run_sync(durable.kill)
             await until(lambda: not one.ready and not two.ready)
             await two.subscribe("y")
-            await to_thread.run_sync(valkey.start)
+            await to_thread.run_sync(durable.start)
         received += await taken(inbox, 270)
         assert received == list(range(300))
         assert two.ready
