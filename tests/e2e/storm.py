@@ -142,9 +142,9 @@ class Storm:
     async def _befall(self) -> None:
         for share, happens in (
             (0.1, self._kill_broker),
-            (0.3, self._drain),
-            (0.5, self._kill_node),
-            (0.75, self._kill_broker),
+            (0.25, self._drain),
+            (0.6, self._kill_node),  # by then the one in the drained one's place knows of it
+            (0.8, self._kill_broker),
             (1.0, None),
         ):
             await asyncio.sleep(self._began + share * self._plan.seconds - time.monotonic())

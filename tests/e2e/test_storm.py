@@ -22,6 +22,7 @@ def test_every_clients_log_is_complete() -> None:
         valkey.stop()
     assert outcome.faults == [], told
     assert outcome.counts == []
+    assert outcome.ghosts == []
     assert outcome.said > 100
     assert outcome.recovered > 60
     assert outcome.lost == 0, told
