@@ -2,12 +2,13 @@
 
 Each node tells its own sessions, by what it knows of all nodes. Beside that it keeps in the log
 what it was the first to know: whoever goes on on another node, where its own has died, has missed
-that too. Of a dead node's users every node is the first to know: then it is there several times.
+that too. That a node is gone every other node is the first to know, also of rooms where it has
+nobody yet: then it is there several times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lbproto.clock import Clock, iso_timestamp
 from lbproto.hub import Hub
@@ -93,6 +94,8 @@ class Announcements:
         room = moved.room
         presence = self._presences.get(room)
         if presence is None:
+            if moved.node_gone:
+                self._keep_gone(room, moved.gone)
             return
         presence.grow(moved.sessions)
         for user in moved.came:
@@ -100,15 +103,24 @@ class Announcements:
                 self._tell_joined(user, room)
         for user in moved.gone:
             if presence.vanish(user):
-                self._tell_left(user, room, is_first_known=moved.has_died)
+                self._tell_left(user, room, is_first_known=moved.node_gone)
+
+    def _keep_gone(self, room: str, users: Collection[str]) -> None:
+        """Nobody is here to be told, but somebody may come."""
+        left = set(users).difference(self._control.users(room))
+        for user in users:
+            if user in left:
+                self._hub.keep(room, self._left(user, room))
+
+    def _left(self, user_id: str, room: str) -> UserLeftRoom:
+        return UserLeftRoom(user_id=user_id, room=room, left_at=self._timestamp())
 
     def _tell_joined(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
         joined = UserJoinedRoom(user_id=user_id, room=room, joined_at=self._timestamp())
         self._tell(joined, is_first_known)
 
     def _tell_left(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
-        left = UserLeftRoom(user_id=user_id, room=room, left_at=self._timestamp())
-        self._tell(left, is_first_known)
+        self._tell(self._left(user_id, room), is_first_known)
 
     def _tell(self, event: UserJoinedRoom | UserLeftRoom, is_first_known: bool) -> None:
         """It is the others that are told of a user."""

@@ -52,7 +52,7 @@ class Moved(NamedTuple):
         came: users who are there now.
         gone: users who are not any more.
         is_news: whether they have come just now.
-        has_died: whether all this is since the node is dead.
+        node_gone: whether all this is since the node is, dead or stopped: it does not tell of it.
     """
 
     room: str
@@ -60,7 +60,7 @@ class Moved(NamedTuple):
     came: Collection[str]
     gone: Collection[str]
     is_news: bool = True
-    has_died: bool = False
+    node_gone: bool = False
 
 
 class Teller:
@@ -290,11 +290,7 @@ class Roster:
             What has moved.
         """
         silent = [name for name, node in self._nodes.items() if now >= node.heard + SILENCE]
-        return [
-            moved._replace(has_died=True)
-            for name in silent
-            for moved in self._bury(name, may_return=True)
-        ]
+        return [moved for name in silent for moved in self._bury(name, may_return=True)]
 
     def _node(self, name: str, now: float) -> _Node | None:
         node = self._nodes.get(name)
@@ -311,7 +307,8 @@ class Roster:
         self._former[name] = may_return
         if len(self._former) > _MOST_NODES:
             del self._former[next(iter(self._former))]
-        return [] if node is None else list(node.view.until(_View()))
+        moves = [] if node is None else node.view.until(_View())
+        return [moved._replace(node_gone=True) for moved in moves]
 
     def _hear_changes(self, node: _Node, said: Changes) -> list[Moved]:
         if said.number > node.number + 1:

@@ -211,7 +211,7 @@ def test_a_node_that_was_dead_for_us_comes_with_news() -> None:
     (changes,) = teller.changes([Share("lobby", 1, ("ada",))])
     roster.hear(changes, 0.0)
     assert roster.expire(SILENCE - 0.1) == []
-    assert roster.expire(SILENCE) == [Moved("lobby", -1, set(), {"ada"}, has_died=True)]
+    assert roster.expire(SILENCE) == [Moved("lobby", -1, set(), {"ada"}, node_gone=True)]
     assert not roster.nodes
     assert roster.count("lobby") == 0
     roster.hear(teller.beat(), 20.0)
