@@ -7,11 +7,13 @@ does not run) are `UsageError`: they are raised where they are made and say what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from math import ceil
 from typing import ClassVar
 
 __all__ = [
+    "BY_CODE",
     "Cancelled",
     "ErrorCode",
     "InsufficientCredits",
@@ -158,6 +160,24 @@ class Overloaded(RequestError):
     """Too much at once, or out of reach for now; the same request may succeed later."""
 
     code = ErrorCode.OVERLOADED
+
+
+BY_CODE: Mapping[str, type[RequestError]] = {
+    each.code.value: each
+    for each in (
+        RateLimited,
+        Unauthorized,
+        NotFound,
+        Internal,
+        InvalidRequest,
+        InsufficientCredits,
+        Cancelled,
+        RequestTimeout,
+        LimitExceeded,
+        Overloaded,
+    )
+}
+"""The error of each code."""
 
 
 class UsageError(RuntimeError):

@@ -7,20 +7,7 @@ from copy import copy
 import msgspec
 
 from lbproto.client.payloads import Payload
-from lbproto.errors import (
-    Cancelled,
-    ErrorCode,
-    InsufficientCredits,
-    Internal,
-    InvalidRequest,
-    LimitExceeded,
-    NotFound,
-    Overloaded,
-    RateLimited,
-    RequestError,
-    RequestTimeout,
-    Unauthorized,
-)
+from lbproto.errors import BY_CODE, InsufficientCredits, Internal, RequestError
 from lbproto.events import ErrorEvent, Event
 from lbproto.messages import CreditsInsufficient
 from lbproto.transport import CloseCode
@@ -79,23 +66,6 @@ def once_more(error: Exception) -> Exception:
     return again
 
 
-_CLASSES: dict[str, type[RequestError]] = {
-    each.code.value: each
-    for each in (
-        Cancelled,
-        Internal,
-        InvalidRequest,
-        LimitExceeded,
-        NotFound,
-        Overloaded,
-        RateLimited,
-        RequestTimeout,
-        Unauthorized,
-        InsufficientCredits,
-    )
-}
-
-
 class _Envelope(msgspec.Struct, rename="camel"):
     code: str
     message: str
@@ -111,7 +81,7 @@ def refusal(payload: Payload) -> RequestError:
         ProtocolError: this is no envelope.
     """
     envelope = payload.into(_Envelope)
-    cls = _CLASSES.get(envelope.code)
+    cls = BY_CODE.get(envelope.code)
     if cls is None:
         message = f"{envelope.code}: {envelope.message}"
         return Internal(message, retry_after=envelope.retry_after)
@@ -142,4 +112,4 @@ def refusal_in(name: str, payload: Payload, known: type[Event] | None) -> Reques
         envelope = payload.into(_Envelope)
     except ProtocolError:
         return None
-    return refusal(payload) if envelope.code in list(ErrorCode) else None
+    return refusal(payload) if envelope.code in BY_CODE else None

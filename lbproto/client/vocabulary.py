@@ -7,31 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from lbproto import messages
 from lbproto.client.codecs import Heard
 from lbproto.errors import UsageError
 from lbproto.events import Event, camel_case
 from lbproto.jobs.stages import Stages
-from lbproto.messages import (
-    Attached,
-    Connected,
-    CreditBalanceUpdated,
-    CreditsDeducted,
-    CreditsGranted,
-    CreditsInsufficient,
-    Error,
-    EventsDropped,
-    Pong,
-    RateLimitError,
-    Recovered,
-    ServerDraining,
-    SessionExpiring,
-    SessionLost,
-    Subscribed,
-    Unsubscribed,
-    UserJoinedRoom,
-    UserLeftRoom,
-    ValidationError,
-)
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Vocabulary"]
@@ -39,25 +19,25 @@ __all__ = ["Vocabulary"]
 R = TypeVar("R", bound=Event)
 
 _SYSTEM = (
-    Attached,
-    Connected,
-    CreditBalanceUpdated,
-    CreditsDeducted,
-    CreditsGranted,
-    CreditsInsufficient,
-    Error,
-    EventsDropped,
-    Pong,
-    RateLimitError,
-    Recovered,
-    ServerDraining,
-    SessionExpiring,
-    SessionLost,
-    Subscribed,
-    Unsubscribed,
-    UserJoinedRoom,
-    UserLeftRoom,
-    ValidationError,
+    messages.Attached,
+    messages.Connected,
+    messages.CreditBalanceUpdated,
+    messages.CreditsDeducted,
+    messages.CreditsGranted,
+    messages.CreditsInsufficient,
+    messages.Error,
+    messages.EventsDropped,
+    messages.Pong,
+    messages.RateLimitError,
+    messages.Recovered,
+    messages.ServerDraining,
+    messages.SessionExpiring,
+    messages.SessionLost,
+    messages.Subscribed,
+    messages.Unsubscribed,
+    messages.UserJoinedRoom,
+    messages.UserLeftRoom,
+    messages.ValidationError,
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 
-from lbproto import errors
 from lbproto.contract.model import (
     Code,
     Contract,
@@ -17,7 +16,7 @@ from lbproto.contract.model import (
     Window,
 )
 from lbproto.contract.schemas import components
-from lbproto.errors import ErrorCode, RequestError
+from lbproto.errors import BY_CODE
 from lbproto.events import ErrorEvent, Event, camel_case
 from lbproto.jobs.stages import JobPolicy
 from lbproto.limits import Window as LimitWindow
@@ -117,13 +116,9 @@ def _name(event: type[Event] | None) -> str | None:
 
 
 def _codes() -> dict[str, Code]:
-    meanings = {
-        error.code: inspect.getdoc(error) or ""
-        for error in vars(errors).values()
-        if isinstance(error, type) and issubclass(error, RequestError) and error is not RequestError
-    }
     return {
-        code.value: Code(retryable=code.retryable, meaning=meanings[code]) for code in ErrorCode
+        code: Code(retryable=error.code.retryable, meaning=inspect.getdoc(error) or "")
+        for code, error in BY_CODE.items()
     }
 
 

@@ -11,8 +11,10 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from lbproto import Disconnected, Internal, RequestError, Settings, Unauthorized
+from lbproto import Disconnected, ErrorCode, Internal, RequestError, Settings, Unauthorized
 from lbproto.client import Bounds, Wire
+from lbproto.client.errors import refusal
+from lbproto.client.payloads import PlainPayload
 from lbproto.messages import Ping, Pong, Recovered
 from lbproto.wire import ProtocolError
 from tests.client.impostor import CONNECTED, OPEN, Peer, impostor, raw
@@ -221,6 +223,13 @@ async def test_an_answer_that_is_none_is_told_to_who_asked(
         with pytest.raises(error):
             await client.request(Ping(), Pong)
         assert await client.request(Ping(), Pong) == Pong("now")
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_a_refusal_is_the_error_of_its_code(code: ErrorCode) -> None:
+    envelope = {"code": code.value, "message": "no", "retryAfter": 7}
+    told = refusal(PlainPayload(envelope, str_keys=True))
+    assert (told.code, told.message, told.retry_after) == (code, "no", 7)
 
 
 async def test_answers_that_nobody_asked_for_are_nothing() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from lbproto import Client, Event, UsageError, conflate, drop_oldest
 from lbproto.client import TooSlow, Wire
+from lbproto.client.vocabulary import Vocabulary
 from lbproto.messages import EventsDropped, Ping, Pong, Subscribed
 from lbproto.wire import ProtocolError
-from tests.client.kit import WIRES, Double, Doubled, Said, Say, Site, connected, served
+from tests.client.kit import WIRES, Double, Doubled, Said, Say, Site, connected, served, server_of
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +44,11 @@ async def test_several_classes_at_once_and_all_that_are_known() -> None:
             heard = [type(await anext(two)) for _ in range(2)]
             assert heard == [Subscribed, Pong]
             assert [type(await anext(all_of_them)) for _ in range(2)] == [Subscribed, Pong]
+
+
+async def test_all_that_every_server_sends_is_known() -> None:
+    sent = {each.event for each in server_of().registry.emissions.values()}
+    assert set(Vocabulary([], {}).classes()) == sent
 
 
 async def test_names_are_unique() -> None:

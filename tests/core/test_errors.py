@@ -21,6 +21,7 @@ from lbproto import (
     Unauthorized,
     UsageError,
 )
+from lbproto.errors import BY_CODE
 
 CODES: dict[type[RequestError], tuple[str, bool]] = {
     RateLimited: ("RATE_LIMITED", True),
@@ -46,7 +47,8 @@ def test_every_error_has_its_code_and_says_whether_to_retry(
 
 
 def test_every_code_has_an_error() -> None:
-    assert {error.code for error in CODES} == set(ErrorCode)
+    assert {code.value: BY_CODE[code] for code in ErrorCode} == BY_CODE
+    assert set(BY_CODE.values()) == CODES.keys()
 
 
 def test_the_message_is_what_the_client_is_shown() -> None:
