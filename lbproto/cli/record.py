@@ -129,16 +129,22 @@ def _all(control: Path | None, request: Request) -> list[tuple[Reply, list[bytes
     found = sockets(path)
     if not found:
         raise Failure(f"no server listens at {path}")
-    answers = [anyio.run(_ask, each, request) for each in found]
+    asked = [anyio.run(_ask, each, request) for each in found]
+    answers = [answer for answer in asked if answer is not None]
+    if not answers:
+        raise Failure(f"the server at {path} does not answer: it has ended")
     done = [answer for answer in answers if not answer[0].error]
     if not done:
         raise Failure(answers[0][0].error)
     return done
 
 
-async def _ask(path: Path, request: Request) -> tuple[Reply, list[bytes]]:
+async def _ask(path: Path, request: Request) -> tuple[Reply, list[bytes]] | None:
+    """What a process answers; None where it was killed, and has left its socket."""
     try:
         return await ask(path, request)
+    except ConnectionRefusedError:
+        return None
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise Failure(f"the server at {path} does not answer: {error}") from None
 

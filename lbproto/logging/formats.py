@@ -36,8 +36,11 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
         return value
+    for number in (int, float):
+        if isinstance(value, number):
+            return number(value)  # it may be of a class of its own, which JSON does not know
     try:
         text = without_secrets(str(value))
     except Exception:  # noqa: BLE001 - a value that cannot be shown must not hide the record

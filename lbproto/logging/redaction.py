@@ -10,15 +10,16 @@ HIDDEN = "***"
 
 _NAME = re.compile(r"(?i)(?:token|password|passwd|secret|api_?key|authorization)$")
 
+# Each looks at a character a few times at most, whatever the text: clients write some of it.
 _FORMS = (
     # The password in a URL, which may itself hold an "@" that is not escaped.
     (re.compile(r"(?<=://)([^\s:/@]*):[^\s/]+@"), rf"\1:{HIDDEN}@"),
     (re.compile(r"(?i)\b(bearer|basic)(\s+|\.)[\w.~+/=-]{4,}"), rf"\1\2{HIDDEN}"),
-    # A JSON Web Token: two objects in base64, and a signature.
-    (re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{2,}\.[\w-]*"), HIDDEN),
+    # A JSON Web Token: a header, an object in base64, and a signature.
+    (re.compile(r"(?<![\w-])[\w-]+\.eyJ[\w-]{2,}\.[\w-]*"), HIDDEN),
     (
         re.compile(
-            r"""(?ix) (["']? \b (?: [\w-]*_)? (?: token | password | passwd | secret | api_?key )
+            r"""(?ix) (?<![^\W_]) ((?: token | password | passwd | secret | api_?key )
             ["']? \s* [:=] \s*) (?: "[^"]*" | '[^']*' | [^\s,;&)}\]"']+ )"""
         ),
         rf"\1{HIDDEN}",

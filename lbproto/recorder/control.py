@@ -6,7 +6,6 @@ behind it, where recordings are asked for, these, each a line of JSON: its file'
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,8 +21,6 @@ from lbproto.recorder.recorder import Recorder
 from lbproto.tasks import background_tasks
 
 __all__ = ["Recorded", "Reply", "Request", "ask", "control", "sockets"]
-
-logger = logging.getLogger(__name__)
 
 _MAX_REQUEST = 4_096  # bytes
 _MAX_REPLY = 64 * 1024 * 1024
@@ -105,7 +102,11 @@ class _Control:
                     buffered = BufferedByteReceiveStream(stream)
                     line = await buffered.receive_until(b"\n", _MAX_REQUEST)
                     reply, recordings = self._do(msgspec.json.decode(line, type=Request))
-                except (msgspec.DecodeError, anyio.DelimiterNotFound) as error:
+                except (
+                    msgspec.DecodeError,
+                    UnicodeDecodeError,
+                    anyio.DelimiterNotFound,
+                ) as error:
                     reply, recordings = Reply(error=str(error)), []
                 except (anyio.IncompleteRead, anyio.ClosedResourceError):
                     return

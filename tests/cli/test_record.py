@@ -148,7 +148,8 @@ def test_whatever_is_said_at_the_socket_is_answered(server: Running, run_here: M
                 told += part
             return told
 
-    for said in (b"x\n", b"[1]\n", b'{"do":"erase"}\n', b"x" * 10_000, b"\xff\n"):
+    wrong = (b"x\n", b"[1]\n", b'{"do":"erase"}\n', b"x" * 10_000, b"\xff\n", b'{"do":"\xff"}\n')
+    for said in wrong:
         assert json.loads(anyio.run(answer, said))["error"]
     assert anyio.run(answer, b"no end of line") == b""
     assert run_here("record", "list").code == 0
@@ -186,6 +187,17 @@ def test_without_a_configured_socket_it_says_how(run_here: Main, tmp_path: Path)
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.chdir(tmp_path)
         assert "say where the server listens for this" in run_here("record", "list").err
+
+
+def test_a_worker_that_was_killed_keeps_nobody_from_the_others(
+    server: Running, run_here: Main
+) -> None:
+    async def leave_a_socket() -> None:
+        await (await anyio.create_unix_listener("control.sock.7")).aclose()
+
+    anyio.run(leave_a_socket)
+    done = run_here("record", "list")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_workers_have_a_socket_each(tmp_path: Path) -> None:
