@@ -133,7 +133,8 @@ class Places:
 
         async def write(session: Session, reaches: int, own: tuple[Own, ...]) -> None:
             async with limiter:
-                await self._put(session, reaches, own)
+                if await self._is_own(session.pid):  # it may go on elsewhere by now, just taken up
+                    await self._put(session, reaches, own)
 
         with anyio.move_on_after(_PARTING, shield=True) as scope:
             async with anyio.create_task_group() as tasks:
