@@ -55,7 +55,9 @@ app.add_typer(record_commands, name="record")
 _Host = Annotated[str, typer.Option(help="Name or address to listen on.")]
 _Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")]
 _DRAIN_HELP = "When stopped, close connections spread over so long; a second Ctrl-C: at once."
-_Drain = Annotated[float, typer.Option("--drain", metavar="SECONDS", min=0, help=_DRAIN_HELP)]
+_Drain = Annotated[
+    float, typer.Option("--drain", metavar="SECONDS", min=0, max=86_400, help=_DRAIN_HELP)
+]
 _Url = Annotated[str, typer.Option(help="The server's address.")]
 _Token = Annotated[
     str,

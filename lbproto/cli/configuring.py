@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -220,8 +221,11 @@ def _unknown(path: str, prefix: str, known: set[str], file: str) -> str:
 
 def _decoded(leaf: Leaf, value: Any, where: str, *, strict: bool) -> Any:
     try:
-        return msgspec.convert(value, leaf.type, strict=strict)
-    except msgspec.ValidationError:
+        found = msgspec.convert(value, leaf.type, strict=strict)
+        if isinstance(found, float) and not isfinite(found):  # JSON has none, nor any clock
+            raise ValueError
+        return found
+    except (msgspec.ValidationError, ValueError):
         shown = _HIDDEN if leaf.secret else repr(value)
         raise Failure(f"{where} has to be {leaf.expected}, not {shown}{_hint(value)}") from None
 

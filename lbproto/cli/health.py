@@ -11,6 +11,7 @@ import typer
 
 from lbproto.cli.configuring import configured
 from lbproto.cli.failure import Failure
+from lbproto.cli.serve import host_here
 
 __all__ = ["health"]
 
@@ -34,7 +35,7 @@ def health(
     if url is None:
         if not path:
             raise Failure("the configuration has no such probe: name one by --url")
-        url = f"http://{_asked(config.host)}:{config.port}{path}"
+        url = f"http://{host_here(config.host)}:{config.port}{path}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Failure(f"{url!r} is no address such as http://localhost:8091/readyz")
@@ -47,10 +48,3 @@ def health(
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Failure(f"{url} does not answer: {error}") from None
     raise typer.Exit(0 if answer.status == _OK else 1)
-
-
-def _asked(host: str) -> str:
-    """Where somebody on this machine asks a server that listens there."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - nothing is bound
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

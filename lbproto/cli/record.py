@@ -13,8 +13,8 @@ import typer
 from rich.text import Text
 
 from lbproto.cli.configuring import configured
+from lbproto.cli.contracts import server_of
 from lbproto.cli.failure import Failure
-from lbproto.cli.loading import load
 from lbproto.cli.show import output, print_json
 from lbproto.recorder import BadRecording, Recording, Replayed, decode, in_virtual_time
 from lbproto.recorder import replay as play
@@ -103,10 +103,7 @@ def replay(
         raise Failure(f"cannot read {file}: {error.strerror}") from None
     except BadRecording as error:
         raise Failure(f"{file}: {error}") from None
-    server = load(target).server
-    if server is None:
-        raise Failure(f"{target} does not tell what is behind it: name the Server")
-    virtual = in_virtual_time(server)
+    virtual = in_virtual_time(server_of(target))
 
     async def run() -> Replayed:
         async with virtual.lifespan():

@@ -21,7 +21,7 @@ from lbproto.cli.failure import Failure
 from lbproto.cli.keeper import Keeper
 from lbproto.cli.loading import Target
 
-__all__ = ["Address", "serve"]
+__all__ = ["Address", "host_here", "serve"]
 
 _BACKLOG = 2048
 _COLLECT_AFTER = (50_000, 20, 20)  # new objects; younger generations' collections
@@ -83,13 +83,19 @@ class Address:
     @property
     def url(self) -> str:
         """How a client on this machine gets here."""
-        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - no bind
-        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+        return f"ws://{host_here(self.host)}:{self.port}"
 
     def close(self) -> None:
         """Stop listening."""
         for listener in self.sockets:
             listener.close()
+
+
+def host_here(host: str) -> str:
+    """How a URL on this machine names what listens on a host."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - nothing is bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 def _no_address(host: str) -> Failure:

@@ -9,11 +9,9 @@ from typing import Any
 import msgspec
 
 from lbproto.cli.configuring import Configured, Leaf, leaves
-from lbproto.logging import without_secrets
+from lbproto.logging.redaction import HIDDEN, without_secrets
 
 __all__ = ["as_toml"]
-
-_MASKED = "***"
 
 
 def as_toml(configured: Configured) -> str:
@@ -39,5 +37,5 @@ def _shown(leaf: Leaf, configured: Configured) -> str:
         value = getattr(value, name)
     if leaf.secret and value:
         # Of an address only the password is one.
-        value = without_secrets(value) if "://" in value else _MASKED
+        value = without_secrets(value) if "://" in value else HIDDEN
     return msgspec.json.encode(value).decode()  # TOML writes these as JSON does

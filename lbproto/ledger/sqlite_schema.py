@@ -172,6 +172,7 @@ _BY_COMMIT = (
     BEGIN SELECT RAISE(ROLLBACK, 'a reservation is settled once, and for good'); END
     """,
 )
+"""Movements by commit. What the first version says too is said again, since neither is edited."""
 
 SCHEMA = Schema("credit store", 0x6C627072, (_BY_ACCOUNT, _BY_COMMIT))
 """Marked by `lbpr`."""

@@ -194,8 +194,11 @@ def _write(file: Path, content: bytes, most: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = file.with_suffix(".part")
     part.touch(mode=0o600, exist_ok=False)
-    part.write_bytes(content)
-    part.rename(file)  # whoever sees it sees all of it
+    try:
+        part.write_bytes(content)
+        part.rename(file)  # whoever sees it sees all of it
+    finally:
+        part.unlink(missing_ok=True)
     for old in sorted(file.parent.glob("incident-*.jsonl"), key=_written)[:-most]:
         old.unlink(missing_ok=True)
 

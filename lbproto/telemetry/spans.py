@@ -97,8 +97,7 @@ class Spans:
         if self._clients != "ignore" and inbound.arguments.mentions(_MENTION):
             context = _client_context(inbound)
             if self._clients == "link":
-                links = [Link(trace.get_current_span(context).get_span_context())]
-                context = _EMPTY
+                links, context = _links(context), _EMPTY
         return self._tracer.start_span(
             method,
             context,

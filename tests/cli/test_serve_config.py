@@ -109,6 +109,7 @@ def test_a_secret_may_be_in_a_file_of_its_own() -> None:
         ),
         ("port = 65536", "lbproto.toml: port has to be a whole number from 0 to 65535, not 65536"),
         ("drain = -1", "lbproto.toml: drain has to be a number, 0 or more, not -1"),
+        ("drain = inf", "lbproto.toml: drain has to be a number, 0 or more, not inf"),
         ("host = 1", "lbproto.toml: host has to be text, not 1"),
         (
             "[log]\nformat = 'jsn'",

@@ -15,6 +15,7 @@ from lbproto import Context, Event, Model, Plugin, Secret, Server, conflate
 from lbproto.connection.socket import LiveSocket
 from lbproto.messages import Subscribe, Unsubscribe
 from lbproto.recorder import Recorder, Recording, Row, decode, encode
+from lbproto.recorder.recorder import _write
 from lbproto.testing import Client, VirtualClock, Wire, connect, serve, settle
 
 pytestmark = pytest.mark.anyio
@@ -288,6 +289,14 @@ async def test_a_disk_that_is_full_is_logged(
             await client.request(Fail())
             await settle()
     assert "its recording is not written" in caplog.text
+
+
+def test_of_a_recording_that_cannot_be_written_nothing_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "incident-1.jsonl"
+    file.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        _write(file, b"content", 1)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 async def test_sessions_beyond_the_bound_are_not_recorded() -> None:
