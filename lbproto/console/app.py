@@ -10,6 +10,7 @@ import msgspec
 from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from lbproto.asgi.scope import route_path
 from lbproto.console.state import MayWatch, StateApp
@@ -90,7 +91,10 @@ class ConsoleApp:
             self._routes["/state.json"] = StateApp(server, may_watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request; a websocket is refused."""
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+            return
         path = route_path(scope)
         route = self._routes.get(path)
         if not path:  # the page names its files relatively

@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Mount
+from starlette.types import Message
 
 from lbproto import Server
 from lbproto.auth import StaticTokens
@@ -85,3 +86,19 @@ async def test_by_default_nobody_sees_the_state(server: Server) -> None:
         settings = (await http.get("settings.json")).json()
         assert (settings["token"], settings["watchable"]) == ("", False)
         assert (await http.get("asyncapi.json")).json()["asyncapi"].startswith("3.")
+
+
+@pytest.mark.parametrize("path", ["/", "/asyncapi.json", "/nowhere"])
+async def test_websockets_are_refused(server: Server, path: str) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": f"/console{path}", "headers": [], "query_string": b""}
+    app = Starlette(routes=[Mount("/console", ConsoleApp(server))])
+    await app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
