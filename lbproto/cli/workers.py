@@ -58,15 +58,19 @@ class _Worker:
     async def start(
         cls, module: str, instructions: bytes, listeners: Sequence[socket.socket]
     ) -> _Worker:
-        """Start a process, and tell it what to do."""
+        """Start a process, and tell it what to do; raises `OSError` where there can be none."""
         ours, theirs = socket.socketpair()
         with theirs:
             passed = [theirs.fileno(), *(listener.fileno() for listener in listeners)]
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, *map(str, passed)),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=passed,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", module, *map(str, passed)),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=passed,
+                )
+            except BaseException:
+                ours.close()
+                raise
         ours.setblocking(False)
         with suppress(OSError):  # it has ended already
             await asyncio.get_running_loop().sock_sendall(ours, instructions + b"\n")
@@ -170,8 +174,7 @@ class _Supervisor:
                 keeper.ready()
             while not self._stopping.is_set():
                 keeper.turns()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), _TURNS_SECONDS)
+                await self._stops_within(_TURNS_SECONDS)
             keeper.stopping()
             killing = loop.call_later(self._longest_end, self._signal, signal.SIGKILL)
         killing.cancel()
@@ -212,11 +215,24 @@ class _Supervisor:
             logger.error("worker %d has ended (%d): another takes its place", worker.pid, code)
             lived = asyncio.get_running_loop().time() - worker.began
             wait = _FIRST_WAIT if lived > _STEADY else wait
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
-                return
+            worker = await self._start_again(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
-            worker = await self._start()
+
+    async def _start_again(self, wait: float) -> _Worker | None:
+        """Another worker after so many seconds, or later; None once all stop."""
+        while not await self._stops_within(wait):
+            try:
+                return await self._start()
+            except OSError as error:  # no memory is left, or Python is being upgraded
+                logger.error("no worker can be started just now: %s", error)
+            wait = min(2 * wait, _LONGEST_WAIT)
+        return None
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait, until all stop at most; whether they do."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
 
 def supervise(

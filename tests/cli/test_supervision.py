@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -56,6 +57,24 @@ def test_a_worker_that_hangs_is_ended_and_replaced(
     for pid in seen(tmp_path, "began"):  # those that do not go by themselves are killed
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(workers, "_STOP_SECONDS", 0.2)
+
+    def then() -> None:
+        first = seen(tmp_path, "began")
+        with monkeypatch.context() as upgrading:
+            upgrading.setattr(sys, "executable", str(tmp_path / "python"))
+            os.kill(int(min(first)), signal.SIGKILL)
+            eventually(lambda: "no worker can be started" in caplog.text)
+        eventually(lambda: len(seen(tmp_path, "began")) == 3)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    supervised(tmp_path, then)
 
 
 def test_a_second_interrupt_is_passed_on(tmp_path: Path) -> None:
