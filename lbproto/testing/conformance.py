@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,27 +15,11 @@ from lbproto.testing.clock import VirtualClock
 from lbproto.testing.ledger import LedgerSuite, MakeLedger
 from lbproto.testing.limits import LimitsSuite, MakeLimits
 from lbproto.testing.limits import PassTime as PassNanoseconds
+from lbproto.testing.plugin import Named
 from lbproto.testing.pubsub import MakePubSub, PubSubSuite
 from lbproto.testing.storage import MakeStorage, PassTime, StorageSuite
 
-__all__ = ["NOT_OFFERED", "Named", "TestLedger", "TestLimits", "TestPubSub", "TestStorage"]
-
-NOT_OFFERED = "not offered"
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A backend of the command line.
-
-    Attributes:
-        name: what its column is called.
-        make: makes it for a test.
-        url: what it is made with.
-    """
-
-    name: str
-    make: Any
-    url: str
+__all__ = ["TestLedger", "TestLimits", "TestPubSub", "TestStorage"]
 
 
 @pytest.fixture
@@ -54,7 +37,7 @@ def backend(
 
 def _offered(backend: Backend, port: str) -> Any:
     if getattr(type(backend), port) is getattr(Backend, port):
-        pytest.skip(NOT_OFFERED)
+        pytest.skip("not offered")
     return getattr(backend, port)
 
 

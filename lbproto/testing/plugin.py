@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from lbproto.testing.backends import Backend, Trial
 from lbproto.testing.matrix import Matrix, Outcome
 
-__all__ = ["Conformance"]
+__all__ = ["Conformance", "Named"]
 
 _SUITES = "lbproto.testing.conformance"
 _FIXTURES = "lbproto.testing.fixtures"
@@ -24,8 +26,21 @@ _PORTS = {
     "TestStorage": "storage",
 }
 _PROPERTY = "lbproto"
-# Why the suites skip a test: the first is where a port is not overridden.
-_NOT_OFFERED = frozenset({"not offered", "without a log", "it is not"})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A backend of the command line.
+
+    Attributes:
+        name: what its column is called.
+        make: makes it for a test.
+        url: what it is made with; "" for nothing.
+    """
+
+    name: str
+    make: Callable[[Trial], Backend]
+    url: str
 
 
 class Conformance:
@@ -39,15 +54,14 @@ class Conformance:
     """
 
     def __init__(self, config: pytest.Config, given: Sequence[str]) -> None:
-        sys.path.insert(0, str(config.invocation_params.dir))
-        self._given = [_split(each) for each in given]
-        self._factories = [_factory(name) for name, _ in self._given]
-        self._names = _columns([name for name, _ in self._given])
-        self._matrix = Matrix(self._names)
+        sys.path.insert(0, str(config.invocation_params.dir))  # as `python -m` finds modules
+        self._backends = _named(given)
+        self._matrix = Matrix([each.name for each in self._backends])
         config.pluginmanager.import_plugin(_FIXTURES)
         spec = find_spec(_SUITES)
         if spec is None or spec.origin is None:
             raise pytest.UsageError(f"{_SUITES} is not in a file")
+        self._suites = Path(spec.origin)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             config.args = [spec.origin]
         elif spec.origin not in config.args:
@@ -55,24 +69,17 @@ class Conformance:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Each test of the suites for each backend."""
-        if metafunc.module.__name__.endswith("conformance") and "backend" in metafunc.fixturenames:
-            named = metafunc.module.Named
-            columns = [
-                pytest.param(named(name, make, url), id=name)
-                for name, (_, url), make in zip(
-                    self._names, self._given, self._factories, strict=True
-                )
-            ]
+        if metafunc.definition.path == self._suites and "backend" in metafunc.fixturenames:
+            columns = [pytest.param(each, id=each.name) for each in self._backends]
             metafunc.parametrize("backend", columns, indirect=True)
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Note what the test is about, where its reports are found."""
-        if isinstance(item, pytest.Function) and item.cls is not None and "backend" in _of(item):
-            port = _PORTS.get(item.cls.__name__)
-            if port is not None:
-                test = item.originalname.removeprefix("test_")
-                about = [_of(item)["backend"].name, port, test]
-                item.user_properties.append((_PROPERTY, about))
+        if isinstance(item, pytest.Function) and item.path == self._suites and item.cls:
+            port = _PORTS[item.cls.__name__]
+            test = item.originalname.removeprefix("test_")
+            backend: Any = item.callspec.params["backend"]
+            item.user_properties.append((_PROPERTY, [backend.name, port, test]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count what has come of a test."""
@@ -88,25 +95,25 @@ class Conformance:
             terminalreporter.write_line(line)
 
 
-def _of(item: pytest.Function) -> dict[str, Any]:
-    callspec = getattr(item, "callspec", None)
-    return {} if callspec is None else dict(callspec.params)
-
-
 def _outcome(report: pytest.TestReport) -> Outcome:
     if not report.skipped:
         return "failed" if report.failed else "passed"
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-    return "not offered" if why.removeprefix("Skipped: ") in _NOT_OFFERED else "not tried"
+    return "not offered" if why.startswith("Skipped: not offered") else "not tried"
 
 
-def _columns(names: Sequence[str]) -> list[str]:
-    """What each backend is called: as short as tells them apart."""
-    short = [name.partition(":")[2] for name in names]
-    return short if len(set(short)) == len(short) else list(names)
+def _named(given: Sequence[str]) -> list[Named]:
+    """The backends, each called as short as tells them apart."""
+    split = [_split(each) for each in given]
+    short = [factory for _, factory, _ in split]
+    distinct = len(set(short)) == len(short)
+    return [
+        Named(factory if distinct else f"{module}:{factory}", _factory(module, factory), url)
+        for module, factory, url in split
+    ]
 
 
-def _split(given: str) -> tuple[str, str]:
+def _split(given: str) -> tuple[str, str, str]:
     name, _, url = given.partition("=")
     module, _, factory = name.partition(":")
     if not module or not factory:
@@ -114,14 +121,15 @@ def _split(given: str) -> tuple[str, str]:
             f"--lbproto-backend {given}: write module:factory, such as "
             "lbproto.testing.backends:Memory, and =URL behind it if it takes one"
         )
-    return name, url
+    return module, factory, url
 
 
-def _factory(name: str) -> Any:
-    module, _, attribute = name.partition(":")
+def _factory(module: str, name: str) -> Callable[[Trial], Backend]:
+    option = f"--lbproto-backend {module}:{name}"
     try:
-        return getattr(import_module(module), attribute)
+        factory: Callable[[Trial], Backend] = getattr(import_module(module), name)
     except ModuleNotFoundError as missing:
-        raise pytest.UsageError(f"--lbproto-backend {name}: {missing}, from {Path.cwd()}") from None
+        raise pytest.UsageError(f"{option}: {missing}, from {Path.cwd()}") from None
     except AttributeError:
-        raise pytest.UsageError(f"--lbproto-backend {name}: {module} has no {attribute}") from None
+        raise pytest.UsageError(f"{option}: {module} has no {name}") from None
+    return factory

@@ -72,7 +72,7 @@ class LogSuite(NodesSuite):
     async def followers(self, nodes: Nodes) -> AsyncIterator[Followers]:
         """One of each of three nodes."""
         if not nodes[0].position:
-            pytest.skip("without a log")
+            pytest.skip("not offered: a log")
         one, two, three = map(Follower.of, nodes)
         async with one as first, two as second, three as third:
             yield first, second, third
@@ -171,7 +171,7 @@ class LogSuite(NodesSuite):
     async def test_what_is_not_given_yet_is_not_told(self, nodes: Nodes) -> None:
         one, two, _ = nodes
         if not one.position:
-            pytest.skip("without a log")
+            pytest.skip("not offered: a log")
         await two.subscribe("x")
         before = two.position
         one.publish_nowait("x", b"1", kept=True)

@@ -279,7 +279,7 @@ class StorageSuite:
     ) -> None:
         async with make_storage() as storage:
             if not storage.durable:
-                pytest.skip("it is not")
+                pytest.skip("not offered: durability")
             await storage.put("in/ever", b"1")
             await storage.put("in/short", b"2", ttl=_SHORT)
             await storage.put("in/long", b"3", ttl=_LONG)

@@ -37,6 +37,19 @@ class Mine(Backend):
         return Forgetful(self.trial.clock)
 """
 
+OWN = """
+import pytest
+
+
+@pytest.fixture
+def backend():
+    return "its own"
+
+
+def test_count_asyncio(backend):
+    assert backend == "its own"
+"""
+
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
@@ -77,16 +90,20 @@ def test_the_houses_own_side_by_side() -> None:
 def test_what_fails_is_told_and_a_project_keeps_its_own_tests(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(BROKEN)
     (tmp_path / "test_own.py").write_text("def test_own_asyncio(): pass")
-    options = ("--lbproto-backend", "mine:Mine", "-k", "asyncio and count")
+    own = tmp_path / "test_conformance.py"  # is no suite of lbproto's for its name
+    own.write_text(OWN)
     # The suites are in this repository, whose conftest.py is not of that project.
-    done = run(tmp_path, "--noconftest", *options)
+    options = ("--noconftest", "--lbproto-backend", "mine:Mine", "-k", "asyncio and count")
+    done = run(tmp_path, *options)
     assert done.returncode == 1
     assert re.match(r"no \(\d+ of \d+ fail\)", table(done.stdout)["storage: counters"][0])
     assert table(done.stdout)["ledger: accounts and movements"] == ["not offered"]
     assert "test_own" not in done.stdout
+    beside = run(tmp_path, *options, "-rA", str(own))
+    assert "PASSED test_conformance.py::test_count_asyncio" in beside.stdout
     plain = run(tmp_path)
     assert plain.returncode == 0
-    assert "1 passed" in plain.stdout
+    assert "2 passed" in plain.stdout
     assert "what these backends can do" not in plain.stdout
 
 
