@@ -123,6 +123,26 @@ async def test_a_storage_that_hangs_is_asked_by_one_and_given_up(clock: VirtualC
     assert told == ["does not answer"] * 3
 
 
+async def test_who_waits_for_one_that_gives_up_asking_is_told_nothing_of_before(
+    clock: VirtualClock,
+) -> None:
+    storage = FailingStorage(clock, hangs=True)
+    server = make_server(clock=clock, storage=storage)
+    told: list[str] = []
+
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            told.append((await server.health()).checks["storage"])
+
+    async with server.lifespan(), anyio.create_task_group() as tasks:
+        scopes = anyio.CancelScope(), anyio.CancelScope()
+        for scope in scopes:
+            tasks.start_soon(ask, scope)
+            await settle()
+        scopes[0].cancel()
+    assert (storage.asked, told) == (1, ["does not answer"])
+
+
 async def test_what_all_nodes_share_need_not_count(clock: VirtualClock) -> None:
     server = make_server(clock=clock, storage=FailingStorage(clock))
     async with server.lifespan(), asking(server.asgi(probes=Probes(ignore=["storage"]))) as client:

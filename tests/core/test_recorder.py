@@ -6,17 +6,25 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from sys import getrefcount
 from typing import Annotated, Any
 
 import anyio
+import msgspec
 import pytest
 
 from lbproto import Context, Event, Model, Plugin, Secret, Server, conflate
 from lbproto.connection.socket import LiveSocket
 from lbproto.messages import Subscribe, Unsubscribe
+from lbproto.outbox import Pushed
 from lbproto.recorder import Recorder, Recording, Row, decode, encode
+from lbproto.recorder.reading import recording_of
 from lbproto.recorder.recorder import _write
+from lbproto.recorder.tape import Sent, Tape
 from lbproto.testing import Client, VirtualClock, Wire, connect, serve, settle
+from lbproto.wire import Inbound
+from lbproto.wire.arguments import JSONArguments
+from lbproto.wire.socketio import json_format
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +165,38 @@ async def test_one_that_is_recorded_from_the_middle_has_its_rooms() -> None:
         server.to("news").emit(News(text="more"))
         assert recorder.recordings() == []
         await client.expect(News, text="more")
+        client.close()
+        await settle()
+        recorder.start(session=session)  # it is over
+        assert recorder.sessions() == []
+
+
+async def test_what_is_kept_of_a_request_is_not_the_message_that_it_came_in() -> None:
+    async with recording() as (server, _), connect(server, "ada"):
+        (session,) = server.sessions.directory
+        tape = Tape(session, [], 10, 10_000)
+        message = msgspec.json.encode([{"card": {}}, "x" * 100_000])
+        values = msgspec.json.decode(message, type=tuple[msgspec.Raw, msgspec.Raw])
+        tape.add(0.0, Inbound("pay", JSONArguments(values[:1]), None))
+        del values
+        ((_, kept),) = tape.entries
+        assert isinstance(kept, Inbound)
+        assert kept.arguments.values() == [{"card": {}}]
+        assert getrefcount(message) == 2  # here, and as the argument
+
+
+async def test_a_namespace_is_no_part_of_what_is_said() -> None:
+    async with recording() as (server, _), connect(server, "ada"):
+        (session,) = server.sessions.directory
+        tape, format_ = Tape(session, [], 10, 10_000), json_format("/ws")
+        for frame in (
+            format_.answer(Paid(receipt="1"), 7, "a"),
+            format_.event("news", ({"text": b"bytes"},)),
+        ):
+            tape.add(0.0, Sent(frame, Pushed.QUEUED, format_))
+        found = recording_of(tape, server.registry, (0.0, 0.0))
+    assert told(found) == [("<", "paid"), ("<", "ack"), ("<", "news")]
+    assert [row.re for row in found.rows] == [None, 7, None]
 
 
 @asynccontextmanager
@@ -314,6 +354,10 @@ async def test_what_is_recorded_no_longer_is_forgotten_also_of_sessions_that_are
                 pass
         kept = [each.header.user for each in recorder.recordings()]
         assert kept == ["bob", "eve"]  # the latest
+        recorder.stop(user_id="bob")
+        async with connect(server, "bob"):
+            recorder.stop(user_id="bob")
+            assert len(recorder.sessions()) == 1  # everybody's are recorded
         recorder.stop(user_id="bob")
         assert [each.header.user for each in recorder.recordings()] == ["eve"]
         recorder.stop()
