@@ -50,14 +50,16 @@ class Client:
             is renewed before its token expires, too.
         events: classes of events that the server sends, where nothing else tells: those of `listen`
             and `request`, and the server's own, are known by themselves.
-        jobs: the stages of requests that are jobs, as the server's plugin has them.
+        jobs: the stages of requests that are jobs, as the server's plugin has them: such as
+            `lbproto_query.JOBS`. Each of them has to name its job.
         wire: what is spoken.
         ssl: for `wss://`; None for the system's trust.
         reconnect: how it comes back; None has it end when the connection is lost.
         bounds: of what the server may do.
 
     Raises:
-        UsageError: that is no address; two events have one name; `websockets` is not installed.
+        UsageError: that is no address; two events have one name; a job cannot be followed;
+            `websockets` is not installed.
 
     Entering it raises, and is not tried twice:
 

@@ -49,7 +49,8 @@ class Vocabulary:
         jobs: the stages of requests that are jobs, which are known by that.
 
     Raises:
-        UsageError: two classes have one name, or the success of a job is told by no event.
+        UsageError: two classes have one name; or the success of a job is told by no event, or one
+            of its events does not name it.
     """
 
     def __init__(self, events: Iterable[type[Event]], jobs: Mapping[type[R], Stages]) -> None:
@@ -64,6 +65,12 @@ class Vocabulary:
                     f"the success of {request.__qualname__} is told by no event: "
                     "a client cannot tell when it is over"
                 )
+            for stage in stages.events:
+                if stages.id not in stage.__struct_fields__:
+                    raise UsageError(
+                        f"{stage.__qualname__} has no {stages.id!r} to name the job by: a client "
+                        f"cannot follow {request.__qualname__}, only listen to its events"
+                    )
             reader = msgspec.defstruct("_Id", [("id", str)], rename={"id": camel_case(stages.id)})
             for stage in stages.events:
                 self.add(stage)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lbproto import Client, InsufficientCredits, NotFound, Stages, Unauthorized
+from lbproto import Client, InsufficientCredits, NotFound, Unauthorized
 from lbproto.cli.demo import DemoEcho, DemoEchoed
 from lbproto.client import Wire
 from lbproto.ids import new_id
@@ -18,27 +18,12 @@ from lbproto_market import (
     MarketDataResponse,
     RequestMarketData,
 )
-from lbproto_query import (
-    Query,
-    QueryCompleted,
-    QueryError,
-    QueryProgress,
-    QueryResponse,
-    QueryStarted,
-)
+from lbproto_query import JOBS, Query, QueryCompleted, QueryResponse
 from tests.cli.commands import Running
 
 pytestmark = pytest.mark.anyio
 
 wires = pytest.mark.parametrize("wire", ["plain-json", "plain-msgpack", "socketio-json"])
-STAGES = Stages(
-    start=QueryStarted,
-    progress=QueryProgress,
-    output=QueryResponse,
-    success=QueryCompleted,
-    failure=QueryError,
-    id="query_id",
-)
 
 
 @wires
@@ -58,9 +43,8 @@ async def test_candles_live_and_in_the_past(demo: Running, wire: Wire) -> None:
 @wires
 @pytest.mark.skipif(sys.platform != "linux", reason="queries run on Linux only")
 async def test_queries_row_by_row(demo: Running, wire: Wire) -> None:
-    jobs = {Query: STAGES}
     rows = 0
-    async with Client(demo.url, token="demo-ann", wire=wire, jobs=jobs) as client:
+    async with Client(demo.url, token="demo-ann", wire=wire, jobs=JOBS) as client:
         sql = "SELECT range FROM range(20000)"
         async with client.job(Query(sql=sql, application_id="default")) as job:
             async for stage in job:

@@ -141,6 +141,10 @@ async def test_what_is_no_job_is_a_mistake() -> None:
                 pass
     with pytest.raises(UsageError, match=r"the success of .*Odd is told by no event"):
         Client(url, jobs={Odd: Stages(failure=DigError)})
+    with pytest.raises(UsageError, match=r"DigStarted has no 'dig_id' .* cannot follow .*Odd"):
+        Client(
+            url, jobs={Odd: Stages(start=DigStarted, success=Odd, failure=DigError, id="dig_id")}
+        )
 
 
 @wires

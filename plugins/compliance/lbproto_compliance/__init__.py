@@ -5,6 +5,7 @@ from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 from lbproto_compliance.bundled import bundled, bundled_store
 from lbproto_compliance.chains import CHAINS, Chain
 from lbproto_compliance.events import (
+    JOBS,
     AddressAnalysis,
     AddressAnalysisCompleted,
     AddressAnalysisError,
@@ -27,6 +28,7 @@ from lbproto_compliance.store import Store
 __all__ = [
     "CHAINS",
     "DEFAULT_WEIGHTS",
+    "JOBS",
     "LIMITS",
     "AddressAnalysis",
     "AddressAnalysisCompleted",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from lbproto import Duration, ErrorEvent, Event, Model, NotFound, Span
+from lbproto import Duration, ErrorEvent, Event, Model, NotFound, Span, Stages
 from lbproto_compliance.addresses import MalformedAddress, parse
 from lbproto_compliance.analysis.report import (
     MOST_HOPS,
@@ -19,6 +20,7 @@ from lbproto_compliance.analysis.report import (
 )
 
 __all__ = [
+    "JOBS",
     "AddressAnalysis",
     "AddressAnalysisCompleted",
     "AddressAnalysisError",
@@ -196,3 +198,15 @@ class CrossBorderFlowsResponse(Event):
     corridor: str
     flows: list[CorridorFlow]
     totals_usd: CorridorTotals
+
+
+JOBS: Mapping[type[Event], Stages] = {
+    AddressAnalysis: Stages(
+        start=AddressAnalysisStarted,
+        progress=AddressAnalysisProgress,
+        output=AddressAnalysisResponse,
+        success=AddressAnalysisCompleted,
+        failure=AddressAnalysisError,
+    )
+}
+"""The jobs of this plugin, by request: what a `Client` follows them by."""

@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import get_args
 
-from lbproto import Context, Job, LimitExceeded, Plugin, Server, Stages
+from lbproto import Context, Job, LimitExceeded, Plugin, Server
 from lbproto_compliance.analysis.report import MOST_HOPS, Method
 from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 from lbproto_compliance.desk import Desk, Manner
 from lbproto_compliance.events import (
+    JOBS,
     AddressAnalysis,
     AddressAnalysisCompleted,
-    AddressAnalysisError,
-    AddressAnalysisProgress,
-    AddressAnalysisResponse,
     AddressAnalysisStarted,
     AddressTransactions,
     AddressTransactionsResponse,
@@ -80,15 +78,14 @@ def compliance(
         yield
 
     plugin = Plugin("compliance", description=description, lifespan=running)
-    stages = Stages(
-        start=AddressAnalysisStarted,
-        progress=AddressAnalysisProgress,
-        output=AddressAnalysisResponse,
-        success=AddressAnalysisCompleted,
-        failure=AddressAnalysisError,
-    )
 
-    @plugin.job(AddressAnalysis, stages=stages, price=price, weight=weight, timeout=timeout)
+    @plugin.job(
+        AddressAnalysis,
+        stages=JOBS[AddressAnalysis],
+        price=price,
+        weight=weight,
+        timeout=timeout,
+    )
     async def analyse(job: Job[AddressAnalysis]) -> AddressAnalysisCompleted:
         if job.request.hops > max_hops:
             raise LimitExceeded(f"at most {max_hops} hops are followed here - at `$.hops`")

@@ -14,6 +14,7 @@ from lbproto_query.engines import (
     Stream,
 )
 from lbproto_query.events import (
+    JOBS,
     ColumnSchema,
     Query,
     QueryCompleted,
@@ -25,6 +26,7 @@ from lbproto_query.events import (
 from lbproto_query.plugin import queries
 
 __all__ = [
+    "JOBS",
     "Catalogue",
     "Catalogues",
     "Column",

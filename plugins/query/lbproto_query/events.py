@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from lbproto import Encoded, ErrorEvent, Event, Model
+from lbproto import Encoded, ErrorEvent, Event, Model, Stages
 
 __all__ = [
+    "JOBS",
     "ColumnSchema",
     "Query",
     "QueryCompleted",
@@ -84,3 +86,16 @@ class QueryError(ErrorEvent):
     """The query was refused, or has failed, or was cancelled."""
 
     query_id: str
+
+
+JOBS: Mapping[type[Event], Stages] = {
+    Query: Stages(
+        start=QueryStarted,
+        progress=QueryProgress,
+        output=QueryResponse,
+        success=QueryCompleted,
+        failure=QueryError,
+        id="query_id",
+    )
+}
+"""The jobs of this plugin, by request: what a `Client` follows them by."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from lbproto import Encoded, Job, Plugin, Server, Stages
+from lbproto import Encoded, Job, Plugin, Server
 from lbproto_query.engines import Engine, Limits, Progress, QueryRequest, Stream
 from lbproto_query.events import (
+    JOBS,
     ColumnSchema,
     Query,
     QueryCompleted,
-    QueryError,
     QueryProgress,
     QueryResponse,
     QueryStarted,
@@ -45,16 +45,8 @@ def queries(
             yield
 
     plugin = Plugin("query", description="SQL over an application's own tables", lifespan=running)
-    stages = Stages(
-        start=QueryStarted,
-        progress=QueryProgress,
-        output=QueryResponse,
-        success=QueryCompleted,
-        failure=QueryError,
-        id="query_id",
-    )
 
-    @plugin.job(Query, stages=stages, price=price, weight=weight)
+    @plugin.job(Query, stages=JOBS[Query], price=price, weight=weight)
     async def query(job: Job[Query]) -> QueryCompleted:
         request = job.request
         await job.ctx.authorize(request.application_id)
