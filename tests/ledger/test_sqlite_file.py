@@ -113,6 +113,26 @@ async def test_the_file_itself_refuses_what_does_not_add_up(
         assert (await book.look()).balance == 5
 
 
+@pytest.mark.parametrize("command", [("reserve", 2, "something else"), ("other", 2, "a gift")])
+async def test_a_receipt_of_which_its_movement_does_not_say_all_is_kept(
+    path: Path, command: tuple[str, int, str]
+) -> None:
+    ann = Account("ann")
+    movement = Movement(1, Kind.GRANTED, 5, 5, 5, 0, "a gift", "x", NOW)
+    receipt = Receipt(command, Status.SETTLED, movement)
+
+    def give(state: State, known: Receipt | None) -> Outcome[None]:
+        return Outcome(State(5, 5, 0, 1), [movement], {"x": receipt}, None)
+
+    def ask(state: State, known: Receipt | None) -> Outcome[Receipt | None]:
+        return Outcome(state, [], {}, known)
+
+    async with SQLiteLedger(path) as ledger:
+        await ledger.transact(ann, "x", give)
+    async with SQLiteLedger(path) as ledger:
+        assert (await ledger.transact(ann, "x", ask)).answer == receipt
+
+
 async def test_the_file_itself_refuses_to_settle_twice(
     path: Path, other: sqlite3.Connection
 ) -> None:
