@@ -76,7 +76,15 @@ class Gate:
             Unauthorized: they may not.
         """
         identity = await self._auth.authenticate(strip_bearer(token), peer)
+        await self.check(identity)
+        return identity
+
+    async def check(self, identity: Identity) -> None:
+        """See whether somebody may still come in.
+
+        Raises:
+            Unauthorized: they may not.
+        """
         if self._revoked is not None and await self._revoked(identity):
             raise Unauthorized("the token has been revoked")
         await self._bans.check(identity.user_id)
-        return identity

@@ -4,7 +4,8 @@ Theory of operation. A client comes to a node with the private id of a session t
 
     its node lives      it is asked for the session, and answers what the client has missed, to the
                         moment. Once the session has begun here it is told so: it answers what the
-                        session was sent since, and what jobs it is told of, and has it no more
+                        session was sent since, which rooms it was taken out of and what jobs it
+                        is told of, and has it no more
     its node has died,  the session's record tells its rooms, the pub/sub's log what has been
     or is out of reach  published there since. What the dead node alone had, answers to this one
                         session, is gone with the requests that were under way there
@@ -20,7 +21,6 @@ from __future__ import annotations
 import logging
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Iterable,
@@ -40,14 +40,14 @@ from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.runner import Jobs
-from lbproto.log import Log, elsewhere, position_in
+from lbproto.log import Log, elsewhere, is_offset, position_in
 from lbproto.membership import Membership, Missed
 from lbproto.messages import Attach
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
-from lbproto.nodes.handed import Handed, Own, Owns, Wanted, batches, own, size
+from lbproto.nodes.handed import Handed, Own, Owns, Taken, Wanted, batches, own, size
 from lbproto.places import Place, Places
-from lbproto.recovery import recheck
+from lbproto.recovery import recheck, resumable
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
@@ -58,6 +58,7 @@ __all__ = ["Handover"]
 logger = logging.getLogger(__name__)
 
 _MOST = 4 * 1024 * 1024  # bytes that are handed over
+_LONGEST = 64  # characters of a private id
 _PARTED = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
@@ -80,8 +81,7 @@ class Handover:
         start_soon: starts a task that lives no longer than the server.
 
     Attributes:
-        resumable: told of a session here that is wanted by another node; how far its client has
-            got by this offset, with its rights looked at again, or None where it cannot resume.
+        arrived: told of a session that is in its rooms here by now.
         gone: told of a session that goes on elsewhere.
     """
 
@@ -102,7 +102,7 @@ class Handover:
         jobs_elsewhere: JobsElsewhere,
         start_soon: StartSoon,
     ) -> None:
-        self.resumable: Callable[[Session, str], Awaitable[int | None]] = _not
+        self.arrived: Callable[[Session], None] = _nothing
         self.gone: Callable[[Session], None] = _nothing
         self._directory = directory
         self._places = places
@@ -118,7 +118,7 @@ class Handover:
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
         self._is_over = False
-        self._handed: dict[Session, int] = {}  # this log's position when they were handed over
+        self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
 
@@ -150,12 +150,15 @@ class Handover:
             offset: how far its client has got, as that says.
 
         Returns:
-            None where there is none, or something that its client has missed is gone.
+            None where there is none, or something that its client has missed is gone; it may be
+            over by now.
 
         Raises:
             Overloaded: that cannot be told now.
         """
-        if not isinstance(offset, str):
+        if len(pid) > _LONGEST or not is_offset(offset):
+            return None
+        if not self._hub.elsewhere:  # without a log for all nodes nobody knows what it has missed
             return None
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
@@ -209,11 +212,14 @@ class Handover:
         await self._control.ask("taken", session.pid, answers.append)
         if not answers:
             return
-        jobs, *late = answers
+        first, *late = answers
+        taken = msgspec.msgpack.decode(first, type=Taken)
+        for room in taken.left:
+            self._membership.leave(session, room)
         for batch in late:
             for event, request in self._restored(msgspec.msgpack.decode(batch, type=Owns)):
                 self._hub.send(session, event, request)
-        for id_, told in msgspec.msgpack.decode(jobs, type=tuple[tuple[str, int], ...]):
+        for id_, told in taken.jobs:
             ctx = self._dispatcher.context(session, Attach(id=id_))
             self._start_soon(partial(self._jobs_elsewhere.go_on, ctx, id_, told))
 
@@ -264,6 +270,9 @@ class Handover:
             session.end()
             _note("something that it has missed is gone")
             return None
+        self.arrived(
+            session
+        )  # at once: whoever disconnects its user, or takes it out, has to find it
         if self._places is not None:
             await self._places.begin(session, {room: since.get(room, "") for room in behind})
         return session
@@ -285,10 +294,14 @@ class Handover:
         if session is None:
             reply.end()
             return
-        since = self._handed.get(session, self._log.position)
+        since, rooms = self._handed.get(session, (self._log.position, ()))
         late = [own(entry) for entry in session.lane.between(since, self._log.position)]
-        jobs = (*self._jobs.told(session), *self._jobs_elsewhere.told(session))
-        reply.end(jobs, *batches(late[::-1]))
+        staying = self._membership.rooms(session)
+        taken = Taken(
+            tuple(room for room in rooms if room not in staying),
+            (*self._jobs.told(session), *self._jobs_elsewhere.told(session)),
+        )
+        reply.end(taken, *batches(late[::-1]))
         self.let_go(session)
 
     def let_go(self, session: Session) -> None:
@@ -321,7 +334,14 @@ class Handover:
 
     async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
         try:
-            position = await self.resumable(session, wanted.offset)
+            position = await resumable(
+                session,
+                wanted.offset,
+                self._log,
+                self._rooms,
+                self._membership,
+                self._dispatcher,
+            )
         except Overloaded:
             position = None
         if position is None or self._directory.resumable(wanted.pid) is not session:
@@ -338,7 +358,7 @@ class Handover:
             self._hub.elsewhere,
             len(missed),
         )
-        self._handed[session] = self._log.position
+        self._handed[session] = self._log.position, handed.rooms
         reply.end(handed, *batches(missed))
 
     def _left(self, session: Session) -> tuple[int, Owns]:
@@ -358,10 +378,6 @@ class Handover:
 
 def _note(why: str) -> None:
     logger.info("A session cannot go on here: %s", why)
-
-
-async def _not(session: Session, offset: str) -> None:  # noqa: ARG001 - nobody is here yet
-    return None
 
 
 def _nothing(_: object) -> None:

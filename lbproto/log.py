@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from math import inf
 from secrets import token_urlsafe
+from typing import TypeGuard
 
 import msgspec
 
@@ -25,7 +26,7 @@ from lbproto.events import Event
 from lbproto.frame import Frame
 from lbproto.wire.formats import RequestId, WireFormat
 
-__all__ = ["Entry", "Lane", "Log", "elsewhere", "position_in"]
+__all__ = ["Entry", "Lane", "Log", "elsewhere", "is_offset", "position_in"]
 
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
@@ -256,6 +257,11 @@ def _match(offset: object) -> re.Match[str] | None:
     if not isinstance(offset, str) or len(offset) > _LONGEST:
         return None
     return _OFFSET.fullmatch(offset)
+
+
+def is_offset(offset: object) -> TypeGuard[str]:
+    """Whether this is what a client may be given for an offset, by any node."""
+    return _match(offset) is not None
 
 
 def position_in(epoch: str, offset: object) -> int | None:

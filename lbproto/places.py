@@ -195,10 +195,10 @@ class Places:
     async def _is_own(self, pid: str | None) -> bool:
         """Whether a session is not another node's by now, which could not reach this one."""
         try:
-            place = None if pid is None else await self._storage.get(_key(pid))
+            place = None if pid is None else await self._read(pid)
         except Overloaded:
             return True
-        return place is None or msgspec.msgpack.decode(place, type=Place).node == self._node
+        return place is None or place.node == self._node
 
     async def _renew(self) -> None:
         while True:
@@ -214,11 +214,16 @@ class Places:
         Raises:
             Overloaded: the storage cannot be reached.
         """
+        place = await self._read(pid)
+        return place if place is not None and place.user_id == user_id else None
+
+    async def _read(self, pid: str) -> Place | None:
         data = await self._storage.get(_key(pid))
-        if data is None:
+        try:
+            return None if data is None else msgspec.msgpack.decode(data, type=Place)
+        except msgspec.DecodeError as error:  # as of another version
+            logger.warning("The record of a session cannot be read: %s", error)
             return None
-        place = msgspec.msgpack.decode(data, type=Place)
-        return place if place.user_id == user_id else None
 
     @asynccontextmanager
     async def taking(self, pid: str) -> AsyncIterator[None]:

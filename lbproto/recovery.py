@@ -8,6 +8,7 @@ from lbproto.context import Context
 from lbproto.dispatch import Dispatcher
 from lbproto.errors import Overloaded, UsageError
 from lbproto.hub import Hub
+from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import Subscribe
 from lbproto.middleware.errors import errors
@@ -18,7 +19,7 @@ from lbproto.transport import TOO_SLOW
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
 
-__all__ = ["JOINING", "Recovery", "recheck", "replay"]
+__all__ = ["JOINING", "Recovery", "recheck", "replay", "resumable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,35 @@ async def recheck(
     if unknown is not None:
         raise unknown
     return allowed
+
+
+async def resumable(
+    session: Session,
+    offset: object,
+    log: Log,
+    rooms: Rooms,
+    membership: Membership,
+    dispatcher: Dispatcher,
+) -> int | None:
+    """How far a session's client has got; its rights are looked at again.
+
+    Args:
+        offset: what the client says; None for no event at all.
+
+    Returns:
+        None where something that it has missed is gone.
+
+    Raises:
+        Overloaded: whether it may be in its rooms cannot be told now.
+    """
+    position = log.position_of(session.offset_here(offset))
+    if position is None or not rooms.reaches(session, position):
+        return None
+    for room in membership.rooms(session):
+        await recheck(session, room, membership, dispatcher)
+    if session.closed or not rooms.reaches(session, position):
+        return None  # it took too long
+    return position
 
 
 async def replay(

@@ -203,15 +203,14 @@ class Registry:
             return None
 
     def received(self, name: str, payload: msgspec.Raw) -> Event | None:
-        """An event from another node, in MessagePack; None where no plugin here declares it.
-
-        Raises:
-            msgspec.DecodeError: that node's plugin is not what it is here.
-        """
+        """Likewise from another node, in MessagePack."""
         emission = self.emissions.get(name)
         if emission is None:
             return None
-        return msgspec.msgpack.decode(payload, type=emission.event, dec_hook=decode_hook)
+        try:
+            return msgspec.msgpack.decode(payload, type=emission.event, dec_hook=decode_hook)
+        except msgspec.DecodeError:
+            return None
 
     def room(self, name: str) -> tuple[RoomPattern, dict[str, str]]:
         """The family a room belongs to, and its placeholders' values.

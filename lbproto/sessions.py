@@ -41,7 +41,7 @@ from lbproto.jobs.lost import LostJobs
 from lbproto.log import Log, elsewhere
 from lbproto.membership import Membership
 from lbproto.messages import Connected, Recovered, SessionLost
-from lbproto.recovery import Recovery, recheck, replay
+from lbproto.recovery import Recovery, replay, resumable
 from lbproto.rooms import Rooms
 from lbproto.session import Session, personal_room
 from lbproto.throttle import Throttle
@@ -147,11 +147,12 @@ class Sessions(Handler):
         self._throttle = throttle
         self._max_per_user = admission.max_sessions_per_user
         self._recovery = recovery
+        self._kept = 0 if recovery is None else recovery.max_bytes_alone
         self._settings = settings
         self._clock = clock
         self._lost = lost
         self._handover = handover
-        handover.resumable = self._resumable
+        handover.arrived = self._arrived
         handover.gone = self._go
         self.recovered = self.unrecovered = 0
         self.opening: Callable[[Session, Socket], None] = _nobody_looks
@@ -191,19 +192,19 @@ class Sessions(Handler):
             self._handover.let_go(session)
             session = None
         if session is None:
-            make = partial(self._session, socket, identity, self._recovery)
+            make = partial(self._session, socket, identity, offset)
             own, socket.pid = socket.sid, pid
             session = await self._handover.take(make, identity, pid, offset)
             if session is not None:
-                session.came = offset
-                self.directory.add(session)
-                self.expiry.began(session)
-                self._away.begin(session, self._recovery)
-                self._lost.tell(session)
+                await self._admitted(session)
+            if session is not None and not session.closed:
                 return _Entrant(session, identity, session.start)
             socket.sid = own
         elif session.user_id == identity.user_id:
-            if await self._resumable(session, offset) is not None:
+            position = await resumable(
+                session, offset, self._log, self._rooms, self._membership, self._dispatcher
+            )
+            if position is not None:
                 socket.sid, socket.pid = session.sid, session.pid
                 return _Entrant(session, identity, session.offset_here(offset))
             if session in self._away:  # nobody else will come back to it
@@ -216,12 +217,34 @@ class Sessions(Handler):
         return here is None and bool(elsewhere(offset))
 
     def _session(
-        self, socket: Socket, identity: Identity, recovery: Recovery, sid: str, began: float
+        self, socket: Socket, identity: Identity, offset: str, sid: str, began: float
     ) -> Session:
         """A session of another node."""
         socket.sid = sid
         start = self._log.offset(self._log.position)  # of this node alone: only here it is known
-        return Session(identity, socket, start, began, recovery.max_bytes_alone)
+        session = Session(identity, socket, start, began, self._kept)
+        session.came = offset
+        return session
+
+    def _arrived(self, session: Session) -> None:
+        """A session of another node goes on here, once its client resumes it."""
+        assert self._recovery is not None  # noqa: S101 - else none is taken
+        self.directory.add(session)
+        self.expiry.began(session)
+        self._away.begin(session, self._recovery)
+        self._lost.tell(session)
+
+    async def _admitted(self, session: Session) -> None:
+        """See whether its user was banned while a session came here, before it could be found.
+
+        Raises:
+            Unauthorized: so it is.
+        """
+        try:
+            await self._gate.check(session.identity)
+        except Unauthorized:
+            self.end(session)
+            raise
 
     async def opened(self, socket: Socket) -> None:
         entrant = socket.state
@@ -279,8 +302,7 @@ class Sessions(Handler):
     def _newcomer(self, socket: Socket, identity: Identity, *, lost: bool) -> _Entrant:
         if self._recovery is not None:
             socket.pid = new_id()
-        kept = 0 if self._recovery is None else self._recovery.max_bytes_alone
-        session = Session(identity, socket, self._hub.offset, self._clock.now(), kept)
+        session = Session(identity, socket, self._hub.offset, self._clock.now(), self._kept)
         return _Entrant(session, identity, session.start, lost)
 
     async def _begin(self, socket: Socket, entrant: _Entrant) -> None:
@@ -305,21 +327,6 @@ class Sessions(Handler):
         )
 
     # Away, and back
-
-    async def _resumable(self, session: Session, offset: object) -> int | None:
-        """How far a session's client has got; None where something that it missed is gone.
-
-        Args:
-            offset: what the client says; None for no event at all.
-        """
-        position = self._log.position_of(session.offset_here(offset))
-        if position is None or not self._rooms.reaches(session, position):
-            return None
-        for room in self._membership.rooms(session):
-            await recheck(session, room, self._membership, self._dispatcher)
-        if session.closed or not self._rooms.reaches(session, position):
-            return None  # it took too long
-        return position
 
     async def _resume(self, socket: Socket, entrant: _Entrant) -> None:
         session = entrant.session

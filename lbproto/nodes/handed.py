@@ -9,7 +9,7 @@ import msgspec
 from lbproto.log import Entry
 from lbproto.wire.formats import msgpack_encoder
 
-__all__ = ["Handed", "Own", "Owns", "Wanted", "batches", "own", "size"]
+__all__ = ["Handed", "Own", "Owns", "Taken", "Wanted", "batches", "own", "size"]
 
 _ANSWER = 128 * 1024  # bytes of one answer, about
 
@@ -49,6 +49,18 @@ class Handed(msgspec.Struct, array_like=True):
     rooms: tuple[str, ...]
     position: str
     missed: int
+
+
+class Taken(msgspec.Struct, array_like=True):
+    """A session that has begun elsewhere; what it was sent since it was handed over follows.
+
+    Attributes:
+        left: rooms that it has been taken out of since.
+        jobs: those that it is told of, each with how many of its events it has got.
+    """
+
+    left: tuple[str, ...]
+    jobs: tuple[tuple[str, int], ...]
 
 
 def own(entry: Entry) -> Own:

@@ -1,0 +1,136 @@
+"""What happens to a session in the moment in which it moves, and what cannot be read of one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from lbproto import Event, Plugin, Server
+from lbproto.backends.memory import MemoryPubSub
+from lbproto.testing import AnyToken, settle
+from lbproto.wire import Refused
+from tests.core.clusters import Cluster, notes
+from tests.core.sessions import Connected, Note, come, lose, subscribe
+
+pytestmark = pytest.mark.anyio
+
+MOMENTS = range(0, 16, 2)  # checkpoints after it has come: about so many its move takes
+
+
+async def _meanwhile(
+    cluster: Cluster, server: Server, resume: dict[str, Any], at: int, act: Callable[[], Any]
+) -> Connected | None:
+    """A client comes back, and after so many checkpoints something else happens."""
+    found: list[Connected] = []
+
+    async def back() -> None:
+        try:
+            found.append(await come(server, **resume))
+        except Refused:
+            return
+
+    async def happens() -> None:
+        for _ in range(at):
+            await anyio.lowlevel.checkpoint()
+        happening: Awaitable[object] = act()
+        await happening
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(back)
+        tasks.start_soon(happens)
+        for _ in range(6):  # calls that a node which is no more does not answer
+            await settle()
+            await cluster.clock.advance(0.5)
+    await settle()
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("at", MOMENTS)
+async def test_who_is_taken_out_of_a_room_while_it_moves_is_out(at: int) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        back = await _meanwhile(cluster, two, client.resume, at, lambda: two.kick("ada", "room:a"))
+        assert back is not None
+        assert "unsubscribed" in [sent.name for sent in (*back.told, *back.take())]
+        assert await two.members("room:a") == []
+        assert await one.members("room:a") == []
+
+
+@pytest.mark.parametrize("at", MOMENTS)
+async def test_who_is_banned_while_it_moves_is_out(at: int) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        lose(one, client)
+        await _meanwhile(cluster, two, client.resume, at, lambda: two.ban("ada"))
+        assert len(one.sessions.directory) == len(two.sessions.directory) == 0
+
+
+async def test_a_record_that_cannot_be_read_is_none() -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        lose(one, client)
+        await cluster.leave(one, "dead")
+        for key in await cluster.storage.children("lbproto/sessions"):
+            await cluster.storage.put(f"lbproto/sessions/{key}", b"of another version")
+        back = await cluster.come_back(two, client.resume)
+        assert back.names == ["connected", "session_lost"]
+
+
+async def test_an_event_that_is_something_else_by_now_is_left_out() -> None:
+    class Other(Event, event="note"):
+        """What another version of the plugin sends by that name."""
+
+        title: str
+
+    other = Plugin("rooms")
+    other.emits(Other)
+
+    @other.room("room:{name}")
+    async def join(_ctx: object, name: str) -> None: ...
+
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        pubsub = MemoryPubSub(cluster.broker)
+        newer = Server([other], auth=AnyToken(), clock=cluster.clock, pubsub=pubsub)
+        async with newer.lifespan():
+            newer.to("room:a").emit(Other(title="x"))
+        two.to("room:a").emit(Note(number=1))
+        await settle()
+        await cluster.leave(one, "dead")
+        back = await cluster.come_back(two, client.resume)
+        assert notes(back.told) == [1]
+        assert back.names[-1] == "recovered"
+
+
+async def test_other_nodes_are_not_asked_for_what_is_no_private_id_nor_offset() -> None:
+    async with Cluster.running() as cluster:
+        _, two = await cluster.start(), await cluster.start()
+        client = await come(two)
+        resume = client.resume
+        lose(two, client)
+        asked: list[bytes] = []
+        publish = two._pubsub.publish_nowait
+
+        def look(channel: str, payload: bytes, **options: Any) -> None:
+            if b"session" in payload:
+                asked.append(payload)
+            publish(channel, payload, **options)
+
+        two._pubsub.publish_nowait = look  # type: ignore[method-assign] # to see what it is told
+        for wrong in ({"pid": "x" * 100_000}, {"pid": "x", "offset": "x" * 100_000}):
+            back = await cluster.come_back(two, {**resume, **wrong})
+            assert back.names == ["connected", "session_lost"]
+        assert asked == []
+        await cluster.come_back(two, {**resume, "pid": "somebody-elses"})
+        assert len(asked) == 1
