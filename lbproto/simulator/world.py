@@ -277,7 +277,10 @@ class World:
 
 
 class _Errors(logging.Handler):
-    """What the nodes log as errors: each is one, but for those that were asked for."""
+    """What the nodes log as errors: each is one, but for those that were asked for.
+
+    Those are what handlers are to fail with, and that something is out of reach, if it may be.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(logging.ERROR)
@@ -286,7 +289,9 @@ class _Errors(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See what it is."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, (Planned, Overloaded)):
+        if isinstance(error, Planned):
+            return
+        if isinstance(error, Overloaded) and self._world.had_trouble(0, self._world.loop.time()):
             return
         process = current_process()
         if process is not None and process.is_dead:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lbproto.events import Event
-from lbproto.messages import Connected, SessionLost, Subscribed, Unsubscribed
+from lbproto.messages import Connected, SessionLost, Subscribed, Unsubscribe, Unsubscribed
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Guest
 from lbproto.simulator.plan import Kind
@@ -15,7 +15,8 @@ from lbproto.transport import CloseCode
 __all__ = ["Delivery", "Resumption"]
 
 _DEATHS = (Kind.KILL, Kind.DRAIN)
-_APART = (Kind.CUT, Kind.BROKER, Kind.STOP, *_DEATHS)
+_LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
+_APART = (*_LINKS, *_DEATHS)
 _LEAVES = 1.0  # seconds in which what a node publishes has come to the broker, if it is reached
 _REJOINS = 12.0  # seconds until nodes that were apart surely hear each other again
 _IN_TIME = 35.0  # seconds: less than the window, by what the network takes
@@ -43,14 +44,25 @@ class Delivery(Check):
         self._stays: dict[str, dict[str, _Stay]] = {}
         self._got: dict[str, dict[tuple[str, str, int], None]] = {}
         self._nodes: dict[str, str] = {}
-        self._moved: dict[str, bool] = {}  # whether its session was on another node before
+        self._former: dict[str, str] = {}  # where its session was before it came to where it is
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        name = guest.name
         if not is_recovered:
-            self._stays[guest.name] = {}
-            self._got[guest.name] = {}
-        self._moved[guest.name] = self._nodes.get(guest.name, guest.node) != guest.node
-        self._nodes[guest.name] = guest.node
+            self._stays[name], self._got[name] = {}, {}
+            self._former.pop(name, None)
+        elif self._nodes[name] != guest.node:
+            self._former[name] = self._nodes[name]
+            self._leave_unheard(guest)
+        self._nodes[name] = guest.node
+
+    def _leave_unheard(self, guest: Guest) -> None:
+        """Its node may have done what it asked for, and died with the answer."""
+        former, now = self._former[guest.name], self.world.loop.time()
+        if self.world.had_trouble(guest.lost_at - _SOON, now, former, kinds=_DEATHS):
+            for asked in guest.asked.values():
+                if isinstance(asked.event, Unsubscribe) and not asked.answered:
+                    self._stays[guest.name].pop(asked.event.room, None)
 
     def told(self, guest: Guest, event: Event) -> None:
         stays = self._stays[guest.name]
@@ -76,7 +88,7 @@ class Delivery(Check):
         key = (post.room, post.node, post.number)
         got = self._got[guest.name]
         if key in got:
-            if not self._may_come_again(guest):
+            if not self._may_come_again(guest, post):
                 self.world.story.break_("twice", guest.name, "nothing twice", f"{post} again")
             return
         got[key] = None
@@ -93,11 +105,11 @@ class Delivery(Check):
         self._look_for_gap(guest, post.room, post.node, last, post.number - 1)
         stay.last[post.node] = post.number
 
-    def _may_come_again(self, guest: Guest) -> bool:
+    def _may_come_again(self, guest: Guest, post: Posted) -> bool:
         """Whether what it was told by a node has come to the log after it had gone on elsewhere."""
-        now = self.world.loop.time()
-        return self._moved.get(guest.name, False) and self.world.had_trouble(
-            guest.lost_at - _REJOINS, now, kinds=_APART
+        at = self.world.truth.posts[post.room, post.node][post.number - 1]
+        return post.node == self._former.get(guest.name) and self.world.had_trouble(
+            at - _REJOINS, at + _SOON, post.node, kinds=_APART
         )
 
     def _before(self, room: str, node: str, since: float) -> int:
@@ -125,9 +137,8 @@ class Delivery(Check):
         if world.had_trouble(at, at + _LEAVES, node, kinds=_DEATHS):
             return True  # it had not come to the broker
         if world.had_trouble(at, at + _REJOINS, node, kinds=_DEATHS):
-            return world.had_trouble(at - _SOON, at + _REJOINS, node, kinds=_APART)
-        is_logged = world.plan.max_kept > _FEW
-        return not is_logged and world.had_trouble(
+            return world.had_trouble(at - _SOON, at + _REJOINS, node, kinds=_LINKS)
+        return not world.plan.max_kept and world.had_trouble(
             at - _REJOINS, at + _SOON, node, guest.node, kinds=_APART
         )
 
@@ -178,7 +189,9 @@ class Resumption(Check):
             return True
         since = guest.lost_at - _REJOINS
         has_log = self.world.plan.max_kept > _FEW
-        return has_log and not self.world.had_trouble(since, self.world.loop.time())
+        return has_log and not self.world.had_trouble(
+            since, self.world.loop.time(), place, *guest.tried
+        )
 
     def told(self, guest: Guest, event: Event) -> None:
         if not isinstance(event, Connected):  # from here on it can say how far it has got

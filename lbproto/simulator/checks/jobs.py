@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from lbproto.errors import ErrorCode
@@ -37,11 +38,15 @@ class Jobs(Check):
     def begin(self) -> None:
         self._told: dict[tuple[str, int, str], _Told] = {}  # by guest, session and job
         self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
-        self._repeats: dict[str, None] = {}  # who has asked again for a job
+        self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
+        self._been: dict[tuple[str, int], dict[str, None]] = {}  # each session's nodes, by guest
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
                 self._stages.update(dict.fromkeys(route.job.stages.events, route.job.stages))
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:  # noqa: ARG002 - it is counted
+        self._been.setdefault((guest.name, guest.session), {})[guest.node] = None
 
     def told(self, guest: Guest, event: Event) -> None:
         stages = self._stages.get(type(event))
@@ -51,9 +56,11 @@ class Jobs(Check):
         told = self._told.setdefault((guest.name, guest.session, id_), _Told())
         self._began.setdefault((guest.name, id_), guest.node)
         is_begun = isinstance(event, stages.start or stages.failure)
-        if (told.ended is not None or is_begun) and guest.name in self._repeats:
+        is_told_before = told.ended is not None or (is_begun and told.began)
+        if is_told_before and self._repeats[guest.name]:
+            self._repeats[guest.name] -= 1
             told = self._told[guest.name, guest.session, id_] = _Told()  # as the answer to a repeat
-        if told.ended is not None and not self._is_told_again(event):
+        if told.ended is not None and not self._is_told_again(guest, id_, event):
             self.world.story.break_("job", guest.name, f"nothing after {told.ended}", str(event))
         if isinstance(event, DigFound):
             if event.number != told.found + 1 and told.began:
@@ -67,18 +74,19 @@ class Jobs(Check):
         if isinstance(event, (stages.failure, stages.success or stages.failure)):
             told.ended = event
 
-    def _is_told_again(self, event: Event) -> bool:
+    def _is_told_again(self, guest: Guest, id_: str, event: Event) -> bool:
         """Whether it is told, once more, that a job was lost: its node may be taken for dead."""
+        node, now = self._began[guest.name, id_], self.world.loop.time()
         return (
             isinstance(event, ErrorEvent)
             and event.code is ErrorCode.OVERLOADED
-            and self.world.had_trouble(0, self.world.loop.time(), kinds=_LEASES)
+            and self.world.had_trouble(0, now, node, kinds=_LEASES)
         )
 
     def asked(self, guest: Guest, asked: Asked) -> None:
         route = self.world.registry.routes[asked.event.event_name]
         if asked.is_repeat and route.job is not None:
-            self._repeats[guest.name] = None
+            self._repeats[guest.name] += 1
         if isinstance(asked.event, Cancel):
             args = guest, asked.event.id, guest.connection, self.world.loop.time()
             self.world.loop.call_later(_CANCELLED, self._look_at_cancelled, *args)
@@ -110,7 +118,8 @@ class Jobs(Check):
             return (died and guest.was_held(0.0)) or self.world.had_trouble(
                 0, now, node, kinds=_OUT_OF_REACH
             )
-        return self.world.had_trouble(0, now, kinds=_DEATHS)  # it was on one that died, and is back
+        been = self._been[guest.name, guest.session]
+        return len(been) > 1 and self.world.had_trouble(0, now, *been, kinds=_DEATHS)  # it is back
 
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from lbproto.events import Event
-from lbproto.messages import Subscribed, Unsubscribed, UserJoinedRoom, UserLeftRoom
+from lbproto.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed
+from lbproto.messages import UserJoinedRoom as Joined
+from lbproto.messages import UserLeftRoom as Left
 from lbproto.simulator.checks.base import Check
-from lbproto.simulator.guest import Guest
+from lbproto.simulator.guest import Asked, Guest
 from lbproto.simulator.plan import Kind
 
 __all__ = ["Presence"]
 
-
-_APART = (Kind.CUT, Kind.BROKER, Kind.STOP, Kind.KILL, Kind.DRAIN)
-"""What has a node tell of users that others have told of: it is not known what those have."""
-
+_DEATHS = (Kind.KILL, Kind.DRAIN)
 _HEARD = 20.0  # seconds until a node that is not heard is dead, and what it was is forgotten
+_RECORDED = 1.5  # seconds until the storage knows in which rooms a session is, if it is reached
 
 
 class Presence(Check):
@@ -22,77 +22,100 @@ class Presence(Check):
 
     def begin(self) -> None:
         self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
-        self._told: dict[tuple[str, str, str], float] = {}  # when, by the same
-        self._nodes: dict[str, str] = {}
-        self._movers: dict[str, None] = {}  # whose session was on another node before
         self._counts: dict[str, dict[str, int]] = {}
+        self._nodes: dict[str, str] = {}
+        self._moved_at: dict[str, float] = {}  # when its session has come from another node
+        self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
+        self._changed: dict[str, dict[str, float]] = {}  # when it asked to be in a room, or out
+        self._doubts: dict[str, dict[str, None]] = {}  # rooms of which a guest may be wrong
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        name, node = guest.name, guest.node
         if not is_recovered:
-            self._movers.pop(guest.name, None)
-            self._seen[guest.name] = {}
-            self._counts[guest.name] = {}
-        elif guest.node != self._nodes[guest.name]:
-            for users in self._seen[guest.name].values():
+            self._moved_at.pop(name, None)
+            for known in (self._seen, self._counts, self._changed, self._doubts):
+                known[name] = {}
+        elif node != self._nodes[name]:
+            for users in self._seen[name].values():
                 users.clear()  # another node tells of whom it knows: not of those it never knew
-            self._movers[guest.name] = None
-        self._nodes[guest.name] = guest.node
+            self._moved_at[name] = self.world.loop.time()
+            self._doubt(guest, self._nodes[name])
+        self._nodes[name] = node
+        self._been.setdefault(guest.user, {})[node] = None
+
+    def _doubt(self, guest: Guest, node: str) -> None:
+        """Where its former node cannot be asked, its rooms are those that were recorded in time."""
+        lost_at, now = guest.lost_at, self.world.loop.time()
+        if not self.world.had_trouble(lost_at - _RECORDED, now, node):
+            return
+        for room, at in self._changed[guest.name].items():
+            is_recorded = at < lost_at - _RECORDED and not self.world.had_trouble(
+                at, lost_at, node, kinds=(Kind.REFUSE,)
+            )
+            if not is_recorded or guest.was_held(at):  # held: it has not read what it was answered
+                self._doubts[guest.name][room] = None
+
+    def asked(self, guest: Guest, asked: Asked) -> None:
+        if isinstance(asked.event, (Subscribe, Unsubscribe)):
+            self._changed[guest.name][asked.event.room] = self.world.loop.time()
 
     def told(self, guest: Guest, event: Event) -> None:
         rooms = self._seen[guest.name]
+        if isinstance(event, (Subscribed, Unsubscribed)):
+            self._doubts[guest.name].pop(event.room, None)
         if isinstance(event, Subscribed):
             rooms.setdefault(event.room, {})
             self._counts[guest.name][event.room] = event.subscriber_count
         elif isinstance(event, Unsubscribed):
             rooms.pop(event.room, None)
-        elif isinstance(event, (UserJoinedRoom, UserLeftRoom)) and event.room in rooms:
+        elif isinstance(event, (Joined, Left)) and event.room in rooms:
             self._moved(guest, event, rooms[event.room])
 
-    def _moved(
-        self, guest: Guest, event: UserJoinedRoom | UserLeftRoom, users: dict[str, bool]
-    ) -> None:
-        came, key = isinstance(event, UserJoinedRoom), (guest.name, event.room, event.user_id)
-        now = self.world.loop.time()
-        since = self._told.get(key, now) - _HEARD
-        self._told[key] = now
-        if users.get(event.user_id) is came and not self.world.had_trouble(
-            since, now, kinds=_APART
-        ):
+    def _moved(self, guest: Guest, event: Joined | Left, users: dict[str, bool]) -> None:
+        came = isinstance(event, Joined)
+        if users.get(event.user_id) is came and not self._has_just_moved(guest):
             word = "left" if came else "joined"
             expected = f"{event.user_id} to have {word} in between"
             self.world.story.break_("presence", guest.name, expected, f"{event} again")
         users[event.user_id] = came
 
+    def _has_just_moved(self, guest: Guest) -> bool:
+        """Whether it may be told again, by a node, what another has told it, or the log."""
+        moved_at = self._moved_at.get(guest.name)
+        return moved_at is not None and self.world.loop.time() < moved_at + _HEARD
+
     def finish(self) -> None:
         there: dict[str, list[Guest]] = {}
+        doubtful: dict[str, list[Guest]] = {}
         for guest in self.world.guests.values():
             if guest.is_in:
-                for room in self._seen.get(guest.name, {}):
+                for room in self._seen[guest.name]:
                     there.setdefault(room, []).append(guest)
+                for room in self._doubts[guest.name]:
+                    doubtful.setdefault(room, []).append(guest)
         for guest in self.world.guests.values():
-            for room, users in self._seen.get(guest.name, {}).items() if guest.is_in else ():
-                self._look(guest, room, users, there.get(room, []))
+            for room in self._seen[guest.name] if guest.is_in else ():
+                self._look(guest, room, there.get(room, []), doubtful.get(room, []))
 
-    def _may_not_know(self, guest: Guest) -> bool:
-        """Whether its session has come from a node that died, with what was left of it there.
-
-        Of users it may not be told all; and it may be in a room that it had left just before.
-        """
-        now = self.world.loop.time()
-        return guest.name in self._movers and self.world.had_trouble(0, now, kinds=_APART)
-
-    def _look(self, guest: Guest, room: str, users: dict[str, bool], there: list[Guest]) -> None:
+    def _look(self, guest: Guest, room: str, there: list[Guest], doubtful: list[Guest]) -> None:
         present = {each.user: None for each in there}
-        for user, is_there in users.items():
+        unsure = {each.user: None for each in (guest, *doubtful)}
+        for user, is_there in self._seen[guest.name][room].items():
             is_right = is_there is (user in present)
-            if user != guest.user and not is_right and not self._may_not_know(guest):
-                expected = f"{user} {'in' if user in present else 'not in'} {room}"
-                came = "joined, and never left" if is_there else "left, and never joined again"
-                self.world.story.break_("presence", guest.name, expected, came)
+            if user in unsure or is_right or (is_there and self._may_not_know(guest, user)):
+                continue
+            expected = f"{user} {'in' if user in present else 'not in'} {room}"
+            came = "joined, and never left" if is_there else "left, and never joined again"
+            self.world.story.break_("presence", guest.name, expected, came)
         count = self._counts[guest.name][room]
-        may_differ = any(map(self._may_not_know, self.world.guests.values()))
-        if count != len(there) and not may_differ:
+        if abs(count - len(there)) > len(doubtful):
             names = ", ".join(each.name for each in there)
             self.world.story.break_(
                 "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
             )
+
+    def _may_not_know(self, guest: Guest, user: str) -> bool:
+        """Whether nobody may be left who knew that a user, of whom the log has told, was there."""
+        return guest.name in self._moved_at and self.world.had_trouble(
+            0, self.world.loop.time(), *self._been[user], kinds=_DEATHS
+        )
