@@ -15,6 +15,7 @@ movement has been told of what is committed.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
@@ -70,11 +71,8 @@ class Meter(msgspec.Struct, eq=False, gc=False):
         """Set aside what is missing to what has been charged."""
         hold = self._hold
         if hold.amount:
-            try:
+            with suppress(NotFound):  # it has expired, as when the clock was set ahead: all anew
                 await self._holds.enlarge(hold, charged - hold.within, self._price)
-            except NotFound:  # it has expired, as when the clock was set ahead: all of it anew
-                self._hold = Hold(hold.account, hold.action, paid=hold.paid)
-            else:
                 return
         self._hold = await self._holds.reserve(hold.account, charged, hold.action, self._repeat)
 

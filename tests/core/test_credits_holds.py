@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from lbproto import Context, Endpoint, Event, NotFound, Plugin, UsageError
+from lbproto import Context, Endpoint, Event, InsufficientCredits, NotFound, Plugin, UsageError
 from lbproto.credits import Credits
 from lbproto.holds import Holds
 from lbproto.ledger.account import Account
@@ -119,6 +119,25 @@ async def test_more_is_charged_after_the_clock_was_set_ahead(
         client = await rich(server)
         assert names(await client.ask("work"))[0] == "done"
         assert await spent(server) == [8]
+
+
+async def test_what_was_charged_before_the_clock_was_set_ahead_is_paid_if_more_cannot_be(
+    store: Frail, clock: VirtualClock
+) -> None:
+    plugin = Plugin("desk")
+
+    @plugin.on(Work, price=5)
+    async def work(ctx: Context, request: Work) -> Done:
+        await ctx.charge(4)
+        clock.set_wall(START + 3_600)
+        with pytest.raises(InsufficientCredits):
+            await ctx.charge(100)
+        return Done()
+
+    async with running(plugin, credits=store, clock=clock) as server:
+        client = await rich(server)
+        assert names(await client.ask("work"))[0] == "done"
+        assert await spent(server) == [4]
 
 
 async def test_a_clock_that_was_set_ahead_and_nothing_left_is_logged(
