@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
 
@@ -103,9 +106,9 @@ async def test_one_that_is_not_answered_in_time() -> None:
         assert (await client.request(Double(number=2), Doubled)).number == 4
 
 
-@two_wires
-async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
-    site = Site()
+@asynccontextmanager
+async def cut_off(site: Site, wire: Wire) -> AsyncIterator[Client]:
+    """A client that loses its connection while its first number is doubled."""
     site.hold()
     async with (
         served(site.plugin()) as url,
@@ -114,6 +117,12 @@ async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(proxy.cut_when, lambda: bool(site.doubled), site.held.set)
+        yield client
+
+
+@two_wires
+async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
+    async with cut_off(Site(), wire) as client:
         with pytest.raises(Disconnected, match="was lost") as lost:
             await client.request(Double(number=1), Doubled)
         assert lost.value.retryable
@@ -123,14 +132,7 @@ async def test_one_whose_connection_is_lost_fails_at_once(wire: Wire) -> None:
 @two_wires
 async def test_one_that_may_be_repeated_is_served_once(wire: Wire) -> None:
     site = Site()
-    site.hold()
-    async with (
-        served(site.plugin()) as url,
-        Proxy.before(url) as proxy,
-        connected(proxy.url, wire=wire) as client,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(proxy.cut_when, lambda: bool(site.doubled), site.held.set)
+    async with cut_off(site, wire) as client:
         answer = await client.request(Double(number=1), Doubled, repeat=True)
     assert (answer.number, site.doubled) == (2, {1: 1})
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.cli.commands import command, environment, running
+from lbproto.cli.demo import Replay, demo_server
+from lbproto.contract import Contract, describe, json_schemas
+from tests.cli.commands import Done, run, running
 from tests.contract.compiling import compile_in
 from tests.e2e.node import NODE, lines_of, need_node
 
@@ -22,14 +22,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="queries run on 
 
 ROOT = Path(__file__).parents[2]
 
+NOT_ASKED = {"authenticate", "unsubscribe"}
+
 Line = dict[str, Any]
-
-
-def schema(*options: str) -> str:
-    done = subprocess.run(
-        command("schema", *options), env=environment(), check=True, capture_output=True, text=True
-    )
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `lbproto schema` writes for the demo."""
     need_node()
     file = tmp_path_factory.mktemp("typed") / "lbproto.ts"
-    schema("--format", "typescript", "--output", str(file))
+    done = run("schema", "--format", "typescript", "--output", str(file))
+    assert done == Done(0, "", "")
     return file
 
 
@@ -52,10 +48,9 @@ def steps(module: Path) -> Iterator[list[Line]]:
 
 
 @pytest.fixture(scope="module")
-def schemas() -> dict[str, Line]:
-    """JSON Schemas of the demo's events, by direction."""
-    found: dict[str, Line] = json.loads(schema("--format", "json-schema"))
-    return found
+def contract() -> Contract:
+    """The demo's."""
+    return describe(demo_server(Replay()))
 
 
 def test_nothing_hangs_where_there_is_no_connection(steps: list[Line]) -> None:
@@ -139,16 +134,28 @@ def test_nothing_hangs_when_the_connection_is_gone(steps: list[Line]) -> None:
     ]
 
 
+def test_all_is_asked_for_and_what_answers_it_is_heard(
+    steps: list[Line], contract: Contract
+) -> None:
+    sent, heard = ({line["event"] for line in printed(steps, way)} for way in ("sent", "heard"))
+    asked = [request for request in contract.requests if request.event not in NOT_ASKED]
+    assert sent == {request.event for request in asked}
+    for request in asked:
+        stages = {} if request.job is None else request.job.stages
+        # How much progress is told depends on the moment, and few of them fail.
+        told = {stages[stage] for stage in stages.keys() - {"progress", "failure"}}
+        assert {*request.answers, *told} <= heard
+
+
 @pytest.mark.parametrize(
     ("way", "direction"), [("sent", "clientToServer"), ("heard", "serverToClient")]
 )
 def test_what_went_over_the_wire_is_what_the_schemas_say(
-    steps: list[Line], schemas: dict[str, Line], way: str, direction: str
+    steps: list[Line], contract: Contract, way: str, direction: str
 ) -> None:
-    lines = printed(steps, way)
-    assert len({line["event"] for line in lines}) >= (14 if way == "sent" else 34)
-    for line in lines:
-        described = schemas[direction][line["event"]]
+    schemas = json_schemas(contract)[direction]
+    for line in printed(steps, way):
+        described = schemas[line["event"]]
         Draft202012Validator.check_schema(described)
         # Every field is one that the contract tells of.
         closed = Draft202012Validator({**described, "additionalProperties": False})
