@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import msgspec
@@ -67,6 +67,6 @@ def _fetched(url: str) -> bytes:
     try:
         with urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - http or https, as asked for
             document: bytes = response.read(_MOST_BYTES + 1)
-    except (URLError, OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise Failure(f"{url} cannot be read: {error}") from None
     return document

@@ -270,7 +270,7 @@ class Client:
             max_bytes: their size, as they came.
 
         Raises:
-            UsageError: another class of that name is known.
+            UsageError: another class of that name is known; or no event may wait.
         """
         named: list[type[Any]] = [event, *others]
         classes = self._vocabulary.classes() if Event in named else named

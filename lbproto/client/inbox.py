@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from itertools import count
 from typing import Generic, TypeVar
 
+from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.overflow import Overflow, OverflowPolicy
 from lbproto.wakeup import Wakeup
@@ -23,11 +24,16 @@ class Inbox(Generic[E]):
         max_events: how many may wait.
         max_bytes: their size.
 
+    Raises:
+        UsageError: nothing may.
+
     Attributes:
         dropped: how many were dropped for want of room.
     """
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
+        if max_events < 1 or max_bytes < 1:
+            raise UsageError("at least 1 event, and 1 byte, has to be allowed to wait")
         self.dropped = 0
         self._max_events = max_events
         self._max_bytes = max_bytes

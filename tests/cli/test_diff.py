@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
@@ -192,3 +193,20 @@ def test_at_a_terminal_it_is_coloured(programs: tuple[str, str]) -> None:
     assert "\x1b[31m  ✗ " in shown
     assert "\x1b[33m  ! " in shown
     assert "\x1b[1mgreet\x1b[0m" in shown
+
+
+def answering(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    connection.close()
+
+
+def test_a_peer_that_is_no_web_server(run_here: Main, programs: tuple[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        thread = threading.Thread(target=lambda: answering(listener.accept()[0]))
+        thread.start()
+        done = run_here("diff", programs[0], url)
+        thread.join()
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"lbproto: {url} cannot be read: SSH-2.0")
