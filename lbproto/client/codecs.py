@@ -1,4 +1,8 @@
-"""The client's side of each wire: what it sends, and what it reads from what it is sent. No I/O."""
+"""The client's side of each wire: what it sends, and what it reads from what it is sent. No I/O.
+
+It reads by the server's own decoders where there are any (`lbproto.wire`). So it is no proof that
+those speak the protocol: that are the stock clients, and `lbproto.testing.codecs`, written anew.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,9 @@ def limit_changes(old: Limits, new: Limits) -> Iterator[Change]:
     for name in (name for name in new.tiers if name not in old.tiers):
         yield _change("notice" if not old.tiers else "compatible", name, "a new tier")
     if old.default_tier != new.default_tier:
-        message = f"the tier by default: {old.default_tier or 'none'}, now {new.default_tier}"
+        message = (
+            f"the tier by default: {old.default_tier or 'none'}, now {new.default_tier or 'none'}"
+        )
         yield _change("notice", new.default_tier or "limits", message)
     own = [() if each.per_session is None else (each.per_session,) for each in (old, new)]
     yield from _windows("session", *own)
