@@ -20,6 +20,8 @@ export function candleChart() {
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "candles", role: "img", tabindex: "0", "aria-label": "Candles" });
   const legend = h("p", { class: "legend" });
 
+  // Drawn for the width it has: what is hidden has none, and is drawn when it is shown.
+  new ResizeObserver(want).observe(plot);
   plot.addEventListener("pointermove", (event) => {
     const box = plot.getBoundingClientRect();
     choose(Math.floor(((event.clientX - box.left) / box.width) * (whole() / step())));
@@ -38,7 +40,7 @@ export function candleChart() {
     want();
   }
 
-  const isNarrow = () => plot.clientWidth > 0 && plot.clientWidth < 500;
+  const isNarrow = () => plot.clientWidth < 500;
   const whole = () => (isNarrow() ? NARROW : WIDTH);
   const visible = () => candles.filter((each) => FIELDS.every((field) => Number.isFinite(each?.[field]))).slice(isNarrow() ? -MOST_NARROW : 0);
   const step = () => (whole() - RIGHT) / Math.max(visible().length, 30);
@@ -46,7 +48,10 @@ export function candleChart() {
   function want() {
     if (wanted) return;
     wanted = true;
-    requestAnimationFrame(() => { wanted = false; draw(); });
+    requestAnimationFrame(() => {
+      wanted = false;
+      if (plot.clientWidth > 0) draw();
+    });
   }
 
   function draw() {

@@ -59,7 +59,7 @@ export function complianceView({ connection, settings }) {
       h("thead", {}, h("tr", {}, ["Signal", "Points", "Side", "Hops", "Share", "Evidence"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, found.signals.slice(0, 100).map((each) => h("tr", {},
         h("td", {}, h("b", {}, clip(each.code, 60))), h("td", { class: "figure" }, number(each.contribution)), h("td", {}, clip(each.direction, 20)),
-        h("td", { class: "figure" }, number(each.hops)), h("td", { class: "figure" }, `${number(each.pct)} %`), h("td", {}, clip(list(each.evidence)[0]?.source, 160))))))));
+        h("td", { class: "figure" }, number(each.hops)), h("td", { class: "figure" }, `${number(each.pct)} %`), h("td", { class: "sentence" }, clip(list(each.evidence)[0]?.source, 160))))))));
   }
 
   function draw() {

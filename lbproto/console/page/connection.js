@@ -57,12 +57,12 @@ export class Connection {
 
   /** Called with each `{event, data, re, sent}`, also with those that are sent. */
   onEvent(listener, name = "*") {
-    return this.#events.add(name, listener);
+    this.#events.add(name, listener);
   }
 
   /** Called whenever `state` changes. */
   onState(listener) {
-    return this.#states.add("*", listener);
+    this.#states.add("*", listener);
   }
 
   /**
@@ -73,8 +73,11 @@ export class Connection {
     if (this.state !== "online") return Promise.resolve(null);
     const id = ++this.#ids;
     this.#send({ event, data, id });
-    const oldest = this.#waiting.keys().next();
-    if (this.#waiting.size >= REMEMBERED) this.#waiting.delete(oldest.value);
+    if (this.#waiting.size >= REMEMBERED) {
+      const [oldest, { resolve }] = this.#waiting.entries().next().value;
+      resolve(null);
+      this.#waiting.delete(oldest);
+    }
     return new Promise((resolve) => this.#waiting.set(id, { resolve, each }));
   }
 

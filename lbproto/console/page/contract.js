@@ -2,6 +2,12 @@
 
 const entries = (object) => Object.entries(object ?? {});
 
+/** What a schema's values are called. */
+export function typeOf(schema) {
+  const types = (schema.anyOf ?? [schema]).map((each) => each.$ref?.split("/").pop() ?? each.type ?? (each.enum ? "one of some" : "anything"));
+  return types.join(" or ");
+}
+
 export class Contract {
   #document;
 
@@ -9,7 +15,6 @@ export class Contract {
     this.#document = document;
     const operations = Object.values(document.operations ?? {}).map((operation) => this.#entry(operation));
     this.title = document.info?.title ?? "";
-    this.version = document.info?.version ?? "";
     this.requests = operations.filter((entry) => entry.isRequest);
     this.events = operations.filter((entry) => !entry.isRequest);
     this.rooms = entries(document.channels)
@@ -21,10 +26,6 @@ export class Contract {
   /** Whether it can be asked that. */
   has(event) {
     return this.requests.some((entry) => entry.event === event);
-  }
-
-  request(event) {
-    return this.requests.find((entry) => entry.event === event);
   }
 
   /** A schema, with what it refers to in place of the reference. */
@@ -45,8 +46,6 @@ export class Contract {
       price: told.price,
       job: told.job,
       overflow: told.overflow,
-      answers: told.answers ?? [],
-      about: schema.description ?? "",
       schema,
     };
   }

@@ -15,7 +15,7 @@ export function creditsView({ connection, contract, settings }) {
 
   connection.onState(async ({ state }) => {
     if (state === "offline") version = -1;
-    if (state !== "online" || !contract.has("credits_balance")) return;
+    if (state !== "online") return;
     const [now, history] = await Promise.all([connection.request("credits_balance"), connection.request("credits_history", { limit: SHOWN })]);
     if (now?.event === "credits_balance_response") tell({ ...now.data, newBalance: now.data?.balance });
     if (Array.isArray(history?.data?.entries)) entries = history.data.entries;
@@ -41,7 +41,7 @@ export function creditsView({ connection, contract, settings }) {
 
   function draw() {
     show(rows, entries.slice(0, SHOWN).map((each) => h("tr", {},
-      h("td", {}, moment(each.timestamp)), h("td", {}, clip(each.reason, 80)),
+      h("td", { class: "figure" }, moment(each.timestamp)), h("td", {}, clip(each.reason, 80)),
       h("td", { class: each.amount < 0 ? "figure down" : "figure up" }, `${each.amount > 0 ? "+" : ""}${number(each.amount)}`), h("td", { class: "figure" }, number(each.balance)))));
   }
 

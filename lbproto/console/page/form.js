@@ -1,5 +1,6 @@
 // A form made from a JSON Schema: a field for each property, of the kind its type asks for.
 
+import { typeOf } from "./contract.js";
 import { h } from "./dom.js";
 
 let made = 0;
@@ -67,11 +68,10 @@ function controlOf(kind, schema, id, required) {
 }
 
 function notes(schema) {
-  const types = (schema.anyOf ?? [schema]).map((each) => each.type ?? each.$ref?.split("/").pop() ?? (each.enum ? "one of" : "anything"));
   const bounds = [
     schema.minimum !== undefined && `from ${schema.minimum}`,
     schema.maximum !== undefined && `to ${schema.maximum}`,
     schema.maxLength !== undefined && `at most ${schema.maxLength} characters`,
   ].filter(Boolean);
-  return [types.join(" or "), ...bounds, schema.description].filter(Boolean).join(", ");
+  return [typeOf(schema), ...bounds, schema.description].filter(Boolean).join(", ");
 }

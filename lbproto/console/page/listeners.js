@@ -3,11 +3,8 @@
 export class Listeners {
   #byName = new Map();
 
-  /** Returns what takes the listener away again. */
   add(name, listener) {
-    const those = this.#byName.get(name) ?? new Set();
-    this.#byName.set(name, those.add(listener));
-    return () => those.delete(listener);
+    this.#byName.set(name, [...(this.#byName.get(name) ?? []), listener]);
   }
 
   tell(name, ...args) {

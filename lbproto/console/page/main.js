@@ -77,12 +77,14 @@ function startConnecting(connection, settings) {
     else connection.disconnect();
   });
   drop.addEventListener("click", () => connection.drop());
-  let note = "";
+  let note = ""; // about the session that is there
+  let refusal = "";
   connection.onEvent(({ data }) => { note = `resumed, ${data?.missed} missed`; tell(); }, "recovered");
   connection.onEvent(() => { note = "a new session: the old one was lost"; tell(); }, "session_lost");
-  connection.onEvent(({ data }) => { if (connection.userId === null) note = `${data?.code}: ${data?.message}`; }, "error");
+  connection.onEvent(({ data }) => { if (connection.state === "connecting") refusal = `${data?.code}: ${data?.message}`; }, "error");
   connection.onState(() => {
-    if (connection.state === "connecting" && connection.userId === null) note = "";
+    if (connection.state !== "online") note = "";
+    if (connection.state !== "offline") refusal = "";
     tell();
   });
 
@@ -90,7 +92,7 @@ function startConnecting(connection, settings) {
     const online = connection.state === "online";
     state.dataset.state = connection.state;
     state.querySelector("b").textContent = online ? String(connection.userId) : connection.state;
-    state.querySelector("small").textContent = online ? note : connection.detail && note && connection.state === "offline" ? note : connection.detail;
+    state.querySelector("small").textContent = note || refusal || connection.detail;
     enter.textContent = connection.state === "offline" ? "Connect" : "Disconnect";
     enter.className = connection.state === "offline" ? "primary" : "";
     token.disabled = connection.state !== "offline";

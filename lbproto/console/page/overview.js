@@ -24,6 +24,7 @@ export function overviewView({ connection, contract }) {
   const pulse = h("div", { class: "pulse", "aria-hidden": "true" }, Array.from({ length: BARS }, () => h("i", {})));
   const balance = h("b", {}, "–");
   const who = h("p", { class: "lead" }, "Connect above: everything below is one WebSocket.");
+  const about = (data) => `${data?.symbol} ${data?.resolution}`;
   let shown = null;
   let received = 0;
   let sent = 0;
@@ -42,12 +43,12 @@ export function overviewView({ connection, contract }) {
     who.textContent = state === "online" ? `You are ${clip(userId, 60)}. Everything below is one WebSocket.` : "Connect above: everything below is one WebSocket.";
   });
   connection.onEvent(({ data }) => {
-    shown = data?.resolution;
+    shown = about(data);
     chart.set(data?.series);
     market.hidden = false;
   }, "market_chart_initial_data");
   connection.onEvent(({ data }) => {
-    if (data?.resolution !== shown) return; // of another room
+    if (about(data) !== shown) return; // of another room
     chart.update(data);
     last.textContent = price(data?.close);
   }, "market_chart_live_update");

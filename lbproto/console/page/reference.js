@@ -1,5 +1,6 @@
 // The event reference: each request with a form, each event with its fields.
 
+import { typeOf } from "./contract.js";
 import { h, show } from "./dom.js";
 import { clip } from "./format.js";
 import { schemaForm } from "./form.js";
@@ -64,10 +65,8 @@ export function referenceView({ connection, contract, settings }) {
 
   function fieldsOf(schema) {
     const required = new Set(schema.required ?? []);
-    const rows = Object.entries(schema.properties ?? {}).map(([name, property]) => {
-      const type = property.$ref?.split("/").pop() ?? property.type ?? (property.enum ?? property.anyOf?.map((each) => each.type ?? each.$ref?.split("/").pop()) ?? ["anything"]).join(" | ");
-      return h("tr", {}, h("th", { scope: "row" }, h("code", {}, name)), h("td", {}, type), h("td", {}, required.has(name) ? "always" : "may be left out"));
-    });
+    const rows = Object.entries(schema.properties ?? {}).map(([name, property]) =>
+      h("tr", {}, h("th", { scope: "row" }, h("code", {}, name)), h("td", {}, property.enum ? property.enum.join(" | ") : typeOf(property)), h("td", {}, required.has(name) ? "always" : "may be left out")));
     return h("div", { class: "try" }, h("p", { class: "prose" }, clip(schema.description ?? "", 2_000)),
       rows.length > 0 && h("table", {}, h("thead", {}, h("tr", {}, ["Field", "Type", "There"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)));
   }

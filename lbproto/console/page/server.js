@@ -1,6 +1,6 @@
 // How the node is, once a second while somebody looks: numbers, sessions with their queues, rooms.
 
-import { h, panel, show, svg, text } from "./dom.js";
+import { h, panel, show, svg } from "./dom.js";
 import { bytes, clip, ends, number, short } from "./format.js";
 
 const EVERY = 1_000;
@@ -15,10 +15,12 @@ export function serverView({ connection, settings }) {
   const status = h("p", { class: "status", role: "status" }, settings.watchable ? "Connect to watch." : "The host does not show this.");
   const rates = [];
   let before = null;
+  let looking = false; // one answer at a time, however slow the server
   let element = null;
 
   async function look() {
-    if (document.hidden || !element.checkVisibility() || connection.state !== "online") return;
+    if (looking || document.hidden || !element.checkVisibility() || connection.state !== "online") return;
+    looking = true;
     try {
       const answer = await fetch("state.json", { headers: { authorization: `Bearer ${encodeURI(connection.token)}` } });
       if (!answer.ok) return void (status.textContent = answer.status === 403 ? "This token may not see this." : `The server answers ${answer.status}.`);
@@ -26,6 +28,8 @@ export function serverView({ connection, settings }) {
       status.textContent = "";
     } catch {
       status.textContent = "The server cannot be reached.";
+    } finally {
+      looking = false;
     }
   }
 
@@ -61,7 +65,7 @@ export function serverView({ connection, settings }) {
   }
 
   const table = (label, names, body) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))), body));
-  element = h("div", {}, panel("Server", status, tiles, h("div", { class: "bar" }, h("span", {}, rate, text(" deliveries a second")), curve)),
+  element = h("div", {}, panel("Server", status, tiles, h("div", { class: "bar" }, h("span", {}, rate, " deliveries a second"), curve)),
     panel("Sessions and queues", table("Sessions", ["User", "Session", "Client", "Rooms", "Queue"], sessions)), panel("Rooms", table("Rooms", ["Room", "Sessions", "Away", "Events kept"], rooms)));
   if (settings.watchable) {
     setInterval(look, EVERY);
