@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, overload
 
-from lbproto import Clock, Context, Server
+from lbproto import Context, Server
 from lbproto_market.archive import Archive
 from lbproto_market.catalogue import Catalogue
 from lbproto_market.events import MarketChartInitialData, MarketDataResponse, RequestMarketData
@@ -59,7 +59,7 @@ class Desk:
         self._archive = archive
         self._nodes = nodes
         self._keepings: dict[str, Keeping] = {}
-        self._clock: Clock
+        self._server: Server
         self._teller: Teller
         self._watched: Watched
         self._supervisor: Supervisor
@@ -67,14 +67,11 @@ class Desk:
     @asynccontextmanager
     async def running(self, server: Server) -> AsyncIterator[None]:
         """The plugin's lifespan."""
-        self._clock = server.clock
+        self._server = server
         if self._nodes is None:
-            self._teller = Teller(server)
             async with self._feeding():
                 yield
             return
-        self._watched = Watched(server.clock)
-        self._teller = Teller(server, self._watched)
         for feed in self._feeds:  # also where another node runs them, for now
             await feed.check()
         async with self._nodes.running(server.clock, self._feeding):
@@ -83,9 +80,11 @@ class Desk:
     @asynccontextmanager
     async def _feeding(self) -> AsyncIterator[Desk]:
         """Run the feeds that somebody needs, here."""
+        self._watched = Watched(self._server.clock)
+        self._teller = Teller(self._server, None if self._nodes is None else self._watched)
         self._supervisor = Supervisor(
             self._feeds,
-            self._clock,
+            self._server.clock,
             self._sink,
             self._teller.outage,
             linger=self._linger,
@@ -103,7 +102,7 @@ class Desk:
 
     def _sink(self, symbol: str) -> Sink:
         market = self._catalogue.market(symbol)
-        return Sink(market, self._clock, self._teller, self._keeping(symbol))
+        return Sink(market, self._server.clock, self._teller, self._keeping(symbol))
 
     def _keeping(self, symbol: str) -> Keeping:
         """What of a symbol's market is kept."""

@@ -93,13 +93,14 @@ class Nodes:
         self._beat = lease / 4
         self._key = key
         self._ids = count()
+        self._terms = count()
         self._begin()
 
     def _begin(self) -> None:
         self._node = token_hex(8)
         self._is_open = False
         self._feeding: Feeding | None = None
-        self._leader = ""  # another node, as far as is known
+        self._leader: Leads | None = None  # another node, as far as is known
         self._rooms: dict[str, None] = {}  # that somebody is in here
         self._wanted: dict[str, tuple[frozenset[str], float]] = {}  # by node, and when it said so
         self._asked: dict[int, _Asked] = {}
@@ -213,6 +214,7 @@ class Nodes:
         """Have the feeds until the lease is lost."""
         logger.info("this node has the feeds of the market now")
         self._feeding = feeding
+        leads = Leads(self._node, next(self._terms))
         try:
             for rooms, _ in self._wanted.values():
                 for room in rooms:
@@ -220,7 +222,7 @@ class Nodes:
             for asked in self._asked.values():
                 asked.over.set()
             while await lease.renew():
-                self._say(Leads(self._node))
+                self._say(leads)
                 await self._clock.sleep(self._beat)
         finally:
             self._feeding = None
@@ -308,8 +310,8 @@ class Nodes:
         elif isinstance(message, Wants):
             self._take_wants(message.node, message.rooms[:_MOST_WANTED])
         elif isinstance(message, Leads):
-            if message.node != self._leader:
-                self._leader = message.node
+            if message != self._leader:
+                self._leader = message
                 for asked in self._asked.values():
                     self._say(asked.ask)
         elif self._feeding is not None:

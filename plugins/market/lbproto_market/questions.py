@@ -66,7 +66,9 @@ class _Said(msgspec.Struct, frozen=True):
 
 
 class Leads(_Said, frozen=True, tag="leads"):
-    """The node has the feeds. It says so again and again."""
+    """The node has the feeds. It says so again and again; `term` counts how often it got them."""
+
+    term: int
 
 
 class Wants(_Said, frozen=True, tag="wants"):

@@ -36,10 +36,18 @@ ROOM = "market:ETH-USDT"
 CANDLES = RequestMarketData(symbol="ETH-USDT", resolution="1m")
 
 
+LEADER = "market/leader"
+
+
 class FailingStorage(MemoryStorage):
-    """Out of reach when a test says so."""
+    """Out of reach when a test says so.
+
+    Attributes:
+        candidate: the one node that may have the lease; None: any.
+    """
 
     fails = False
+    candidate: bytes | None = None
 
     async def get(self, key: str) -> bytes | None:
         if self.fails:
@@ -49,6 +57,8 @@ class FailingStorage(MemoryStorage):
     async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
         if self.fails:
             raise Overloaded("away")
+        if key == LEADER and self.candidate not in (None, value):
+            return False
         return await super().put_new(key, value, ttl=ttl)
 
 
@@ -203,7 +213,7 @@ async def test_a_leader_that_leaves_is_succeeded(cluster: Cluster) -> None:
 
 async def test_what_is_asked_while_nobody_leads_the_next_one_answers(cluster: Cluster) -> None:
     async with two(cluster) as (_, ada, bob):
-        await cluster.storage.put("market/leader", b"one that is dead", ttl=LEASE)
+        await cluster.storage.put(LEADER, b"one that is dead", ttl=LEASE)
         await cluster.clock.advance(LEASE / 2)
         for client in (ada, bob):
             client.emit(CANDLES)
@@ -211,6 +221,33 @@ async def test_what_is_asked_while_nobody_leads_the_next_one_answers(cluster: Cl
         for client in (ada, bob):
             assert (await client.expect(MarketDataResponse)).candles
         assert sum(feed.runs["ETH-USDT"] for feed in cluster.feeds) == 1
+
+
+async def test_what_is_asked_meanwhile_one_that_leads_again_answers(cluster: Cluster) -> None:
+    async with two(cluster) as (_, _ada, bob):
+        await cluster.clock.advance(LEASE)
+        cluster.storage.candidate = await cluster.storage.get(LEADER)
+        await cluster.storage.put(LEADER, b"nobody", ttl=LEASE)
+        await cluster.clock.advance(LEASE / 2)
+        bob.emit(CANDLES)
+        await cluster.clock.advance(LEASE)
+        assert (await bob.expect(MarketDataResponse)).candles
+
+
+async def test_one_that_leads_again_tells_only_rooms_that_somebody_is_in(cluster: Cluster) -> None:
+    async with two(cluster) as (_, ada, _bob):
+        await _join(ada)
+        cluster.storage.candidate = await cluster.storage.get(LEADER)
+        await cluster.storage.put(LEADER, b"nobody", ttl=LEASE)
+        await cluster.clock.advance(2 * LEASE)
+        assert cluster.running == [{"ETH-USDT"}, set()]
+        await ada.request(Subscribe(room=f"{ROOM}:1s"), Subscribed)
+        await ada.request(Unsubscribe(room=ROOM), Unsubscribed)
+        await cluster.clock.advance(200)
+        cluster.rooms.clear()
+        cluster.feeds[0].trade(300_500, 13)
+        await cluster.clock.advance(1)
+        assert cluster.rooms == {f"{ROOM}:1s"}
 
 
 async def test_a_leader_that_cannot_renew_its_lease_stops_in_time(cluster: Cluster) -> None:
