@@ -40,7 +40,7 @@ from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.runner import Jobs
-from lbproto.log import Log, elsewhere, is_offset, position_in
+from lbproto.log import Log, is_offset, position_in, shared_position
 from lbproto.membership import Membership, Missed
 from lbproto.messages import Attach
 from lbproto.nodes.calls import Reply
@@ -158,7 +158,9 @@ class Handover:
         """
         if len(pid) > _LONGEST or not is_offset(offset):
             return None
-        if not self._hub.elsewhere:  # without a log for all nodes nobody knows what it has missed
+        if (
+            not self._hub.shared_position
+        ):  # without a log for all nodes nobody knows what it has missed
             return None
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
@@ -225,7 +227,7 @@ class Handover:
 
     async def _revive(self, session: Session, place: Place, offset: str) -> Session | None:
         """Have a session of a node that is no more."""
-        reached, missed = elsewhere(offset), []
+        reached, missed = shared_position(offset), []
         if not reached:
             _note("how far its client has got is not known elsewhere")
             return None
@@ -313,7 +315,7 @@ class Handover:
     async def begin(self, session: Session) -> None:
         """A session begins here."""
         if self._places is not None and session.pid is not None:
-            rooms = dict.fromkeys(self._membership.rooms(session), self._hub.elsewhere)
+            rooms = dict.fromkeys(self._membership.rooms(session), self._hub.shared_position)
             await self._places.begin(session, rooms)
 
     def end(self, session: Session) -> None:
@@ -355,7 +357,7 @@ class Handover:
             session.sid,
             session.began,
             tuple(self._membership.rooms(session)),
-            self._hub.elsewhere,
+            self._hub.shared_position,
             len(missed),
         )
         self._handed[session] = self._log.position, handed.rooms

@@ -111,8 +111,8 @@ class Hub:
         """
         for at, (event, answers) in enumerate(events, 1):
             self._emission(event)
-            elsewhere = self._pubsub.position if at == len(events) else ""
-            entry = self._log.entry(event, answers, elsewhere)
+            shared = self._pubsub.position if at == len(events) else ""
+            entry = self._log.entry(event, answers, shared)
             self._push(member, entry, self._encode(entry, member.format))
 
     def answer(self, member: Member, event: Event, request: RequestId) -> Receipt:
@@ -278,7 +278,7 @@ class Hub:
         return frame
 
     def _offset(self, entry: Entry) -> str | None:
-        return self._log.offset(entry.position, entry.elsewhere) if self._resumable else None
+        return self._log.offset(entry.position, entry.shared) if self._resumable else None
 
     @property
     def offset(self) -> str:
@@ -286,8 +286,8 @@ class Hub:
         return self._log.offset(self._log.position, self._pubsub.position)
 
     @property
-    def elsewhere(self) -> str:
-        """How far this node has got, in terms of all nodes; "" where there is no such thing."""
+    def shared_position(self) -> str:
+        """How far this node has got in the log that all share; "" where there is none."""
         return self._pubsub.position
 
     async def run(self) -> None:

@@ -26,7 +26,7 @@ from lbproto.events import Event
 from lbproto.frame import Frame
 from lbproto.wire.formats import RequestId, WireFormat
 
-__all__ = ["Entry", "Lane", "Log", "elsewhere", "is_offset", "position_in"]
+__all__ = ["Entry", "Lane", "Log", "is_offset", "position_in", "shared_position"]
 
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
@@ -49,8 +49,8 @@ class Entry(msgspec.Struct, eq=False, gc=False):
         frames: encodings to send it by again, where somebody has missed it.
         size: bytes that it counts for: what it was sent by, and what goes with that.
         time: monotonic time at which it was sent, in seconds.
-        elsewhere: how far, in terms of all nodes, whoever has got this and all before has got; ""
-            where that cannot be said.
+        shared: how far, in the log that all nodes share, whoever has got this and all before has
+            got; "" where that cannot be said.
     """
 
     position: int
@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     frames: dict[WireFormat, Frame] | None = None  # most are never sent again
     size: int = _ENTRY_BYTES
     time: float = 0.0
-    elsewhere: str = ""
+    shared: str = ""
 
 
 class Lane:
@@ -179,26 +179,26 @@ class Log:
             order.popleft().early -= 1
         return order[0].oldest.position if order else self.position + 1
 
-    def entry(self, event: Event, answers: RequestId | None = None, elsewhere: str = "") -> Entry:
+    def entry(self, event: Event, answers: RequestId | None = None, shared: str = "") -> Entry:
         """Number an event that is about to be sent; `append` it once it has been."""
         position = self.position = self.position + 1
-        return Entry(position, event, (), answers, elsewhere=elsewhere)
+        return Entry(position, event, (), answers, shared=shared)
 
     def entries(
-        self, events: Sequence[Event], except_: Collection[str] = (), elsewhere: str = ""
+        self, events: Sequence[Event], except_: Collection[str] = (), shared: str = ""
     ) -> list[Entry]:
         """Likewise several, which are sent to a room one after the other."""
         found, position = [], self.position
         for event in events:
             position += 1
-            found.append(Entry(position, event, except_, elsewhere=elsewhere))
+            found.append(Entry(position, event, except_, shared=shared))
         self.position = position
         return found
 
-    def offset(self, position: int, elsewhere: str = "") -> str:
+    def offset(self, position: int, shared: str = "") -> str:
         """What a client names a position by; opaque to it."""
-        if elsewhere:
-            return f"{self.epoch}.{position}.{elsewhere}"
+        if shared:
+            return f"{self.epoch}.{position}.{shared}"
         return f"{self.epoch}.{position}"
 
     def position_of(self, offset: object) -> int | None:
@@ -270,8 +270,8 @@ def position_in(epoch: str, offset: object) -> int | None:
     return int(match[2]) if match is not None and match[1] == epoch else None
 
 
-def elsewhere(offset: object) -> str:
-    """How far a client has got in terms of all nodes, by an offset of any; "" for unknown."""
+def shared_position(offset: object) -> str:
+    """How far a client has got in the log that all nodes share; "" for unknown."""
     match = _match(offset)
     return "" if match is None else match[3] or ""
 

@@ -198,7 +198,7 @@ class Membership:
             await self._inflow.arrive(room)
             first = await pattern.join(ctx, **values)
             if self._places is not None:
-                await self._places.enter(session, room, self._hub.elsewhere)
+                await self._places.enter(session, room, self._hub.shared_position)
             await self._bans.check(session.user_id, room)  # last, so that none slips in meanwhile
             hold.mark()
             if hold.newer() is None:

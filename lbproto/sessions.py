@@ -38,7 +38,7 @@ from lbproto.handover import Handover
 from lbproto.hub import Hub
 from lbproto.ids import new_id
 from lbproto.jobs.lost import LostJobs
-from lbproto.log import Log, elsewhere
+from lbproto.log import Log, shared_position
 from lbproto.membership import Membership
 from lbproto.messages import Connected, Recovered, SessionLost
 from lbproto.recovery import Recovery, replay, resumable
@@ -214,7 +214,7 @@ class Sessions(Handler):
     def _has_moved(self, session: Session, offset: object) -> bool:
         """Whether its client was on another node meanwhile, which is yet to say so."""
         here = self._log.position_of(session.offset_here(offset))
-        return here is None and bool(elsewhere(offset))
+        return here is None and bool(shared_position(offset))
 
     def _session(
         self, socket: Socket, identity: Identity, offset: str, sid: str, began: float
