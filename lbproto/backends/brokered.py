@@ -366,12 +366,10 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
             logger.error("what was published to %r is no message of a node: %s", name, error)
             return None
         missed = progress.advance(parcel)
-        if missed is None:
-            return None
-        self._missed += missed
+        self._missed += missed or 0
         if missed or parcel.before > before:
             self._arrivals.give(Arrived(channel, None))
-        return parcel
+        return None if missed is None else parcel
 
 
 def _reason(error: Exception) -> str:

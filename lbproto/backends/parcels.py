@@ -90,13 +90,17 @@ class Packed(NamedTuple):
         messages: how many it holds.
         size: bytes of their payloads.
         own: the greatest `Message.own` of them.
+        start: `Parcel.start`.
+        following: the number of what comes next in that channel.
     """
 
     channel: str
     data: bytes
     messages: int
     size: int
-    own: int = 0
+    own: int
+    start: int
+    following: int
 
 
 class Packer:
@@ -150,13 +154,20 @@ class Packer:
         payloads = [message.payload for message in messages]
         owns = [message.own for message in messages] if own else []
         data = self._encode(Parcel(self._node, start, first, payloads, owns, kept))
-        return Packed(channel, data, len(payloads), sum(map(len, payloads)), own)
+        size = sum(map(len, payloads))
+        return Packed(channel, data, len(payloads), size, own, start, first + len(payloads))
 
-    def remind(self, channel: str, before: Place) -> Packed:
-        """A parcel without messages, from which others see whether they miss the last ones."""
-        start, following = self._counted(channel, 0)
+    def remind(self, channel: str, start: int, following: int, before: Place) -> Packed:
+        """A parcel without messages, from which others see whether they miss the last ones.
+
+        Args:
+            channel: where these went.
+            start: `Packed.start` of the last one.
+            following: `Packed.following` of it.
+            before: where it was in the log.
+        """
         data = self._encode(Parcel(self._node, start, following, [], before=before))
-        return Packed(channel, data, 0, 0)
+        return Packed(channel, data, 0, 0, 0, start, following)
 
     def _counted(self, channel: str, messages: int) -> tuple[int, int]:
         """Count so many more; what the count began with, and the number of the first."""

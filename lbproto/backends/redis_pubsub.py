@@ -199,6 +199,8 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
     async def _serve(self, link: RedisLink, tried: asyncio.Future[None]) -> None:
         for shard in self._shards:
             shard.begin_link()
+        async with asyncio.timeout(self._timeout):
+            await self._touch(link)  # others are reminded before they are told more
         await super()._serve(link, tried)
 
     def _name(self, channel: str) -> str:

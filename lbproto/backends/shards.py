@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from lbproto.backends.parcels import ROOM, Packed, Packer, Place
 from lbproto.backends.redis_log import Append, Logged
@@ -11,6 +12,22 @@ __all__ = ["Shard"]
 
 _MAX_SENT = 65_536  # channels
 _MAX_HELD = 65_536  # parcels
+
+
+class _Sent(NamedTuple):
+    """The last message that a node has sent to a channel.
+
+    Attributes:
+        place: where it was in the log.
+        when: when it was sent, by the event loop's time.
+        start: `Packed.start`.
+        following: `Packed.following`.
+    """
+
+    place: Place
+    when: float
+    start: int
+    following: int
 
 
 class Shard:
@@ -45,7 +62,7 @@ class Shard:
         self.heard = 0.0
         self.reminders: list[Packed] = []
         self._epoch = 0  # of the last answer
-        self._sent: dict[str, tuple[Place, float]] = {}  # by channel: its last message, and when
+        self._sent: dict[str, _Sent] = {}  # by channel
 
     # What the node publishes
 
@@ -71,11 +88,10 @@ class Shard:
         self.known = max(self.known, place)
         if place.epoch != self._epoch:
             self.reminders += [
-                self._packer.remind(channel, last)
-                for channel, (last, sent) in self._sent.items()
-                if sent >= since
+                self._packer.remind(channel, sent.start, sent.following, sent.place)
+                for channel, sent in self._sent.items()
+                if sent.when >= since
             ]
-            self._sent.clear()
             self._epoch = place.epoch
 
     def sent(self, parcels: Sequence[Packed], place: Place, now: float) -> None:
@@ -85,7 +101,8 @@ class Shard:
         for each in parcels:
             number += each.messages
             self._sent.pop(each.channel, None)
-            self._sent[each.channel] = Place(place.epoch, number), now
+            last = Place(place.epoch, number)
+            self._sent[each.channel] = _Sent(last, now, each.start, each.following)
         while len(self._sent) > _MAX_SENT:
             del self._sent[next(iter(self._sent))]
 

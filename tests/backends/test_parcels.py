@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.backends.parcels import OVERHEAD, Message, Packed, Packer, Parcel, Progress
+from lbproto.backends.parcels import OVERHEAD, Message, Packed, Packer, Parcel, Place, Progress
+from lbproto.backends.shards import Shard
 
 
 def unpacked(packed: Packed) -> Parcel:
@@ -74,6 +75,21 @@ def test_what_comes_twice_is_told_from_what_is_missing(
             heard[channel] = missing[channel] = 0
             if times == 2:
                 assert progress[channel].advance(parcel) is None
+
+
+def test_of_what_waits_to_be_sent_when_a_log_is_lost_nobody_is_reminded() -> None:
+    """Or it would be taken for what came before."""
+    packer, progress = Packer("a", 1_000), Progress()
+    shard = Shard(0, "{0}", packer)
+    (before,) = packer.pack([Message("x", b"1", 1)])
+    shard.answered(Place(1, 1), since=0)
+    shard.sent([before], Place(1, 1), now=0)
+    (waiting,) = packer.pack([Message("x", b"2", 2)])
+    shard.answered(Place(2, 0), since=0)
+    (reminder,) = shard.reminders
+    assert unpacked(reminder).before == Place(1, 1)
+    for packed in (before, reminder, waiting):
+        assert progress.advance(unpacked(packed)) == 0
 
 
 def test_a_channel_remembers_no_more_publishers_than_a_number() -> None:
