@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from operator import attrgetter
 
 import anyio
@@ -192,10 +192,15 @@ class Membership:
         mine = self._rooms.of(session)
         if room not in mine and len(mine) > self._max_rooms:
             raise LimitExceeded(f"A session is in at most {self._max_rooms} rooms: leave one first")
+        is_heard = self._rooms.get(room) is not None
         hold = ctx.hold = self._rooms.hold(room, session)
         self._joining[key] = anyio.Event()
         try:
             await self._inflow.arrive(room)
+            if self._places is not None and not is_heard:
+                # Else what was said before it came would be taken for missed where it goes on.
+                with suppress(Overloaded):
+                    await self._inflow.catch_up()
             first = await pattern.join(ctx, **values)
             if self._places is not None:
                 await self._places.enter(session, room, self._hub.shared_position)

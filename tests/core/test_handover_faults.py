@@ -134,3 +134,39 @@ async def test_other_nodes_are_not_asked_for_what_is_no_private_id_nor_offset() 
         assert asked == []
         await cluster.come_back(two, {**resume, "pid": "somebody-elses"})
         assert len(asked) == 1
+
+
+async def test_more_than_can_be_handed_over_is_lost_and_told() -> None:
+    async with Cluster.running(durable=False) as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        resume = client.resume
+        lose(one, client)
+        for number in range(9):
+            one.to("room:a").emit(Note(number=number, text="x" * 500_000))
+        back = await cluster.come_back(two, resume)
+        assert back.names == ["connected", "session_lost"]
+
+
+@pytest.mark.parametrize("fate", ["lives", "stopped", "dead"])
+@pytest.mark.parametrize("has_got", [True, False], ids=["subscribed", "lost"])
+async def test_nobody_gets_what_was_said_in_a_room_before_coming_there(
+    fate: str, has_got: bool
+) -> None:
+    """Whether or not its client has got to know that it is there."""
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        before = client.resume
+        two.to("room:a").emit(Note(number=1))
+        await settle()
+        await subscribe(one, client)
+        resume = client.resume if has_got else before
+        lose(one, client)
+        two.to("room:a").emit(Note(number=2))
+        await settle()
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, resume)
+        if has_got or fate != "stopped":  # that is told of a "subscribed" that it cannot be sent
+            assert notes(back.told) == [2]

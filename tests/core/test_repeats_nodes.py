@@ -8,7 +8,15 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from lbproto import InsufficientCredits, Internal, NotFound, RequestError, Server, claims
+from lbproto import (
+    InsufficientCredits,
+    Internal,
+    NotFound,
+    Overloaded,
+    RequestError,
+    Server,
+    claims,
+)
 from lbproto.backends.memory import MemoryStorage
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Sent, connected, running
@@ -168,6 +176,24 @@ async def test_what_was_claimed_unknown_to_the_node_is_served_by_it(cluster: Clu
         assert await buy(client) == bought(1)
         await cluster.clock.advance(6.0)
         assert await buy(await connected(two)) == bought(1)
+
+
+async def test_what_may_be_claimed_is_given_up_once_the_storage_is_back(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(key: str) -> bool:
+        raise Overloaded("the line is cut")
+
+    async with cluster.running() as (one, line):
+        client = await connected(one)
+        line.loses_answers = True
+        await buy(client)
+        with monkeypatch.context() as cut:
+            cut.setattr(line, "delete", fail)
+            await cluster.clock.advance(6.0)
+        assert cluster.kept() == 1
+        await cluster.clock.advance(5.0)
+        assert cluster.kept() == 0
 
 
 async def test_an_outcome_is_written_once_the_storage_is_back(cluster: Cluster) -> None:
