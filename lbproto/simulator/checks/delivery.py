@@ -136,11 +136,11 @@ class Delivery(Check):
         world = self.world
         if world.had_trouble(at, at + _LEAVES, node, kinds=_DEATHS):
             return True  # it had not come to the broker
+        has_log = world.plan.max_kept > 0
+        nodes = (node,) if has_log else (node, guest.node)
         if world.had_trouble(at, at + _REJOINS, node, kinds=_DEATHS):
-            return world.had_trouble(at - _SOON, at + _REJOINS, node, kinds=_LINKS)
-        return not world.plan.max_kept and world.had_trouble(
-            at - _REJOINS, at + _SOON, node, guest.node, kinds=_APART
-        )
+            return world.had_trouble(at - _SOON, at + _REJOINS, *nodes, kinds=_LINKS)
+        return not has_log and world.had_trouble(at - _REJOINS, at + _SOON, *nodes, kinds=_APART)
 
     def settled(self) -> None:
         for guest in [each for each in self.world.guests.values() if each.is_in]:

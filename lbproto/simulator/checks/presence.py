@@ -13,6 +13,7 @@ from lbproto.simulator.plan import Kind
 __all__ = ["Presence"]
 
 _DEATHS = (Kind.KILL, Kind.DRAIN)
+_LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
 _HEARD = 20.0  # seconds until a node that is not heard is dead, and what it was is forgotten
 _RECORDED = 1.5  # seconds until the storage knows in which rooms a session is, if it is reached
 
@@ -22,7 +23,7 @@ class Presence(Check):
 
     def begin(self) -> None:
         self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
-        self._counts: dict[str, dict[str, int]] = {}
+        self._counts: dict[str, dict[str, tuple[int, int]]] = {}  # and by how many it may differ
         self._nodes: dict[str, str] = {}
         self._moved_at: dict[str, float] = {}  # when its session has come from another node
         self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
@@ -65,7 +66,8 @@ class Presence(Check):
             self._doubts[guest.name].pop(event.room, None)
         if isinstance(event, Subscribed):
             rooms.setdefault(event.room, {})
-            self._counts[guest.name][event.room] = event.subscriber_count
+            doubtful = sum(event.room in rooms for rooms in self._doubts.values())
+            self._counts[guest.name][event.room] = event.subscriber_count, doubtful
         elif isinstance(event, Unsubscribed):
             rooms.pop(event.room, None)
         elif isinstance(event, (Joined, Left)) and event.room in rooms:
@@ -102,20 +104,26 @@ class Presence(Check):
         unsure = {each.user: None for each in (guest, *doubtful)}
         for user, is_there in self._seen[guest.name][room].items():
             is_right = is_there is (user in present)
-            if user in unsure or is_right or (is_there and self._may_not_know(guest, user)):
+            if user in unsure or is_right or self._may_not_know(guest, user, is_there):
                 continue
             expected = f"{user} {'in' if user in present else 'not in'} {room}"
             came = "joined, and never left" if is_there else "left, and never joined again"
             self.world.story.break_("presence", guest.name, expected, came)
-        count = self._counts[guest.name][room]
-        if abs(count - len(there)) > len(doubtful):
+        count, may_differ = self._counts[guest.name][room]
+        if abs(count - len(there)) > may_differ:
             names = ", ".join(each.name for each in there)
             self.world.story.break_(
                 "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
             )
 
-    def _may_not_know(self, guest: Guest, user: str) -> bool:
-        """Whether nobody may be left who knew that a user, of whom the log has told, was there."""
-        return guest.name in self._moved_at and self.world.had_trouble(
-            0, self.world.loop.time(), *self._been[user], kinds=_DEATHS
+    def _may_not_know(self, guest: Guest, user: str, is_there: bool) -> bool:
+        """Whether the log may have told it, when its session came, of a user who was elsewhere.
+
+        That they came, and nobody is left who could tell that they have left; or that they have
+        left, by a node that was apart and told it late.
+        """
+        moved_at = self._moved_at.get(guest.name)
+        kinds = _DEATHS if is_there else _LINKS
+        return moved_at is not None and self.world.had_trouble(
+            moved_at - _HEARD, moved_at, *self._been[user], kinds=kinds
         )
