@@ -39,6 +39,5 @@ async def place(request: HttpRequest, symbol: str) -> JsonResponse:
 
 
 urlpatterns = [path("orders/<symbol>", place)]
-app = server.asgi(
-    fallback=get_asgi_application()
-)  # takes /socket.io/ and /ws; the rest is Django's
+# Takes /socket.io/ and /ws; the rest is Django's.
+app = server.asgi(fallback=get_asgi_application())

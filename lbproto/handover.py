@@ -19,13 +19,7 @@ from now on there is neither a gap nor an overlap: the rooms' events are held ba
 from __future__ import annotations
 
 import logging
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
@@ -158,10 +152,8 @@ class Handover:
         """
         if len(pid) > _LONGEST or not is_offset(offset):
             return None
-        if (
-            not self._hub.shared_position
-        ):  # without a log for all nodes nobody knows what it has missed
-            return None
+        if not self._hub.shared_position:  # without a log for all nodes
+            return None  # nobody knows what it has missed
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
         wanted = Wanted(pid, identity.user_id, offset)
@@ -272,9 +264,7 @@ class Handover:
             session.end()
             _note("something that it has missed is gone")
             return None
-        self.arrived(
-            session
-        )  # at once: whoever disconnects its user, or takes it out, has to find it
+        self.arrived(session)  # at once: who disconnects its user, or takes it out, has to find it
         if self._places is not None:
             await self._places.begin(session, {room: since.get(room, "") for room in behind})
         return session
@@ -337,12 +327,7 @@ class Handover:
     async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
         try:
             position = await resumable(
-                session,
-                wanted.offset,
-                self._log,
-                self._rooms,
-                self._membership,
-                self._dispatcher,
+                session, wanted.offset, self._log, self._rooms, self._membership, self._dispatcher
             )
         except Overloaded:
             position = None

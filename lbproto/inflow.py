@@ -112,7 +112,9 @@ class Inflow:
     def _restored(self, remote: Forwarded) -> Event | None:
         event = self._registry.received(remote.event, remote.payload)
         if event is None:
-            logger.error("another node sent %r, which no plugin here declares as it is", remote.event)
+            logger.error(
+                "another node sent %r, which no plugin here declares as it is", remote.event
+            )
         return event
 
     def _tell_lost(self, room: str) -> None:

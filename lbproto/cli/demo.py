@@ -47,13 +47,11 @@ _TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 DEMO_TOKEN = "demo-alice"  # noqa: S105 - anyone may use it
 """One to try things with."""
 
-
 _WELCOME = 100
 """Credits that everyone has to try with."""
 
 # Who tries things out, or measures, is not to be stopped unless they ask for it.
 _LIMITS = Limits(default="unlimited", per_session=None)
-
 
 # What comes with the plugins can be asked about at once.
 _EXAMPLES = {
