@@ -17,6 +17,7 @@ from lbproto.errors import ErrorCode, InsufficientCredits, Unauthorized, UsageEr
 from lbproto.events import ErrorEvent, Event
 from lbproto.holds import RepeatKey
 from lbproto.hub import Hub, Receipt
+from lbproto.messages import Subscribed, Unsubscribed
 from lbproto.outcomes import Outcome
 from lbproto.registry import Route
 from lbproto.rooms import Placeholder
@@ -26,6 +27,7 @@ from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
     from lbproto.jobs.work import Work
+    from lbproto.membership import Membership
     from lbproto.middleware.credits import Meter
 
 __all__ = ["NO_CREDITS", "Context", "Services", "Target"]
@@ -67,6 +69,7 @@ class Services:
     """What the contexts of one server share."""
 
     hub: Hub
+    membership: Membership
     storage: Storage
     clock: Clock
     acknowledgements: Acknowledgements
@@ -187,6 +190,36 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             except_: ids of sessions that do not get it.
         """
         return Target(self._services.hub, room, except_)
+
+    async def join(self, room: str) -> None:
+        """Have the session that asks come into a room, just as if it had sent `subscribe`.
+
+        The room's owner is asked; the client gets `subscribed`, then the room's first message. Let
+        a request that does this be `repeatable`: a repeat of it may come from another session.
+
+        Raises:
+            NotFound: nobody declared such a room.
+            LimitExceeded: the session is in too many rooms.
+            Overloaded: more was published while the first message was made than can be kept.
+            RequestError: the room's owner refuses.
+            UsageError: called while a room is being joined, by the function that decides on that.
+        """
+        if self.hold is not None:
+            raise UsageError("a room's join function cannot join another: do it in a request")
+        membership = self._services.membership
+        async with membership.joining(self, room) as first:
+            self.emit(Subscribed(room=room, subscriber_count=membership.count(room)))
+            if first is not None:
+                self.emit(first)
+
+    def leave(self, room: str) -> None:
+        """Take the session that asks out of a room; it gets `unsubscribed`, also if it is not in.
+
+        Raises:
+            InvalidRequest: it is the session's personal room.
+        """
+        self._services.membership.leave(self.session, room)
+        self.emit(Unsubscribed(room=room))
 
     async def emit_with_ack(
         self,

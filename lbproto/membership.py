@@ -23,7 +23,7 @@ from lbproto.events import Event
 from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.log import Entry
-from lbproto.messages import Unsubscribed
+from lbproto.messages import Subscribe, Unsubscribed
 from lbproto.nodes.control import Control
 from lbproto.places import Places
 from lbproto.registry import Registry
@@ -185,7 +185,8 @@ class Membership:
         """
         session = ctx.session
         pattern, values = self._registry.room(room)
-        ctx.refused = pattern.refused
+        if isinstance(ctx.request, Subscribe):  # of which a room's refusals are made
+            ctx.refused = pattern.refused
         key = session, room
         while key in self._joining:  # as it had asked by a connection that it has lost
             await self._joining[key].wait()

@@ -174,6 +174,7 @@ class Server(Moderation):
             self._holds = Holds(self._credits, clock)
         services = Services(
             hub=self._hub,
+            membership=membership,
             storage=self.storage,
             clock=clock,
             acknowledgements=self._acknowledgements,
@@ -236,7 +237,6 @@ class Server(Moderation):
         self.runtime.dropped, self.runtime.closing = words.dropped, words.closing
         self.runtime.admits_malformed = words.admits_malformed
         core = system(
-            membership,
             self._jobs,
             elsewhere,
             lost,

@@ -10,7 +10,6 @@ from lbproto.errors import NotFound, Unauthorized
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.runner import Jobs
-from lbproto.membership import Membership
 from lbproto.messages import (
     Attach,
     Attached,
@@ -48,7 +47,6 @@ Renew = Callable[[Session, str], Awaitable[None]]
 
 
 def system(
-    membership: Membership,
     jobs: Jobs,
     elsewhere: JobsElsewhere,
     lost: LostJobs,
@@ -60,7 +58,6 @@ def system(
     """The plugin that answers `ping`, `authenticate`, and what rooms and jobs are asked for.
 
     Args:
-        membership: the server's rooms.
         jobs: the server's.
         elsewhere: those of its users on other nodes.
         lost: those of its users that were lost with their nodes.
@@ -81,17 +78,13 @@ def system(
 
     @plugin.on(Subscribe, repeatable=True)
     async def subscribe(ctx: Context, request: Subscribe) -> Subscribed | None:
-        room = request.room
-        async with membership.joining(ctx, room) as first:
-            ctx.emit(Subscribed(room=room, subscriber_count=membership.count(room)))
-            if first is not None:
-                ctx.emit(first)
+        await ctx.join(request.room)
         return None
 
     @plugin.on(Unsubscribe, repeatable=True, counted="session")
-    async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed:
-        membership.leave(ctx.session, request.room)
-        return Unsubscribed(room=request.room)
+    async def unsubscribe(ctx: Context, request: Unsubscribe) -> Unsubscribed | None:
+        ctx.leave(request.room)
+        return None
 
     @plugin.on(Authenticate, repeatable=True, counted="session")
     async def authenticate(ctx: Context, request: Authenticate) -> None:
