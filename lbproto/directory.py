@@ -47,14 +47,15 @@ class Directory:
         self._by_user.setdefault(session.user_id, {})[session] = None
 
     def withdraw(self, session: Session) -> None:
-        """A session cannot be resumed here any more."""
-        if session.pid is not None:
-            self._by_pid.pop(session.pid, None)
+        """A session cannot be resumed here any more; as another node's it may come back, anew."""
+        if session.pid is not None and self._by_pid.get(session.pid) is session:
+            del self._by_pid[session.pid]
 
     def remove(self, session: Session) -> None:
         """A session is over."""
         self.withdraw(session)
-        del self._by_sid[session.sid]
+        if self._by_sid.get(session.sid) is session:
+            del self._by_sid[session.sid]
         own = self._by_user[session.user_id]
         del own[session]
         if not own:

@@ -19,7 +19,7 @@ from now on there is neither a gap nor an overlap: the rooms' events are held ba
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
@@ -175,21 +175,25 @@ class Handover:
         return None
 
     async def _ask(self, wanted: Wanted) -> tuple[Handed | None, Missed]:
-        """Have the session from its node, if it lives."""
-        handed: list[Handed] = []
-        missed: list[Own] = []
+        """Have the session from its node, if it lives.
 
-        def take(answer: Raw) -> bool:
-            if not handed:
-                handed.append(msgspec.msgpack.decode(answer, type=Handed))
+        Another may have it still, which was not told that it has gone on.
+        """
+        found: dict[str, tuple[Handed, list[Own]]] = {}
+
+        def take(node: str, answer: Raw) -> bool:
+            if node not in found:
+                found[node] = msgspec.msgpack.decode(answer, type=Handed), []
             else:
-                missed.extend(msgspec.msgpack.decode(answer, type=Owns))
-            return len(missed) == handed[0].missed
+                found[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
+            handed, missed = found[node]
+            return len(missed) == handed.missed
 
         await self._control.ask("session", wanted, take)
-        if not handed or len(missed) != handed[0].missed:
-            return None, []
-        return handed[0], self._restored(missed)
+        for handed, missed in found.values():
+            if len(missed) == handed.missed:
+                return handed, self._restored(missed)
+        return None, []
 
     async def _go_on(
         self, session: Session, handed: Handed, missed: Missed, place: Place | None
@@ -201,12 +205,17 @@ class Handover:
         return found
 
     async def _finish(self, session: Session) -> None:
-        """Have the former node let go of a session, and what it was sent there until then."""
-        answers: list[Raw] = []
-        await self._control.ask("taken", session.pid, answers.append)
-        if not answers:
-            return
-        first, *late = answers
+        """Have whoever had a session let go of it, and what it was sent there until then."""
+        answers: dict[str, list[Raw]] = {}
+
+        def take(node: str, answer: Raw) -> None:
+            answers.setdefault(node, []).append(answer)
+
+        await self._control.ask("taken", session.pid, take)
+        for first, *late in answers.values():
+            self._take_over(session, first, late)
+
+    def _take_over(self, session: Session, first: Raw, late: Sequence[Raw]) -> None:
         taken = msgspec.msgpack.decode(first, type=Taken)
         for room in taken.left:
             self._membership.leave(session, room)

@@ -63,7 +63,7 @@ class Moderation:
             for session in self._membership.members(room)
         ]
 
-        def take(answer: Raw) -> None:
+        def take(_: str, answer: Raw) -> None:
             told = msgspec.msgpack.decode(answer, type=list[tuple[str, str, bool]])
             found.extend(RoomMember(*each) for each in told)
 
@@ -130,6 +130,6 @@ class Moderation:
     async def _sum(self, name: str, body: Any) -> int:
         counts: list[int] = []
         await self._control.ask(
-            name, body, lambda answer: counts.append(msgspec.msgpack.decode(answer, type=int))
+            name, body, lambda _, answer: counts.append(msgspec.msgpack.decode(answer, type=int))
         )
         return sum(counts)

@@ -101,7 +101,7 @@ class JobsElsewhere:
             Whether one was found, within a second.
         """
         found: list[bool] = []
-        await self._control.ask("cancel", _Wanted(user_id, id_), lambda _: found.append(True))
+        await self._control.ask("cancel", _Wanted(user_id, id_), lambda *_: found.append(True))
         return bool(found)
 
     async def attach(self, ctx: Context, request: Attach) -> bool:

@@ -13,10 +13,13 @@ from msgspec import Raw
 from lbproto.nodes.messages import Answer, Call, Given, Message, Read, encode
 from lbproto.registry import RESERVED
 
-__all__ = ["Asked", "Following", "Reply", "Say", "channel"]
+__all__ = ["Asked", "Following", "Reply", "Say", "Take", "channel"]
 
 Say = Callable[[Message, str], bool]
 """Sends a message by a channel; whether it is on its way."""
+
+Take = Callable[[str, Raw], bool | None]
+"""Takes a node's answer, which has come behind its former ones; whether that is enough."""
 
 
 def channel(node: str) -> str:
@@ -91,10 +94,10 @@ class Asked:
 
     Attributes:
         waits_for: nodes whose last answer is not there, each with the number of its next one.
-        take: called with each answer; where it returns True, no others are waited for.
+        take: called with each answer, and who gives it; where it returns True, no others are
+            waited for.
         ended: called with a node that answers no more, and whether it has said so.
         done: set once nobody is waited for.
-        speaker: the node whose answer has come last.
         follows: whom to ask now and then whether something was lost; "" for nobody.
     """
 
@@ -102,10 +105,9 @@ class Asked:
         self.node = node
         self.id = id_
         self.waits_for = dict.fromkeys(nodes, 0)
-        self.take: Callable[[Raw], bool | None] = _nobody
+        self.take: Take = _nobody_reads
         self.ended: Callable[[str, bool], None] = _nobody_waits
         self.done = anyio.Event()
-        self.speaker = ""
         self.follows = ""
         self._open = open_
         open_[id_] = self
@@ -130,8 +132,7 @@ class Asked:
             self.end(answer.node, is_complete=answer.number == number)
             return
         self.waits_for[answer.node] += 1
-        self.speaker = answer.node
-        if self.take(answer.body):
+        if self.take(answer.node, answer.body):
             self.done.set()
 
     def check(self, given: Given) -> None:
@@ -171,12 +172,12 @@ class Following:
         self._changed = anyio.Event()
         asked.ended = self._ended
 
-    def take(self, answer: Raw) -> None:
+    def take(self, node: str, answer: Raw) -> None:
         """An answer has come."""
         if self.node is None:
-            self.node = self._asked.follows = self._asked.speaker
+            self.node = self._asked.follows = node
             self.begun.set()
-        if self._asked.speaker == self.node:
+        if node == self.node:
             self._answers.append(answer)
             self._changed.set()
 
@@ -215,6 +216,10 @@ class Following:
 
 def _nobody(_: object) -> None:
     """Nobody is interested."""
+
+
+def _nobody_reads(node: str, answer: Raw) -> None:
+    """Nobody is interested in what is answered."""
 
 
 def _nobody_waits(node: str, is_complete: bool) -> None:

@@ -23,7 +23,7 @@ from lbproto.clock import Clock
 from lbproto.errors import RequestError
 from lbproto.ids import new_id
 from lbproto.inflow import Inflow
-from lbproto.nodes.calls import Asked, Following, Reply, channel
+from lbproto.nodes.calls import Asked, Following, Reply, Take, channel
 from lbproto.nodes.messages import (
     Answer,
     Call,
@@ -232,18 +232,17 @@ class Control:
         """
         self._handlers[name] = body, answer
 
-    async def ask(
-        self, name: str, body: Any, take: Callable[[Raw], bool | None] | None = None
-    ) -> None:
+    async def ask(self, name: str, body: Any, take: Take) -> None:
         """Call all other nodes; returns when all have answered, or `PATIENCE` is over.
 
         Args:
-            take: called with each answer; where it returns True, no others are waited for.
+            take: called with each answer, and the node that gives it; where it returns True, no
+                others are waited for.
         """
         asked = self._call(name, body)
         if asked is None:
             return
-        asked.take = take or _nothing
+        asked.take = take
         with asked:
             await self._wait(asked.done)
 

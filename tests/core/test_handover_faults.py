@@ -170,3 +170,39 @@ async def test_nobody_gets_what_was_said_in_a_room_before_coming_there(
         back = await cluster.come_back(two, resume)
         if has_got or fate != "stopped":  # that is told of a "subscribed" that it cannot be sent
             assert notes(back.told) == [2]
+
+
+async def test_who_comes_back_to_a_node_that_it_has_just_left_is_there_for_good() -> None:
+    """That one has the former session for a while still, and then only that is over."""
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        for server in (two, one):
+            lose(server, client)
+            client = await cluster.come_back(server, client.resume)
+        await cluster.clock.advance(30)
+        session = client.session
+        assert session.pid is not None
+        assert one.sessions.directory.resumable(session.pid) is session
+        assert await one.disconnect("ada") == 1
+        assert len(one.sessions.directory) == len(two.sessions.directory) == 0
+
+
+async def test_a_session_that_two_nodes_have_is_had_from_both(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One of them was out of reach when it went on elsewhere, and so was not told."""
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        client = await come(one)
+        lose(one, client)
+        assert isinstance(one._pubsub, MemoryPubSub)
+        cluster.broker.nodes.discard(one._pubsub)
+        client = await cluster.come_back(two, client.resume)
+        cluster.broker.nodes.add(one._pubsub)
+        lose(two, client)
+        client = await cluster.come_back(three, client.resume)
+        assert client.names == ["connected", "recovered"]
+        await cluster.clock.advance(30)
+        assert [len(each.sessions.directory) for each in (one, two, three)] == [0, 0, 1]
+        assert [each for each in caplog.records if each.levelname == "ERROR"] == []
