@@ -91,6 +91,11 @@ class ServerProcess:
         return f"ws://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Its process, which some servers have others beside."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process.poll() is None
