@@ -110,13 +110,3 @@ def test_a_worker_tells_the_clients_of_servers(monkeypatch: pytest.MonkeyPatch) 
             assert until(socket, "report_ready") == {"name": "stock"}
     finally:
         valkey.stop()
-
-
-def test_a_django_view_tells_the_room_of_an_order() -> None:
-    app = serving("django_mount:app", options=FROM_EXAMPLES)
-    with app as server, alice(server.ws) as socket:
-        assert exchange(socket, "subscribe", {"room": "orders"})["event"] == "subscribed"
-        assert httpx.post(f"{server.http}/orders/ACME").json() == {"told": 1}
-        assert until(socket, "order_placed") == {"symbol": "ACME"}
-        assert httpx.get(f"{server.http}/elsewhere").status_code == 404
-        assert "Traceback" not in server.log
