@@ -36,7 +36,8 @@ from lbproto.nodes.messages import (
     decode,
     encode,
 )
-from lbproto.nodes.roster import Moved, Roster, Teller
+from lbproto.nodes.roster import Moved, Roster
+from lbproto.nodes.teller import Teller
 from lbproto.registry import RESERVED
 from lbproto.tasks import background_tasks
 from lbproto.timers import Timers
@@ -171,6 +172,8 @@ class Control:
             self._admit_silence()
             self._say(self._teller.beat())
             now = self._clock.monotonic()
+            for gone in self._roster.obituaries(now):
+                self._say(gone)
             self._have_moved(self._roster.expire(now))
             self._look_after_calls()
             self._enquire(now)

@@ -13,6 +13,7 @@ __all__ = [
     "Enquiry",
     "Farewell",
     "Given",
+    "Gone",
     "Message",
     "Read",
     "Share",
@@ -76,6 +77,13 @@ class Farewell(_Said, tag="farewell"):
     """The node stops, and nobody is there any more."""
 
 
+class Gone(_Said, tag="gone"):
+    """Another node, `of`, is dead: a part of all who were there, for those who have not met it."""
+
+    of: str
+    shares: Raw
+
+
 class Call(_Said, tag="call"):
     """Asks for something to be done.
 
@@ -116,7 +124,7 @@ class Given(_Said, tag="given"):
     many: int
 
 
-Message = Changes | Whole | Beat | Enquiry | Farewell | Call | Answer | Read | Given
+Message = Changes | Whole | Beat | Enquiry | Farewell | Gone | Call | Answer | Read | Given
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

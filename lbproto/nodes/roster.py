@@ -9,7 +9,11 @@ it is after its next change, where nothing was missed before that; else after it
 enquiry, and the whole.
 
 A node that is not heard for `SILENCE` is dead, and one that says farewell is gone: its sessions
-count no more. A dead one may come back, as after a partition; then it is asked for the whole.
+count no more. A dead one may come back, as after a partition; then it is asked for the whole. Who
+finds a node dead tells the others, before anything of what follows from that: so that they do too,
+at one place of what all are told, and a session that moves between them meanwhile misses nothing.
+Who has not heard the dead one for a while believes it. Who has never met it has sessions, it may
+be, that knew its users: it meets them now, and they are gone.
 
 Users of a node that is met for the first time were there before: that they are is no news. One that
 begins says so before it has any. Where that was not heard, as behind a partition, its users are
@@ -18,30 +22,29 @@ news all the same to whoever was there before it: those who are, answer within `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from math import inf
 from typing import NamedTuple
 
 import msgspec
 
-from lbproto.nodes.messages import Beat, Changes, Farewell, Share, Whole
+from lbproto.nodes.messages import Beat, Changes, Farewell, Gone, Share, Whole
+from lbproto.nodes.teller import parts_of
 
-__all__ = ["SILENCE", "Moved", "Roster", "Said", "Teller"]
+__all__ = ["SILENCE", "Moved", "Roster", "Said"]
 
 SILENCE = 15.0
 """Seconds after which a node that is not heard is dead."""
 
+_DOUBTED = 10.0  # seconds after which it is dead where others say so: less than that by a beat
 _MEETING = 10.0  # seconds in which a node that begins meets the others
 _AGAIN = 1.0  # seconds until a node that has not answered is asked again
 _MOST_NODES = 256
-_PART_BYTES = 32 * 1024  # of one message, about
-_SHARE_BYTES = 16  # that a share takes beside its names, about
 
-Said = Changes | Whole | Beat | Farewell
+Said = Changes | Whole | Beat | Farewell | Gone
 
 _shares_of = msgspec.msgpack.Decoder(tuple[Share, ...]).decode
-_raw = msgspec.msgpack.Encoder().encode
 
 
 class Moved(NamedTuple):
@@ -61,87 +64,6 @@ class Moved(NamedTuple):
     gone: Collection[str]
     is_news: bool = True
     node_gone: bool = False
-
-
-class Teller:
-    """Puts into messages what a node says of itself.
-
-    Args:
-        node: its id.
-    """
-
-    def __init__(self, node: str) -> None:
-        self._node = node
-        self._number = -1
-
-    def changes(self, shares: Iterable[Share]) -> Iterator[Changes]:
-        """Say what has changed."""
-        for part in _parts(shares):
-            yield Changes(self._node, self._next(), tuple(part))
-
-    def whole(self, shares: Iterable[Share]) -> Iterator[Whole]:
-        """Say all that there is."""
-        parts = list(_parts(shares)) or [[]]
-        for at, part in enumerate(parts):
-            begins, ends = at == 0, at == len(parts) - 1
-            yield Whole(self._node, self._next(), begins, ends, msgspec.Raw(_raw(part)))
-
-    def beat(self) -> Beat:
-        """Say that the node lives."""
-        return Beat(self._node, self._number)
-
-    def skip(self) -> None:
-        """Something was not said: whoever has heard all before has missed it."""
-        self._next()
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
-
-def _parts(shares: Iterable[Share]) -> Iterator[list[Share]]:
-    """Shares in lists of bounded size; one with many users in several."""
-    part: list[Share] = []
-    size = 0
-    for share in chain.from_iterable(map(_pieces, shares)):
-        part.append(share)
-        size += _size(share)
-        if size >= _PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
-
-
-def _pieces(share: Share) -> Iterator[Share]:
-    if _size(share) <= _PART_BYTES:
-        yield share
-        return
-    for users, is_here in ((share.came, True), (share.gone, False)):
-        for some in _fitting(users):
-            came, gone = (some, ()) if is_here else ((), some)
-            yield Share(share.room, share.sessions, came, gone)
-
-
-def _fitting(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    some: list[str] = []
-    size = 0
-    for user in users:
-        some.append(user)
-        size += _bytes(user)
-        if size >= _PART_BYTES:
-            yield tuple(some)
-            some, size = [], 0
-    if some:
-        yield tuple(some)
-
-
-def _size(share: Share) -> int:
-    return _SHARE_BYTES + _bytes(share.room) + sum(map(_bytes, chain(share.came, share.gone)))
-
-
-def _bytes(name: str) -> int:
-    return 5 + (len(name) if name.isascii() else 4 * len(name))
 
 
 _Users = dict[str, None]
@@ -216,6 +138,18 @@ class _Node:
         self.asked = -_AGAIN
 
 
+class _Former(NamedTuple):
+    """A node that is not there any more.
+
+    Attributes:
+        may_return: whether it is only dead.
+        told_by: who has told of it, where it was never met here; "" elsewise.
+    """
+
+    may_return: bool
+    told_by: str = ""
+
+
 class Roster:
     """The other nodes.
 
@@ -228,7 +162,7 @@ class Roster:
         self._own = own
         self._met_until = began + _MEETING
         self._nodes: dict[str, _Node] = {}
-        self._former: dict[str, bool] = {}  # those not there any more, and whether they may return
+        self._former: dict[str, _Former] = {}
 
     @property
     def nodes(self) -> Collection[str]:
@@ -254,6 +188,8 @@ class Roster:
         """
         if isinstance(said, Farewell):
             return self._bury(said.node, may_return=False)
+        if isinstance(said, Gone):
+            return self._hear_gone(said, now)
         node = self._node(said.node, now)
         if node is None:
             return []
@@ -289,26 +225,56 @@ class Roster:
         Returns:
             What has moved.
         """
-        silent = [name for name, node in self._nodes.items() if now >= node.heard + SILENCE]
-        return [moved for name in silent for moved in self._bury(name, may_return=True)]
+        return [moved for name in self._dead(now) for moved in self._bury(name, may_return=True)]
+
+    def obituaries(self, now: float) -> Iterator[Gone]:
+        """What to tell the others of those that `expire` is about to find dead."""
+        for name in self._dead(now):
+            users = self._nodes[name].view.users
+            shares = (Share(room, len(some), tuple(some)) for room, some in users.items())
+            for part in parts_of(shares):
+                yield Gone(self._own, name, part)
+
+    def _dead(self, now: float) -> list[str]:
+        return [name for name, node in self._nodes.items() if now >= node.heard + SILENCE]
 
     def _node(self, name: str, now: float) -> _Node | None:
         node = self._nodes.get(name)
         if node is None and name != self._own and len(self._nodes) < _MOST_NODES:
-            may_return = self._former.get(name)
-            if may_return is not False:
+            former = self._former.get(name)
+            if former is None or former.may_return:
                 self._former.pop(name, None)
-                is_met = bool(may_return) or now > self._met_until
+                is_met = former is not None or now > self._met_until
                 node = self._nodes[name] = _Node(now, is_met=is_met)
         return node
 
     def _bury(self, name: str, *, may_return: bool) -> list[Moved]:
         node = self._nodes.pop(name, None)
-        self._former[name] = may_return
-        if len(self._former) > _MOST_NODES:
-            del self._former[next(iter(self._former))]
+        self._remember(name, _Former(may_return))
         moves = [] if node is None else node.view.until(_View())
         return [moved._replace(node_gone=True) for moved in moves]
+
+    def _remember(self, name: str, former: _Former) -> None:
+        self._former[name] = former
+        if len(self._former) > _MOST_NODES:
+            del self._former[next(iter(self._former))]
+
+    def _hear_gone(self, said: Gone, now: float) -> list[Moved]:
+        node = self._nodes.get(said.of)
+        if node is not None and now < node.heard + _DOUBTED:
+            return []
+        if node is not None and node.number >= 0:  # else it is not known yet who was there
+            return self._bury(said.of, may_return=True)
+        met = _Former(may_return=True, told_by=said.node)
+        if said.of == self._own or self._former.get(said.of, met) != met:
+            return []
+        self._nodes.pop(said.of, None)
+        self._remember(said.of, met)
+        moves = []
+        for share in _shares_of(said.shares):
+            moves.append(Moved(share.room, 0, share.came, (), is_news=False))
+            moves.append(Moved(share.room, 0, (), share.came))
+        return moves
 
     def _hear_changes(self, node: _Node, said: Changes) -> list[Moved]:
         if said.number > node.number + 1:

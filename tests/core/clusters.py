@@ -68,6 +68,7 @@ class Cluster:
             assert isinstance(pubsub, MemoryPubSub)
             self.broker.nodes.discard(pubsub)
             pubsub.is_awaited = lambda *_, **__: False  # type: ignore[method-assign]
+            pubsub.publish_nowait = lambda *_, **__: None  # type: ignore[method-assign]
 
     async def come_back(
         self, server: Server, resume: dict[str, Any], user: str = "ada"

@@ -16,3 +16,10 @@ def rooms() -> Rooms:
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture(params=["lives", "stopped", "dead"])
+def fate(request: pytest.FixtureRequest) -> str:
+    """What becomes of the node that a client was on."""
+    found: str = request.param
+    return found

@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbproto.nodes.messages import Beat, Changes, Farewell, Message, Share, Whole, decode, encode
-from lbproto.nodes.roster import SILENCE, Moved, Roster, Said, Teller
+from lbproto.nodes.messages import (
+    Beat,
+    Changes,
+    Farewell,
+    Gone,
+    Message,
+    Share,
+    Whole,
+    decode,
+    encode,
+)
+from lbproto.nodes.roster import SILENCE, Moved, Roster, Said
+from lbproto.nodes.teller import Teller
 
 ROOMS = ("lobby", "chess", "go")
 USERS = ("ada", "bob", "cy")
@@ -220,6 +231,52 @@ def test_a_node_that_was_dead_for_us_comes_with_news() -> None:
     assert roster.hear(whole, 20.0) == [Moved("lobby", 1, {"ada"}, set(), is_news=True)]
 
 
+def finds_dead(*users: str, name: str = "third") -> list[Gone]:
+    """What a node says that finds "other" dead."""
+    teller, roster = Teller("other"), Roster(name)
+    all_: list[Said] = [*teller.whole(()), *teller.changes([Share("lobby", len(users), users)])]
+    for said in all_:
+        roster.hear(said, 0.0)
+    gone = list(roster.obituaries(SILENCE))
+    roster.expire(SILENCE)
+    return gone
+
+
+def test_that_a_node_is_dead_is_believed_where_it_has_not_been_heard_for_a_while() -> None:
+    (gone,) = finds_dead("ada")
+    for now, is_believed in ((9.9, False), (10.0, True)):
+        roster = met(teller := Teller("other"))
+        for said in teller.changes([Share("lobby", 1, ("ada",))]):
+            roster.hear(said, 0.0)
+        moved = Moved("lobby", -1, set(), {"ada"}, node_gone=True)
+        assert roster.hear(gone, now) == ([moved] if is_believed else [])
+        assert list(roster.nodes) == ([] if is_believed else ["other"])
+        assert roster.hear(gone, now) == []  # as another node says it too
+
+
+def test_who_has_never_met_a_dead_node_meets_its_users_as_they_go() -> None:
+    users = tuple(f"user-{number}" for number in range(5_000))
+    first, *parts = finds_dead(*users)
+    roster = Roster("me")
+    roster.hear(Beat("other", 7), -SILENCE)  # that it has been there is all that is known
+    met, left = roster.hear(first, 0.0)
+    assert met == Moved("lobby", 0, left.gone, (), is_news=False)
+    assert left == Moved("lobby", 0, (), met.came)
+    for again in finds_dead(*users, name="fourth"):
+        assert roster.hear(again, 0.0) == []  # it was told of all
+    gone = [*left.gone]
+    for part in parts:
+        gone += roster.hear(part, 0.0)[1].gone
+    assert gone == list(users)
+    assert not roster.nodes
+    assert roster.count("lobby") == 0
+
+
+def test_nobody_believes_to_be_dead() -> None:
+    (gone,) = finds_dead("ada")
+    assert Roster("other").hear(gone, SILENCE) == []
+
+
 def test_a_node_that_has_left_does_not_return() -> None:
     teller = Teller("other")
     roster = met(teller)
@@ -272,8 +329,10 @@ def test_there_are_no_more_nodes_than_any_application_has() -> None:
         roster.hear(Beat(f"node-{number}", 0), 0.0)
     assert len(roster.nodes) == 256
     roster.expire(SILENCE)
+    (gone,) = finds_dead("ada")
     for number in range(10_000):
         roster.hear(Farewell(f"node-{number}"), 0.0)
+        roster.hear(Gone("third", f"dead-{number}", gone.shares), 0.0)
     assert len(roster._former) == 256
 
 

@@ -1,0 +1,120 @@
+"""Who is told of whom, where sessions go on on another node: nobody stays who has left."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbproto import Server
+from lbproto.testing import settle
+from tests.core.clusters import Cluster
+from tests.core.harness import Sent
+from tests.core.sessions import Connected, come, lose, subscribe
+
+pytestmark = pytest.mark.anyio
+
+FOUND_DEAD = 25  # seconds by which a dead node has been found so, and who was there has left
+
+
+async def member(server: Server, user: str) -> Connected:
+    """A client in the room, of whom the others have been told."""
+    client = await come(server, user)
+    await subscribe(server, client)
+    await settle()
+    return client
+
+
+def presence(told: list[Sent]) -> list[tuple[str, str]]:
+    """Who has come and left."""
+    return [(sent.name, sent.data["userId"]) for sent in told if sent.name.startswith("user_")]
+
+
+async def test_others_do_not_see_it_move_unless_its_node_said_that_it_stops(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        witness = await member(three, "bob")
+        client = await come(one)
+        assert await subscribe(one, client) == 2
+        lose(one, client)
+        await settle()
+        witness.take()
+        await cluster.leave(one, fate)
+        await cluster.come_back(two, client.resume)
+        await settle()
+        for _ in range(40):  # by then a dead node has left, and one that hands over too
+            await cluster.clock.advance(1.0)
+        seen = [sent.name for sent in witness.take()]
+        assert seen == (["user_left_room", "user_joined_room"] if fate == "stopped" else [])
+        assert await subscribe(three, witness) == 2
+
+
+async def test_who_has_left_and_come_meanwhile_is_told_once(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        await member(two, "bob")
+        cid = await member(three, "cid")
+        client = await member(one, "ada")
+        lose(one, client)
+        lose(three, cid, "client namespace disconnect")
+        await settle()
+        await member(two, "dan")
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        assert presence(back.told) == [("user_left_room", "cid"), ("user_joined_room", "dan")]
+
+
+async def test_who_does_not_come_back_from_a_node_that_is_gone_has_left(fate: str) -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        witness = await member(two, "bob")
+        client = await member(one, "ada")
+        lost = await member(one, "cid")
+        witness.take()
+        lose(one, client)
+        lose(one, lost)
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        told = [*back.told]
+        for _ in range(FOUND_DEAD):
+            await cluster.clock.advance(1.0)
+        told += back.take()
+        assert presence(told) == [("user_joined_room", "cid"), ("user_left_room", "cid")]
+        assert ("user_left_room", "cid") in presence(witness.take())
+        assert await subscribe(two, witness) == 2
+
+
+@pytest.mark.parametrize("apart", [1.0, 4.0])
+async def test_who_moves_while_a_node_is_found_dead_is_told_who_left_with_it(apart: float) -> None:
+    """Each node finds it so by itself, at another time: but for what they tell each other."""
+    async with Cluster.running() as cluster:
+        nodes = [await cluster.start()]
+        await cluster.clock.advance(apart)
+        nodes.append(await cluster.start())
+        dead = await cluster.start()
+        client = await member(nodes[0], "ada")
+        await member(dead, "cid")
+        told = client.take()
+        await cluster.leave(dead, "dead")
+        for second in range(FOUND_DEAD):
+            lose(nodes[second % 2], client)
+            client = await cluster.come_back(nodes[1 - second % 2], client.resume)
+            told += client.told
+            await cluster.clock.advance(1.0)
+            told += client.take()
+        assert presence(told) == [("user_joined_room", "cid"), ("user_left_room", "cid")]
+
+
+async def test_a_node_that_has_never_met_a_dead_one_tells_who_left_with_it() -> None:
+    async with Cluster.running() as cluster:
+        one, _ = await cluster.start(), await cluster.start()
+        client = await member(one, "ada")
+        await member(one, "cid")
+        told = client.take()
+        lose(one, client)
+        await cluster.leave(one, "dead")
+        late = await cluster.start()
+        back = await cluster.come_back(late, client.resume)
+        told += back.told
+        for _ in range(FOUND_DEAD):
+            await cluster.clock.advance(1.0)
+        told += back.take()
+        assert presence(told) == [("user_joined_room", "cid"), ("user_left_room", "cid")]
