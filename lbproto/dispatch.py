@@ -11,6 +11,7 @@ from lbproto.errors import InvalidRequest
 from lbproto.events import Event
 from lbproto.holds import Holds
 from lbproto.jobs.runner import Jobs, perform
+from lbproto.messages import Subscribe
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.credits import Charging
 from lbproto.middleware.errors import errors
@@ -68,6 +69,13 @@ class Dispatcher:
         ctx = Context.of(self._services, session, inbound, route)
         ctx.request = request
         return ctx
+
+    async def welcome(self, session: Session) -> None:
+        """Have a new session join the automatic rooms, as if its client had subscribed to them."""
+        for pattern in self._registry.rooms:
+            if pattern.automatic:
+                arguments = ObjectArguments([{"room": pattern.room_of(session.user_id)}])
+                await self.dispatch(session, Inbound(Subscribe.event_name, arguments, None))
 
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; whatever goes wrong in it is answered, not raised."""

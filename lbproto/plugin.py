@@ -178,6 +178,7 @@ class Plugin:
         refused: type[ErrorEvent] | None = None,
         example: str = "",
         occupancy: Callable[..., None] | None = None,
+        automatic: bool = False,
     ) -> Callable[[F], F]:
         """Declare a family of rooms that clients may subscribe to.
 
@@ -196,9 +197,12 @@ class Plugin:
                 in a room (True), and when the last one has left it (False): for what runs only
                 while somebody looks. A session that has lost its connection is in until its grace
                 has passed. Not async; it returns at once, and what it raises is only logged.
+            automatic: whether every new session joins by itself, as if its client had subscribed
+                first of all. A placeholder `user_id` stands for whose it is; there is no other.
 
         Raises:
-            UsageError: the function, or `occupancy`, does not look like that.
+            UsageError: the function, or `occupancy`, does not look like that; or an automatic room
+                has another placeholder.
         """
 
         def register(join: F) -> F:
@@ -213,6 +217,7 @@ class Plugin:
                 example,
                 occupancy,
                 first=tuple(first),
+                automatic=automatic,
             )
             expected = room.placeholders
             _check_occupancy(occupancy, expected)

@@ -87,6 +87,11 @@ class RoomPattern:
         occupancy: `(occupied, **placeholders)`, called when the first session is in a room and when
             the last one has left; None for nobody who wants to know.
         first: the events that `join` says it returns.
+        automatic: whether each new session joins its room of this family by itself.
+
+    Raises:
+        UsageError: a placeholder is there twice; or the family is automatic, and there is another
+            one than `user_id`.
     """
 
     pattern: str
@@ -97,11 +102,17 @@ class RoomPattern:
     example: str = ""
     occupancy: Callable[..., None] | None = None
     first: tuple[type[Event], ...] = field(default=(), kw_only=True)
+    automatic: bool = field(default=False, kw_only=True)
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(set(self.placeholders)) < len(self.placeholders):
             raise UsageError(f"the room pattern {self.pattern!r} names a placeholder twice")
+        if self.automatic and not {"user_id"}.issuperset(self.placeholders):
+            raise UsageError(
+                f"rooms {self.pattern!r} cannot be automatic: of whom joins by itself only the "
+                "{user_id} is known"
+            )
         literals = _PLACEHOLDER.split(self.pattern)[::3]
         source = re.escape(literals[0])
         for (name, star), literal in zip(
@@ -114,6 +125,10 @@ class RoomPattern:
     def placeholders(self) -> list[str]:
         """The names between braces, in order."""
         return [name for name, _ in _PLACEHOLDER.findall(self.pattern)]
+
+    def room_of(self, user_id: str) -> str:
+        """The room that this user joins by itself."""
+        return _PLACEHOLDER.sub(lambda _: user_id, self.pattern)
 
     def match(self, room: str) -> dict[str, str] | None:
         """The placeholders' values, or None where `room` is not of this family."""

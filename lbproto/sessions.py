@@ -258,13 +258,10 @@ class Sessions(Handler):
 
     def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
         session, throttle = socket.state, self._throttle
-        if session is None:
+        if session is None or (throttle and not throttle.admits(session, inbound)):
             return _nothing()
-        if throttle is not None:
-            if not throttle.admits(session, inbound):
-                return _nothing()
-            if session.quota.owed:
-                return self._event_if(throttle.admits_everywhere(session, inbound), socket, inbound)
+        if throttle is not None and session.quota.owed:
+            return self._event_if(throttle.admits_everywhere(session, inbound), socket, inbound)
         return self._dispatcher.dispatch(session, inbound)
 
     async def _event_if(
@@ -319,6 +316,7 @@ class Sessions(Handler):
                 self.unrecovered += 1
                 self._hub.notify(socket, SessionLost())
         self._lost.tell(session)
+        await self._dispatcher.welcome(session)
 
     def _connected(self, session: Session) -> Connected:
         timestamp = iso_timestamp(int(self._clock.now() * 1000))
