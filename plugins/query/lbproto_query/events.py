@@ -21,7 +21,13 @@ __all__ = [
 ]
 
 
-_ROWS = Meta(extra_json_schema={"type": "array", "items": {"type": ["object", "array"]}})
+_ROWS = Meta(
+    extra_json_schema={
+        "description": "Each by the names of its columns, or in their order: see `rowFormat`.",
+        "type": "array",
+        "items": {"type": ["object", "array"]},
+    }
+)
 
 
 class Query(Event):
