@@ -258,7 +258,7 @@ class Sessions(Handler):
 
     def event(self, socket: Socket, inbound: Inbound) -> Coroutine[Any, Any, None]:
         session, throttle = socket.state, self._throttle
-        if session is None or (throttle and not throttle.admits(session, inbound)):
+        if session is None or not (throttle is None or throttle.admits(session, inbound)):
             return _nothing()
         if throttle is not None and session.quota.owed:
             return self._event_if(throttle.admits_everywhere(session, inbound), socket, inbound)
