@@ -15,7 +15,7 @@ from typing import get_args
 from lbproto.simulator.chance import stream
 from lbproto.testing import Wire
 
-__all__ = ["GuestPlan", "Kind", "Plan", "Step", "draw"]
+__all__ = ["DEATHS", "LINKS", "GuestPlan", "Kind", "Plan", "Step", "draw"]
 
 _WIRES: tuple[Wire, ...] = get_args(Wire)
 _NODES = (1, 2, 2, 3, 3)
@@ -43,6 +43,12 @@ class Kind(StrEnum):
     STEP = "has its wall clock set"
     BROKER = "is away"
 
+
+DEATHS = (Kind.KILL, Kind.DRAIN)
+"""After these a node is there no more."""
+
+LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
+"""Meanwhile a node does not hear the others, nor they it."""
 
 _OF_GUESTS = (Kind.ASK, Kind.DROP, Kind.HOLD, Kind.GO)
 

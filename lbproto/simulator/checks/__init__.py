@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lbproto.simulator.checks.answers import Answers
 from lbproto.simulator.checks.base import Check
-from lbproto.simulator.checks.delivery import Delivery, Resumption
+from lbproto.simulator.checks.delivery import Delivery
 from lbproto.simulator.checks.jobs import Jobs
 from lbproto.simulator.checks.money import Money
 from lbproto.simulator.checks.presence import Presence
+from lbproto.simulator.checks.resumption import Resumption
 
 __all__ = ["standard_checks"]
 

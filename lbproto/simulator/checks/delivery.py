@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lbproto.events import Event
-from lbproto.messages import Connected, SessionLost, Subscribed, Unsubscribe, Unsubscribed
+from lbproto.messages import SessionLost, Subscribed, Unsubscribe, Unsubscribed
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Guest
-from lbproto.simulator.plan import Kind
+from lbproto.simulator.plan import DEATHS, LINKS, Kind
 from lbproto.simulator.yard import Board, Posted
-from lbproto.transport import CloseCode
 
-__all__ = ["Delivery", "Resumption"]
+__all__ = ["LEAVES", "REJOINS", "Delivery"]
 
-_DEATHS = (Kind.KILL, Kind.DRAIN)
-_LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
-_APART = (*_LINKS, *_DEATHS)
-_LEAVES = 1.0  # seconds in which what a node publishes has come to the broker, if it is reached
-_REJOINS = 12.0  # seconds until nodes that were apart surely hear each other again
-_IN_TIME = 35.0  # seconds: less than the window, by what the network takes
-_FEW = 1_000  # messages that a log may have dropped before they are asked for
+LEAVES = 1.0
+"""Seconds in which what a node publishes has come to the broker, if it is reached."""
+
+REJOINS = 12.0
+"""Seconds until nodes that were apart surely hear each other again."""
+
+_APART = (*LINKS, *DEATHS)
 _SOON = 2.0  # seconds in which something that was published has come
 
 
@@ -59,7 +58,7 @@ class Delivery(Check):
     def _leave_unheard(self, guest: Guest) -> None:
         """Its node may have done what it asked for, and died with the answer."""
         former, now = self._former[guest.name], self.world.loop.time()
-        if self.world.had_trouble(guest.lost_at - _SOON, now, former, kinds=_DEATHS):
+        if self.world.had_trouble(guest.lost_at - _SOON, now, former, kinds=DEATHS):
             for asked in guest.asked.values():
                 if isinstance(asked.event, Unsubscribe) and not asked.answered:
                     self._stays[guest.name].pop(asked.event.room, None)
@@ -109,7 +108,7 @@ class Delivery(Check):
         """Whether what it was told by a node has come to the log after it had gone on elsewhere."""
         at = self.world.truth.posts[post.room, post.node][post.number - 1]
         return post.node == self._former.get(guest.name) and self.world.had_trouble(
-            at - _REJOINS, at + _SOON, post.node, kinds=_APART
+            at - REJOINS, at + _SOON, post.node, kinds=_APART
         )
 
     def _before(self, room: str, node: str, since: float) -> int:
@@ -134,13 +133,13 @@ class Delivery(Check):
         if node == guest.node:
             return False
         world = self.world
-        if world.had_trouble(at, at + _LEAVES, node, kinds=_DEATHS):
-            return True  # it had not come to the broker
+        if world.had_trouble(at, at + LEAVES, node, kinds=(Kind.KILL,)):
+            return True  # it had not come to the broker; who is drained has time for that
         has_log = world.plan.max_kept > 0
         nodes = (node,) if has_log else (node, guest.node)
-        if world.had_trouble(at, at + _REJOINS, node, kinds=_DEATHS):
-            return world.had_trouble(at - _SOON, at + _REJOINS, *nodes, kinds=_LINKS)
-        return not has_log and world.had_trouble(at - _REJOINS, at + _SOON, *nodes, kinds=_APART)
+        if world.had_trouble(at, at + REJOINS, node, kinds=DEATHS):
+            return world.had_trouble(at - _SOON, at + REJOINS, *nodes, kinds=LINKS)
+        return not has_log and world.had_trouble(at - REJOINS, at + _SOON, *nodes, kinds=_APART)
 
     def settled(self) -> None:
         for guest in [each for each in self.world.guests.values() if each.is_in]:
@@ -157,42 +156,3 @@ class Delivery(Check):
         if last is None:
             last = self._before(room, node, stay.since)
         self._look_for_gap(guest, room, node, last, self.world.truth.last(room, node))
-
-
-class Resumption(Check):
-    """A client that comes back in time goes on with its session, where that can be had."""
-
-    def begin(self) -> None:
-        self._places: dict[str, str] = {}  # the node where each guest's session is
-
-    def came(self, guest: Guest, *, is_recovered: bool) -> None:
-        place = self._places.get(guest.name)
-        if is_recovered or place is None:
-            return
-        del self._places[guest.name]
-        away = self.world.loop.time() - guest.lost_at
-        if away < _IN_TIME and self._is_there(guest, place):
-            self.world.story.break_(
-                "resume",
-                guest.name,
-                f"its session on {place} to go on, after {away:.2f} s",
-                "another one",
-            )
-
-    def lost(self, guest: Guest, code: int) -> None:
-        if code == CloseCode.SLOW_CONSUMER:  # by then, what it was to be sent is gone
-            self._places.pop(guest.name, None)
-
-    def _is_there(self, guest: Guest, place: str) -> bool:
-        """Whether what the session is can be had by its guest's node."""
-        if list(guest.tried) == [place]:
-            return True
-        since = guest.lost_at - _REJOINS
-        has_log = self.world.plan.max_kept > _FEW
-        return has_log and not self.world.had_trouble(
-            since, self.world.loop.time(), place, *guest.tried
-        )
-
-    def told(self, guest: Guest, event: Event) -> None:
-        if not isinstance(event, Connected):  # from here on it can say how far it has got
-            self._places[guest.name] = guest.node

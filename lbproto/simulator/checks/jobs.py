@@ -11,16 +11,15 @@ from lbproto.jobs.stages import Stages
 from lbproto.messages import Cancel
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
-from lbproto.simulator.plan import Kind
+from lbproto.simulator.plan import DEATHS, LINKS, Kind
 from lbproto.simulator.yard import DigDone, DigFound
 
 __all__ = ["Jobs"]
 
 _CANCELLED = 2.5  # seconds: 0.25 that the server has, and what the network takes at most
-_LEASES = (Kind.KILL, Kind.DRAIN, Kind.STOP, Kind.REFUSE, Kind.STEP)
+_LEASES = (*DEATHS, Kind.STOP, Kind.REFUSE, Kind.STEP)
 """What may have another node take a job for lost that is not, or was told of."""
-_DEATHS = (Kind.KILL, Kind.DRAIN)
-_OUT_OF_REACH = (Kind.CUT, Kind.BROKER, Kind.STOP, Kind.REFUSE)
+_OUT_OF_REACH = (*LINKS, Kind.REFUSE)
 
 
 @dataclass(slots=True)
@@ -114,12 +113,12 @@ class Jobs(Check):
         """
         node, now = self._began[guest.name, id_], self.world.loop.time()
         if guest.node != node:
-            died = self.world.had_trouble(0, now, node, kinds=_DEATHS)
+            died = self.world.had_trouble(0, now, node, kinds=DEATHS)
             return (died and guest.was_held(0.0)) or self.world.had_trouble(
                 0, now, node, kinds=_OUT_OF_REACH
             )
         been = self._been[guest.name, guest.session]
-        return len(been) > 1 and self.world.had_trouble(0, now, *been, kinds=_DEATHS)  # it is back
+        return len(been) > 1 and self.world.had_trouble(0, now, *been, kinds=DEATHS)  # it is back
 
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():

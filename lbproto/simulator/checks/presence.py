@@ -8,12 +8,10 @@ from lbproto.messages import UserJoinedRoom as Joined
 from lbproto.messages import UserLeftRoom as Left
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
-from lbproto.simulator.plan import Kind
+from lbproto.simulator.plan import DEATHS, LINKS, Kind
 
 __all__ = ["Presence"]
 
-_DEATHS = (Kind.KILL, Kind.DRAIN)
-_LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
 _HEARD = 20.0  # seconds until a node that is not heard is dead, and what it was is forgotten
 _RECORDED = 1.5  # seconds until the storage knows in which rooms a session is, if it is reached
 
@@ -123,7 +121,7 @@ class Presence(Check):
         left, by a node that was apart and told it late.
         """
         moved_at = self._moved_at.get(guest.name)
-        kinds = _DEATHS if is_there else _LINKS
+        kinds = DEATHS if is_there else LINKS
         return moved_at is not None and self.world.had_trouble(
             moved_at - _HEARD, moved_at, *self._been[user], kinds=kinds
         )
