@@ -24,6 +24,7 @@ from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 import msgspec
+from anyio import CancelScope
 from msgspec import Raw
 
 from lbproto.auth import Identity
@@ -111,7 +112,6 @@ class Handover:
         self._jobs = jobs
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
-        self._is_over = False
         self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
@@ -119,12 +119,10 @@ class Handover:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Have sessions come and go, inside the `async with`; those that are left may go on."""
-        self._is_over = False
         async with nullcontext() if self._places is None else self._places.held():
             try:
                 yield
             finally:
-                self._is_over = True
                 if self._places is not None:
                     await self._places.part(
                         {each: self._left(each) for each in self._directory.all_resumable()}
@@ -157,16 +155,14 @@ class Handover:
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
         wanted = Wanted(pid, identity.user_id, offset)
-        if self._places is None:
-            return await self._found(make, wanted, None)
-        async with self._places.taking(pid):
-            place = await self._places.find(pid, identity.user_id)
-            return await self._found(make, wanted, place)
+        async with nullcontext() if self._places is None else self._places.taking(pid):
+            return await self._found(make, wanted)
 
-    async def _found(
-        self, make: Callable[[str, float], Session], wanted: Wanted, place: Place | None
-    ) -> Session | None:
+    async def _found(self, make: Callable[[str, float], Session], wanted: Wanted) -> Session | None:
         handed, missed = await self._ask(wanted)
+        place = None  # looked for by now only: until it has answered its node may leave one
+        if self._places is not None:
+            place = await self._places.find(wanted.pid, wanted.user_id)
         if handed is not None:
             return await self._go_on(make(handed.sid, handed.began), handed, missed, place)
         if place is not None:
@@ -178,14 +174,21 @@ class Handover:
         """Have the session from its node, if it lives.
 
         Another may have it still, which was not told that it has gone on.
+
+        Raises:
+            Overloaded: its node stops, and is about to leave it.
         """
         found: dict[str, tuple[Handed, list[Own]]] = {}
+        leaving: list[str] = []
 
         def take(node: str, answer: Raw) -> bool:
-            if node not in found:
-                found[node] = msgspec.msgpack.decode(answer, type=Handed), []
-            else:
+            if node in found:
                 found[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
+            elif (handed := msgspec.msgpack.decode(answer, type=Handed | None)) is not None:
+                found[node] = handed, []
+            else:
+                leaving.append(node)
+                return False
             handed, missed = found[node]
             return len(missed) == handed.missed
 
@@ -193,13 +196,15 @@ class Handover:
         for handed, missed in found.values():
             if len(missed) == handed.missed:
                 return handed, self._restored(missed)
+        if leaving:
+            raise Overloaded("Its node is leaving the session: come back soon", retry_after=1)
         return None, []
 
     async def _go_on(
         self, session: Session, handed: Handed, missed: Missed, place: Place | None
     ) -> Session | None:
         behind = dict.fromkeys(handed.rooms, (handed.position,))
-        found = await self._enter(session, behind, missed, {} if place is None else place.rooms)
+        found = await self._enter(session, behind, missed, place)
         if found is not None:
             self._start_soon(partial(self._finish, found))
         return found
@@ -244,21 +249,21 @@ class Handover:
             if await recheck(session, room, self._membership, self._dispatcher)
         ]
         behind = {room: (reached, place.rooms[room] or reached) for room in rooms}
-        return await self._enter(session, behind, missed, place.rooms)
+        return await self._enter(session, behind, missed, place)
 
     async def _enter(
         self,
         session: Session,
         behind: Mapping[str, Collection[str]],
         missed: Missed,
-        since: Mapping[str, str],
+        place: Place | None,
     ) -> Session | None:
         """Put a session into its rooms, with what it has missed.
 
         Args:
             behind: the rooms, each with positions up to which it is known what it has missed.
             missed: that.
-            since: how far the node had got by which it came into a room: that goes on being
+            place: its record until now. What that says of where it came into a room goes on being
                 recorded, since its client may never have been told of this node.
 
         Raises:
@@ -275,7 +280,10 @@ class Handover:
             return None
         self.arrived(session)  # at once: who disconnects its user, or takes it out, has to find it
         if self._places is not None:
-            await self._places.begin(session, {room: since.get(room, "") for room in behind})
+            since = {} if place is None else place.rooms
+            rooms = {room: since.get(room, "") for room in behind}
+            with CancelScope(shield=True):  # else nobody would have its former node let go of it
+                await self._places.begin(session, rooms, place)
         return session
 
     def _restored(self, owns: Iterable[Own]) -> Missed:
@@ -324,14 +332,14 @@ class Handover:
             self._places.end(session)
 
     def _asked(self, wanted: Wanted, reply: Reply) -> None:
-        session = None if self._is_over else self._directory.resumable(wanted.pid)
+        session = self._directory.resumable(wanted.pid)
         if session is None or session.user_id != wanted.user_id:
             reply.end()
             return
         try:
             self._start_soon(partial(self._hand_over, session, wanted, reply))
-        except UsageError:  # the server stops: the session's record tells where to go on
-            reply.end()
+        except UsageError:  # the server stops: what it leaves tells where to go on
+            reply.end(*() if self._places is None else (None,))
 
     async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
         try:

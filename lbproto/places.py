@@ -1,18 +1,20 @@
 """Where each session is, in the storage, so that another node can go on where this one has died.
 
     lbproto/sessions/<digest of its private id>         `Place`, in MessagePack
+    lbproto/sessions/<digest of its private id>/left    the same, as its node left it that stopped
     lbproto/sessions/<digest of its private id>/taken   a node takes it up just now
 
 A room stands there before its client is told that it is in it. What has failed to be written is
 written as soon as the storage can be reached again: a session of a node that dies before that is
 without its latest rooms. Of those who take up a session, one does at a time; then it is that one's
-record.
+record. What a node left counts for as long as the record is still that node's: so one that stops
+need not know who has taken a session up meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 
@@ -76,6 +78,7 @@ class Places:
         self._clock = clock
         self._node = node
         self._rooms: dict[Session, dict[str, str]] = {}
+        self._former: dict[Session, str] = {}  # whose record it is until it is written
         self._changed: dict[Session, None] = {}
         self._left: list[str] = []  # records of sessions that are over
         self._wake = Wakeup()
@@ -90,10 +93,21 @@ class Places:
 
     # Of this node
 
-    async def begin(self, session: Session, rooms: dict[str, str]) -> None:
-        """A session begins here, in these rooms; returns once it is recorded, if it can be."""
+    async def begin(
+        self, session: Session, rooms: dict[str, str], former: Place | None = None
+    ) -> None:
+        """A session begins here, in these rooms; returns once it is recorded, if it can be.
+
+        Args:
+            former: its record until now, another node's.
+        """
         self._rooms[session] = rooms
+        if former is not None:
+            self._former[session] = former.node
         await self._save(session)
+        if former is not None and former.reaches is not None and session.pid is not None:
+            with suppress(Overloaded):
+                await self._storage.delete(_left(session.pid))
 
     async def enter(self, session: Session, room: str, position: str) -> None:
         """A session is about to be in a room; returns once that is recorded, if it can be.
@@ -114,6 +128,7 @@ class Places:
     def release(self, session: Session) -> None:
         """A session goes on elsewhere, with its record."""
         self._rooms.pop(session, None)
+        self._former.pop(session, None)
         self._changed.pop(session, None)
 
     def end(self, session: Session) -> None:
@@ -133,8 +148,7 @@ class Places:
 
         async def write(session: Session, reaches: int, own: tuple[Own, ...]) -> None:
             async with limiter:
-                if await self._is_own(session.pid):  # it may go on elsewhere by now, just taken up
-                    await self._put(session, reaches, own)
+                await self._put(session, _left, reaches, own)
 
         with anyio.move_on_after(_PARTING, shield=True) as scope:
             async with anyio.create_task_group() as tasks:
@@ -144,6 +158,7 @@ class Places:
         if scope.cancelled_caught:
             logger.warning("Not all sessions could be left to other nodes in time")
         self._rooms.clear()
+        self._former.clear()
         self._changed.clear()
 
     def _note(self, session: Session) -> None:
@@ -151,11 +166,17 @@ class Places:
         self._wake.set()
 
     async def _save(self, session: Session) -> None:
-        if not await self._put(session):
+        if await self._put(session, _key):
+            self._former.pop(session, None)
+        else:
             self._note(session)
 
     async def _put(
-        self, session: Session, reaches: int | None = None, own: tuple[Own, ...] = ()
+        self,
+        session: Session,
+        key: Callable[[str], str],
+        reaches: int | None = None,
+        own: tuple[Own, ...] = (),
     ) -> bool:
         """Whether it was written, or need not be."""
         rooms = self._rooms.get(session)
@@ -164,7 +185,7 @@ class Places:
         place = Place(session.user_id, session.sid, session.began, rooms, self._node, reaches, own)
         data = msgspec.msgpack.encode(place)
         try:
-            await self._storage.put(_key(session.pid), data, ttl=_LIFETIME)
+            await self._storage.put(key(session.pid), data, ttl=_LIFETIME)
         except Overloaded as error:
             logger.warning("A session could not go on elsewhere for now: %s", error)
             return False
@@ -178,7 +199,8 @@ class Places:
             done = [await self._delete(pid) for pid in left]
             self._left += [pid for pid, is_done in zip(left, done, strict=True) if not is_done]
             for session in changed:
-                if await self._is_own(session.pid):
+                former = self._former.get(session, self._node)
+                if session.pid is not None and await self._is_own(session.pid, former):
                     await self._save(session)
             if self._changed or self._left:
                 await self._clock.sleep(_AGAIN)
@@ -186,19 +208,23 @@ class Places:
 
     async def _delete(self, pid: str) -> bool:
         try:
-            if await self._is_own(pid):
+            if await self._is_own(pid, self._node):
                 await self._storage.delete(_key(pid))
         except Overloaded:
             return False
         return True
 
-    async def _is_own(self, pid: str | None) -> bool:
-        """Whether a session is not another node's by now, which could not reach this one."""
+    async def _is_own(self, pid: str, former: str) -> bool:
+        """Whether a session is not another node's by now, which could not reach this one.
+
+        Args:
+            former: the node that had it before.
+        """
         try:
-            place = None if pid is None else await self._read(pid)
+            place = await self._read(_key(pid))
         except Overloaded:
             return True
-        return place is None or place.node == self._node
+        return place is None or place.node in (self._node, former)
 
     async def _renew(self) -> None:
         while True:
@@ -214,11 +240,14 @@ class Places:
         Raises:
             Overloaded: the storage cannot be reached.
         """
-        place = await self._read(pid)
-        return place if place is not None and place.user_id == user_id else None
+        place = await self._read(_key(pid))
+        if place is None or place.user_id != user_id:
+            return None
+        left = await self._read(_left(pid))
+        return place if left is None or left.node != place.node else left
 
-    async def _read(self, pid: str) -> Place | None:
-        data = await self._storage.get(_key(pid))
+    async def _read(self, key: str) -> Place | None:
+        data = await self._storage.get(key)
         try:
             return None if data is None else msgspec.msgpack.decode(data, type=Place)
         except msgspec.DecodeError as error:  # as of another version
@@ -244,3 +273,7 @@ class Places:
 
 def _key(pid: str) -> str:
     return f"lbproto/sessions/{sha256(pid.encode()).hexdigest()[:40]}"
+
+
+def _left(pid: str) -> str:
+    return f"{_key(pid)}/left"

@@ -171,6 +171,8 @@ class Sessions(Handler):
             shown = auth.first(Credentials)
             identity = await self._gate.identify(shown.token, socket.peer)
             socket.state = await self._returning(socket, identity, shown)
+            if socket.state is None and shown.pid is not None:
+                await self._gate.check(identity)  # it took a while: it may be banned by now
         except (Unauthorized, InvalidRequest) as error:
             code = ErrorCode.UNAUTHORIZED
             raise Refused(error.message, {"code": code, "message": error.message}) from None

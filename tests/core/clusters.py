@@ -57,10 +57,14 @@ class Cluster:
             task_status.started()
             await stopping.wait()
 
+    def stop(self, server: Server) -> None:
+        """Have a node stop in order; it does so when the event loop turns."""
+        self._stopping[server].set()
+
     async def leave(self, server: Server, fate: str) -> None:
         """A node lives on, stops in order, or dies: is heard no more, nor does it hear."""
         if fate == "stopped":
-            self._stopping[server].set()
+            self.stop(server)
             while server._started:
                 await self.clock.advance(0.1)
         elif fate == "dead":

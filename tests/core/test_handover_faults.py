@@ -12,8 +12,10 @@ from lbproto import Event, Plugin, Server
 from lbproto.backends.memory import MemoryPubSub
 from lbproto.testing import AnyToken, settle
 from lbproto.wire import Refused
+from lbproto.wire.arguments import ObjectArguments
 from tests.core.clusters import Cluster, notes
-from tests.core.sessions import Connected, Note, come, lose, subscribe
+from tests.core.harness import MemorySocket
+from tests.core.sessions import JSON, Connected, Note, come, come_or_none, lose, request, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -206,3 +208,57 @@ async def test_a_session_that_two_nodes_have_is_had_from_both(
         await cluster.clock.advance(30)
         assert [len(each.sessions.directory) for each in (one, two, three)] == [0, 0, 1]
         assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def test_who_comes_while_its_node_is_leaving_it_comes_again_and_has_all() -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        resume = client.resume
+        await request(one, client, "ping")
+        lose(one, client)
+        put, written = cluster.storage.put, anyio.Event()
+
+        async def slow(key: str, value: bytes, *, ttl: float | None = None) -> None:
+            await written.wait()
+            await put(key, value, ttl=ttl)
+
+        cluster.storage.put = slow  # type: ignore[method-assign] # as under load
+        cluster.stop(one)
+        await settle()
+        assert await come_or_none(two, **resume) is None
+        written.set()
+        await cluster.leave(one, "stopped")
+        back = await cluster.come_back(two, resume)
+        assert back.names == ["connected", "pong", "recovered"]
+
+
+async def test_who_is_gone_before_it_has_come_is_there_once() -> None:
+    """It is lost in the moment in which its new node records it."""
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        put, written = cluster.storage.put, anyio.Event()
+
+        async def slow(key: str, value: bytes, *, ttl: float | None = None) -> None:
+            await written.wait()
+            await put(key, value, ttl=ttl)
+
+        cluster.storage.put = slow  # type: ignore[method-assign]
+        async with anyio.create_task_group() as tasks:
+            shown = ObjectArguments([{"token": "ada", **client.resume}])
+            tasks.start_soon(two.sessions.authenticate, MemorySocket(JSON), shown)
+            await settle()
+            tasks.cancel_scope.cancel()
+            written.set()
+        await settle()
+        await cluster.clock.advance(3.0)
+        assert [len(each.sessions.directory) for each in (one, two)] == [0, 1]
+        witness = await come(two, "bob")
+        assert await subscribe(two, witness) == 2
+        await cluster.clock.advance(15.0)
+        assert [sent.name for sent in witness.take()] == ["user_left_room"]
+        await cluster.clock.advance(120.0)
+        assert len(two.sessions.directory) == 1
