@@ -31,3 +31,5 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = f"lbproto {release}"
+html_static_path = ["_static"]
+html_css_files = ["pairs.css"]
