@@ -48,12 +48,17 @@ class Announcements:
     def __getitem__(self, room: str) -> Presence:
         return self._presences[room]
 
-    def come(self, session: Session, room: str, sessions: int) -> None:
-        """A session counts in a room that announces users; now so many of this node do."""
-        user = session.user_id
+    def attend(self, room: str) -> Presence:
+        """Have it told from now on who comes and leaves: somebody is here, or about to be."""
         presence = self._presences.get(room)
         if presence is None:
             presence = self._presences[room] = self._found(room)
+        return presence
+
+    def come(self, session: Session, room: str, sessions: int) -> None:
+        """A session counts in a room that announces users; now so many of this node do."""
+        user = session.user_id
+        presence = self.attend(room)
         is_first = user not in presence.here
         if presence.join(user):
             self._tell_joined(user, room, is_first_known=True)

@@ -138,7 +138,9 @@ class Membership:
             if await read() is None:  # what its client has got is in the log by now: and not later
                 return False
             await self._inflow.catch_up()
-            for hold in holds:
+            for room, hold in zip(rooms, holds, strict=True):
+                if room != session.personal_room and self._registry.room(room)[0].announce:
+                    self.announcements.attend(room)
                 hold.mark()
             missed = await read()
             newer = [hold.newer() for hold in holds]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
+import anyio
 import pytest
 
 from lbproto import Server
@@ -118,3 +121,31 @@ async def test_a_node_that_has_never_met_a_dead_one_tells_who_left_with_it() -> 
             await cluster.clock.advance(1.0)
         told += back.take()
         assert presence(told) == [("user_joined_room", "cid"), ("user_left_room", "cid")]
+
+
+@pytest.mark.parametrize("is_anybody_there", [True, False], ids=["somebody", "nobody"])
+async def test_who_leaves_while_a_session_comes_has_left_for_it(is_anybody_there: bool) -> None:
+    """What it has missed has been read by then."""
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        cid = await member(three, "cid")
+        client = await member(one, "ada")
+        if is_anybody_there:
+            await member(two, "bob")
+        lose(one, client)
+        missed = two._pubsub.missed
+        reads = 0
+
+        async def slow(behind: Mapping[str, Collection[str]]) -> Sequence[tuple[str, bytes]] | None:
+            nonlocal reads
+            reads += 1
+            found = await missed(behind)
+            if reads == 2:
+                lose(three, cid, "client namespace disconnect")
+                for _ in range(50):  # turns that `two` takes to hear of it
+                    await anyio.lowlevel.checkpoint()
+            return found
+
+        two._pubsub.missed = slow  # type: ignore[method-assign]
+        back = await cluster.come_back(two, client.resume)
+        assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
