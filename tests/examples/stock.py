@@ -68,9 +68,9 @@ class Client:
         """Wait until an event has been seen so often."""
         await self._until(lambda: [each[0] for each in self.seen].count(event) >= times)
 
-    async def greeted(self) -> None:
-        """Wait for what an lbproto server says first."""
-        await self._until(lambda: self.resumable)
+    async def greeted(self, rooms: int) -> None:
+        """Wait for what an lbproto server says first; it has so many automatic rooms."""
+        await self._until(lambda: self.resumable and self.beside.count("subscribed") == rooms)
 
     @property
     def resumable(self) -> bool:
@@ -107,20 +107,24 @@ class Client:
 
 @asynccontextmanager
 async def connected(
-    url: str, path: str, *users: str, namespaces: Sequence[str] = ("/",), greets: bool = False
+    url: str,
+    path: str,
+    *users: str,
+    namespaces: Sequence[str] = ("/",),
+    automatic: int | None = None,
 ) -> AsyncIterator[list[Client]]:
     """A client of each user.
 
     Args:
         path: below which Socket.IO answers.
-        greets: whether that is an lbproto server.
+        automatic: how many automatic rooms there are; None where it is no lbproto server.
     """
     clients = [Client(namespaces) for _ in users]
     try:
         for client, user in zip(clients, users, strict=True):
             await client.connect(url, path, user)
-            if greets:
-                await client.greeted()
+            if automatic is not None:
+                await client.greeted(automatic)
         yield clients
     finally:
         for client in clients:
