@@ -14,15 +14,17 @@ from contextlib import suppress
 from functools import partial
 from secrets import token_hex
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.errors import Error
-
 from lbproto.backends.brokered import BrokeredPubSub
 from lbproto.backends.link import Confirm, Deliver, Link, finish
 from lbproto.backends.parcels import OVERHEAD, Packed
 from lbproto.errors import UsageError
+from lbproto.extras import extra
+
+with extra("nats", __name__):
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+    from nats.errors import Error
 
 __all__ = ["NATSPubSub"]
 

@@ -27,12 +27,15 @@ from importlib.resources import files
 from itertools import chain
 from typing import NamedTuple, cast
 
-from redis import exceptions
-
 from lbproto.backends.base import LimitStore
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import NOT_LET_IN, client, let_in
 from lbproto.errors import Overloaded, UsageError
+from lbproto.extras import extra
+
+with extra("redis", __name__):
+    from redis import exceptions
+
+    from lbproto.backends.redis_client import NOT_LET_IN, client, let_in
 
 __all__ = ["RedisLimits"]
 

@@ -22,29 +22,33 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Self
 
 import anyio
-from redis import RedisError
 
 from lbproto.backends.arrivals import Arrived
 from lbproto.backends.brokered import BrokeredPubSub
 from lbproto.backends.parcels import ROOM, Message, Packed, Place
 from lbproto.backends.positions import Position, position, positions
-from lbproto.backends.redis_client import without_braces
-from lbproto.backends.redis_link import RedisLink, Source, connect
-from lbproto.backends.redis_log import (
-    MAX_SHARDS,
-    Append,
-    Bounds,
-    Logged,
-    Logs,
-    opened,
-    shard_of,
-    tags,
-)
-from lbproto.backends.redis_missed import missed_in
-from lbproto.backends.redis_questions import OUT_OF_REACH, Questions
-from lbproto.backends.redis_reader import Reader
-from lbproto.backends.shards import Shard
 from lbproto.errors import Overloaded, UsageError
+from lbproto.extras import extra
+
+with extra("redis", __name__):
+    from redis import RedisError
+
+    from lbproto.backends.redis_client import without_braces
+    from lbproto.backends.redis_link import RedisLink, Source, connect
+    from lbproto.backends.redis_log import (
+        MAX_SHARDS,
+        Append,
+        Bounds,
+        Logged,
+        Logs,
+        opened,
+        shard_of,
+        tags,
+    )
+    from lbproto.backends.redis_missed import missed_in
+    from lbproto.backends.redis_questions import OUT_OF_REACH, Questions
+    from lbproto.backends.redis_reader import Reader
+    from lbproto.backends.shards import Shard
 
 __all__ = ["RedisPubSub"]
 

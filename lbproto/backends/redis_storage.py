@@ -17,11 +17,14 @@ from importlib.resources import files
 from math import ceil
 from typing import Any
 
-from redis import exceptions
-
 from lbproto.backends.base import MAX_CHILDREN, Storage, divided
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import client, let_in, reach, without_braces
+from lbproto.extras import extra
+
+with extra("redis", __name__):
+    from redis import exceptions
+
+    from lbproto.backends.redis_client import client, let_in, reach, without_braces
 
 __all__ = ["RedisStorage"]
 

@@ -19,17 +19,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from secrets import token_bytes
 from typing import Any, TypeAlias, TypeVar
 
-import asyncpg
 import msgspec
-from asyncpg import Record, exceptions
-from asyncpg.pool import PoolConnectionProxy
 
 from lbproto.backends.bridge import Bridged
 from lbproto.errors import Overloaded, UsageError
+from lbproto.extras import extra
 from lbproto.ledger.account import Account, Change, Kind, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
-from lbproto.ledger.postgres_schema import migrate
 from lbproto.ledger.store import LedgerStore
+
+with extra("postgres", __name__):
+    import asyncpg
+    from asyncpg import Record, exceptions
+    from asyncpg.pool import PoolConnectionProxy
+
+    from lbproto.ledger.postgres_schema import migrate
 
 __all__ = ["PostgresLedger"]
 

@@ -25,11 +25,14 @@ from zlib import crc32
 import msgspec
 
 from lbproto.backends.bridge import Bridged
-from lbproto.backends.redis_client import client, let_in, reach, without_braces
 from lbproto.errors import Overloaded
+from lbproto.extras import extra
 from lbproto.ledger.account import Account, Change, Movement, Outcome, Receipt, State
 from lbproto.ledger.lanes import Batch, Lanes, Waiting, fold
 from lbproto.ledger.store import LedgerStore
+
+with extra("redis", __name__):
+    from lbproto.backends.redis_client import client, let_in, reach, without_braces
 
 __all__ = ["RedisLedger"]
 
