@@ -21,7 +21,7 @@ from tests.examples.test_examples import EXAMPLES
 from tests.serving import ServerProcess, serving
 
 APP = "https://app.example.com"
-LIFE = 4
+LIFE = 8  # of a token, in seconds: half of them are there to renew it in
 
 
 class Issuer:
@@ -77,7 +77,7 @@ def server(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerPr
     monkeypatch.setenv("CLERK_ISSUER", issuer.url)
     monkeypatch.setenv("APP", APP)
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES))
-    monkeypatch.setenv("LBPROTO_SERVER_SETTINGS_CONNECT_TIMEOUT", "0.5")
+    monkeypatch.setenv("LBPROTO_SERVER_SETTINGS_CONNECT_TIMEOUT", "1")
     with serving("clerk:make", "lbproto") as server:
         yield server
         assert "Traceback" not in server.log, server.log
