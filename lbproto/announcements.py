@@ -60,9 +60,10 @@ class Announcements:
         user = session.user_id
         presence = self.attend(room)
         is_first = user not in presence.here
-        if presence.join(user):
-            self._tell_joined(user, room, is_first_known=True)
+        is_news = presence.join(user)
         self._control.tell(room, sessions, user if is_first else None)
+        if is_news:
+            self._tell_joined(user, room, is_first_known=True)
 
     def go(self, session: Session, room: str, sessions: int) -> None:
         """A session has counted in a room until now; now so many of this node do."""
@@ -71,10 +72,11 @@ class Announcements:
             self._control.tell(room, sessions)
             return
         user = session.user_id
-        if presence.leave(user):
-            self._tell_left(user, room, is_first_known=True)
+        is_news = presence.leave(user)
         is_last = user not in presence.here
         self._control.tell(room, sessions, user if is_last else None, came=False)
+        if is_news:
+            self._tell_left(user, room, is_first_known=True)
 
     def forget(self, room: str) -> None:
         """Nobody is in a room any more."""
@@ -135,6 +137,7 @@ class Announcements:
             if isinstance(session, Session) and session.user_id == event.user_id
         ]
         if is_first_known:
+            self._control.tell_now()  # before: whose position has what is kept, has told it
             self._hub.keep(event.room, event)  # before: so that whoever is told has it
         self._hub.deliver(event.room, (event,), own)
 

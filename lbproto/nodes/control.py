@@ -144,13 +144,17 @@ class Control:
     async def _tell_changes(self) -> None:
         while True:
             await self._wake.wait()
-            try:
-                self._tell_now()
-            except Exception:
-                logger.exception("other nodes were not told what has changed here")
-                self._has_kept_silent = True
+            self.tell_now()
 
-    def _tell_now(self) -> None:
+    def tell_now(self) -> None:
+        """Tell at once what has changed here, and not in the next turn of the event loop."""
+        try:
+            self._tell_changed()
+        except Exception:
+            logger.exception("other nodes were not told what has changed here")
+            self._has_kept_silent = True
+
+    def _tell_changed(self) -> None:
         changed, self._changed = self._changed, {}
         self._admit_silence()
         shares = (_share(room, *change) for room, change in changed.items())

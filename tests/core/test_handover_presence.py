@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -11,7 +12,7 @@ from lbproto import Server
 from lbproto.testing import settle
 from tests.core.clusters import Cluster
 from tests.core.harness import Sent
-from tests.core.sessions import Connected, come, lose, subscribe
+from tests.core.sessions import Connected, Note, come, lose, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -148,4 +149,25 @@ async def test_who_leaves_while_a_session_comes_has_left_for_it(is_anybody_there
 
         two._pubsub.missed = slow  # type: ignore[method-assign]
         back = await cluster.come_back(two, client.resume)
+        assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
+
+
+async def test_who_leaves_as_a_session_is_handed_over_has_left_for_it() -> None:
+    """What is kept of that for others has come to its node by then."""
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        cid = await member(three, "cid")
+        await member(one, "bob")
+        client = await member(two, "ada")
+        lose(two, client)
+        publish = one._pubsub.publish_nowait
+
+        def late(channel: str, payload: bytes, **options: Any) -> None:
+            if b"session" in payload:
+                lose(three, cid, "client namespace disconnect")
+                three.to("room:a").emit(Note(number=1))
+            publish(channel, payload, **options)
+
+        one._pubsub.publish_nowait = late  # type: ignore[method-assign]
+        back = await cluster.come_back(one, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
