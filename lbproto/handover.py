@@ -40,7 +40,18 @@ from lbproto.membership import Membership, Missed
 from lbproto.messages import Attach
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
-from lbproto.nodes.handed import Handed, Own, Owns, Taken, Wanted, batches, own, size
+from lbproto.nodes.handed import (
+    Answers,
+    Handed,
+    Own,
+    Owns,
+    Refusal,
+    Taken,
+    Wanted,
+    batches,
+    own,
+    size,
+)
 from lbproto.places import Place, Places
 from lbproto.recovery import recheck, resumable
 from lbproto.registry import Registry
@@ -160,6 +171,11 @@ class Handover:
 
     async def _found(self, make: Callable[[str, float], Session], wanted: Wanted) -> Session | None:
         handed, missed = await self._ask(wanted)
+        if handed is Refusal.FOR_NOW:
+            raise Overloaded("Its node cannot let go of the session: come back soon", retry_after=1)
+        if handed is Refusal.FOR_GOOD:
+            _note("its node has not kept what its client has missed")
+            return None
         place = None  # looked for by now only: until it has answered its node may leave one
         if self._places is not None:
             place = await self._places.find(wanted.pid, wanted.user_id)
@@ -170,35 +186,12 @@ class Handover:
         _note("no other node has it, nor is it recorded")
         return None
 
-    async def _ask(self, wanted: Wanted) -> tuple[Handed | None, Missed]:
-        """Have the session from its node, if it lives.
-
-        Another may have it still, which was not told that it has gone on.
-
-        Raises:
-            Overloaded: its node stops, and is about to leave it.
-        """
-        found: dict[str, tuple[Handed, list[Own]]] = {}
-        leaving: list[str] = []
-
-        def take(node: str, answer: Raw) -> bool:
-            if node in found:
-                found[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
-            elif (handed := msgspec.msgpack.decode(answer, type=Handed | None)) is not None:
-                found[node] = handed, []
-            else:
-                leaving.append(node)
-                return False
-            handed, missed = found[node]
-            return len(missed) == handed.missed
-
-        await self._control.ask("session", wanted, take)
-        for handed, missed in found.values():
-            if len(missed) == handed.missed:
-                return handed, self._restored(missed)
-        if leaving:
-            raise Overloaded("Its node is leaving the session: come back soon", retry_after=1)
-        return None, []
+    async def _ask(self, wanted: Wanted) -> tuple[Handed | Refusal | None, Missed]:
+        """Have the session from its node, if it lives."""
+        answers = Answers()
+        await self._control.ask("session", wanted, answers.take)
+        handed, missed = answers.best()
+        return handed, self._restored(missed)
 
     async def _go_on(
         self, session: Session, handed: Handed, missed: Missed, place: Place | None
@@ -339,21 +332,27 @@ class Handover:
         try:
             self._start_soon(partial(self._hand_over, session, wanted, reply))
         except UsageError:  # the server stops: what it leaves tells where to go on
-            reply.end(*() if self._places is None else (None,))
+            reply.end(*() if self._places is None else (Refusal.FOR_NOW,))
 
     async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
+        if self._log.position_of(session.offset_here(wanted.offset)) is None:
+            reply.end()  # its client has been elsewhere since, where it is to be had
+            return
         try:
             position = await resumable(
                 session, wanted.offset, self._log, self._rooms, self._membership, self._dispatcher
             )
         except Overloaded:
-            position = None
-        if position is None or self._directory.resumable(wanted.pid) is not session:
+            reply.end(Refusal.FOR_NOW)
+            return
+        if self._directory.resumable(wanted.pid) is not session:
             reply.end()
             return
-        missed = [own(entry) for entry in self._rooms.missed(session, position)]
-        if sum(map(size, missed)) > _MOST:
-            reply.end()
+        missed: list[Own] | None = None
+        if position is not None:
+            missed = [own(entry) for entry in self._rooms.missed(session, position)]
+        if missed is None or sum(map(size, missed)) > _MOST:
+            reply.end(Refusal.FOR_GOOD)
             return
         handed = Handed(
             session.sid,

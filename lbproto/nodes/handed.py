@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 
 import msgspec
 
 from lbproto.log import Entry
 from lbproto.wire.formats import msgpack_encoder
 
-__all__ = ["Handed", "Own", "Owns", "Taken", "Wanted", "batches", "own", "size"]
+__all__ = [
+    "Answers",
+    "Handed",
+    "Own",
+    "Owns",
+    "Refusal",
+    "Taken",
+    "Wanted",
+    "batches",
+    "own",
+    "size",
+]
 
 _ANSWER = 128 * 1024  # bytes of one answer, about
 
@@ -49,6 +61,44 @@ class Handed(msgspec.Struct, array_like=True):
     rooms: tuple[str, ...]
     position: str
     missed: int
+
+
+class Refusal(IntEnum):
+    """Why a session that is here is not handed over."""
+
+    FOR_NOW = 0  # its node stops, and is about to leave it, or cannot tell its rights
+    FOR_GOOD = 1  # what its client has missed is gone
+
+
+class Answers:
+    """What nodes answer when a session is asked for.
+
+    Beside its node another may have it still, which was not told that it has gone on.
+    """
+
+    def __init__(self) -> None:
+        self._handed: dict[str, tuple[Handed, list[Own]]] = {}  # by node
+        self._refused: list[Refusal] = []
+
+    def take(self, node: str, answer: msgspec.Raw) -> bool:
+        """A node has answered; returns whether it has handed over all."""
+        if node in self._handed:
+            self._handed[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
+        else:
+            first = msgspec.msgpack.decode(answer, type=Handed | Refusal)
+            if isinstance(first, Refusal):
+                self._refused.append(first)
+                return False
+            self._handed[node] = first, []
+        handed, missed = self._handed[node]
+        return len(missed) == handed.missed
+
+    def best(self) -> tuple[Handed | Refusal | None, list[Own]]:
+        """The session, with what its client has missed; or why it is not handed over."""
+        for handed, missed in self._handed.values():
+            if len(missed) == handed.missed:
+                return handed, missed
+        return min(self._refused, default=None), []
 
 
 class Taken(msgspec.Struct, array_like=True):

@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import pytest
 
-from lbproto import Event, Plugin, Server
+from lbproto import Event, Overloaded, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
 from lbproto.testing import AnyToken, settle
-from lbproto.wire import Refused
+from lbproto.wire import Refused, Unavailable
 from lbproto.wire.arguments import ObjectArguments
 from tests.core.clusters import Cluster, notes
 from tests.core.harness import MemorySocket
@@ -138,8 +138,9 @@ async def test_other_nodes_are_not_asked_for_what_is_no_private_id_nor_offset() 
         assert len(asked) == 1
 
 
-async def test_more_than_can_be_handed_over_is_lost_and_told() -> None:
-    async with Cluster.running(durable=False) as cluster:
+@pytest.mark.parametrize("durable", [True, False], ids=["recorded", "not recorded"])
+async def test_more_than_can_be_handed_over_is_lost_and_told(durable: bool) -> None:
+    async with Cluster.running(durable=durable) as cluster:
         one, two = await cluster.start(), await cluster.start()
         client = await come(one)
         await subscribe(one, client)
@@ -262,3 +263,57 @@ async def test_who_is_gone_before_it_has_come_is_there_once() -> None:
         assert [sent.name for sent in witness.take()] == ["user_left_room"]
         await cluster.clock.advance(120.0)
         assert len(two.sessions.directory) == 1
+
+
+@pytest.mark.parametrize("sent", ["alone", "to a room"])
+async def test_what_its_node_has_not_kept_is_told_though_it_is_recorded(sent: str) -> None:
+    """That node lives, and knows: a record tells of the rooms alone."""
+    async with Cluster.running() as cluster:
+        recovery = Recovery(max_events=1)
+        one, two = await cluster.start(recovery=recovery), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        resume, session = client.resume, client.session
+        lose(one, client)
+        for number in range(3):
+            if sent == "alone":
+                one._hub.send(session, Note(number=number))
+            else:
+                one.to("room:a").emit(Note(number=number))
+        back = await cluster.come_back(two, resume)
+        assert back.names == ["connected", "session_lost"]
+
+
+async def test_where_its_node_cannot_tell_its_rights_it_comes_back_later() -> None:
+    """It is not taken from its record, which does not have what it was sent alone."""
+    closed: list[str] = []
+    plugin = Plugin("rooms")
+    plugin.emits(Note)
+
+    @plugin.room("room:{name}")
+    async def join(_ctx: object, name: str) -> None:
+        if name in closed:
+            raise Overloaded("Ask again")
+
+    async with Cluster.running() as cluster:
+        two = await cluster.start()
+        pubsub = MemoryPubSub(cluster.broker)
+        one = Server(
+            [plugin],
+            auth=AnyToken(),
+            pubsub=pubsub,
+            storage=cluster.storage,
+            clock=cluster.clock,
+        )
+        async with one.lifespan():
+            client = await come(one)
+            await subscribe(one, client)
+            resume, session = client.resume, client.session
+            lose(one, client)
+            one._hub.send(session, Note(number=1))
+            closed.append("a")
+            with pytest.raises(Unavailable):
+                await come(two, **resume)
+            closed.clear()
+            back = await cluster.come_back(two, resume)
+            assert notes(back.told) == [1]
