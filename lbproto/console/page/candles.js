@@ -65,6 +65,7 @@ export function candleChart() {
     const bottom = HEIGHT - VOLUME - 24;
     const y = (value) => TOP + ((high - value) / (high - low || 1)) * (bottom - TOP);
     const wide = step();
+    const isFine = good.length > 1 && Date.parse(good[1].timestamp) - Date.parse(good[0].timestamp) < 60_000;
     const width = Math.max(1, wide * 0.66);
     const marks = [];
     for (let line = 0; line <= 4; line++) {
@@ -81,7 +82,7 @@ export function candleChart() {
         svg("rect", { class: `volume ${kind}`, x: x - width / 2, y: HEIGHT - 18 - volume, width, height: volume }),
         svg("line", { class: `wick ${kind}`, x1: x, x2: x, y1: y(each.high), y2: y(each.low) }),
         svg("rect", { class: `body ${kind}`, x: x - width / 2, y: top, width, height: Math.max(1.5, y(Math.min(each.open, each.close)) - top) }));
-      if (index % 20 === 0 && index < good.length - 6) marks.push(svg("text", { class: "axis", x, y: HEIGHT - 3 }, time(each.timestamp).slice(0, 5)));
+      if (index % 20 === 0 && index < good.length - 6) marks.push(svg("text", { class: "axis", x, y: HEIGHT - 3 }, time(each.timestamp).slice(0, isFine ? 8 : 5)));
     });
     const last = good.at(-1);
     const kind = last.close >= last.open ? "up" : "down";

@@ -67,8 +67,8 @@ export function marketView({ connection }) {
 
   function tell(close) {
     last.textContent = price(close);
-    const percent = (close / open - 1) * 100;
-    change.textContent = Number.isFinite(percent) ? `${percent >= 0 ? "+" : ""}${percent.toFixed(2)} %` : "";
+    const percent = Math.round((close / open - 1) * 10_000) / 100 || 0; // and no "-0.00"
+    change.textContent = Number.isFinite(close / open) ? `${percent >= 0 ? "+" : ""}${percent.toFixed(2)} %` : "";
     change.className = percent >= 0 ? "change up" : "change down";
   }
 
