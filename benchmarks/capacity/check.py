@@ -17,7 +17,7 @@ from lbproto.messages import Subscribe
 
 __all__ = ["NODES", "Compared", "compare"]
 
-NODES = (2, 3, 5, 8, 12)
+NODES = (2, 5, 12)
 _SETTLES = 1.0
 _REST = 60.0  # seconds
 _LETS_GO = 4.0  # seconds until a session is over where it no longer is

@@ -26,7 +26,7 @@ from benchmarks.capacity.workload import Workload
 __all__ = ["main"]
 
 _FLAGS = ("sticky", "traced")
-_WIDTH = 100
+_WIDTH = 110
 
 
 def main(arguments: list[str] | None = None) -> None:

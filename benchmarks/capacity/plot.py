@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -42,8 +42,8 @@ def draw(work: Workload, costs: UnitCosts, limits: Limits, file: Path) -> None:
     with mpl.rc_context(_STYLE):
         canvas = Figure(figsize=(9, 3.6), layout="constrained")
         node, broker = canvas.subplots(1, 2, sharey=True)
-        _stack(node, numbers, [each.cores for each in found], limits.cpu)
-        _stack(broker, numbers, [each.broker for each in found], limits.cpu)
+        _stack(node, numbers, [each.cores for each in found], limits.cpu, "upper right")
+        _stack(broker, numbers, [each.broker for each in found], limits.cpu, "upper left")
         node.set_title("a core of each node")
         broker.set_title("a core of the broker")
         node.set_ylabel("cores")
@@ -51,7 +51,11 @@ def draw(work: Workload, costs: UnitCosts, limits: Limits, file: Path) -> None:
 
 
 def _stack(
-    axes: Axes, numbers: Sequence[int], parts: Sequence[Mapping[str, float]], target: float
+    axes: Axes,
+    numbers: Sequence[int],
+    parts: Sequence[Mapping[str, float]],
+    target: float,
+    legend: Literal["upper left", "upper right"],
 ) -> None:
     names = sorted(parts[0], key=lambda name: -parts[-1][name])
     values = [[each[name] for each in parts] for name in names]
@@ -60,4 +64,4 @@ def _stack(
     axes.set_xlim(_FROM, _TO)
     axes.set_ylim(0, _MOST)
     axes.set_xlabel("nodes")
-    axes.legend(fontsize=7, loc="upper right")
+    axes.legend(fontsize=7, loc=legend)

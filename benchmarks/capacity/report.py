@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import inf
 
 from rich.box import SIMPLE
@@ -33,6 +35,7 @@ __all__ = [
 
 Row = Sequence[str]
 _BAR = 40
+_NUMBER = re.compile(r"\d")  # what begins with one is on the right
 SHOWN = (2, 5, 10, 20, 30, 50, 100, 200)
 """Numbers of nodes that are shown where nobody says which."""
 _GIB, _MIB = 2**30, 2**20
@@ -127,16 +130,17 @@ COSTS_HEAD = ("cost", "of", "is", "by `python -m …`")
 
 
 def compared(found: Sequence[Sequence[Compared]]) -> tuple[Row, Iterator[Row]]:
-    """What was predicted and simulated, a column for each number of nodes: head, and rows."""
-    head = ("said / heard / stored", *(f"{each[0].nodes} nodes" for each in found))
+    """What was predicted and simulated, for each number of nodes: head, and rows."""
+    columns = [(f"{each[0].nodes} nodes", "simulated") for each in found]
+    head = ("said/heard/stored", *chain.from_iterable(columns))
     return head, (
-        (several[0].what, *(_cell(one) for one in several)) for several in zip(*found, strict=True)
+        (several[0].what, *chain.from_iterable(map(_both, several)))
+        for several in zip(*found, strict=True)
     )
 
 
-def _cell(one: Compared) -> str:
-    wanted = _three(one.predicted)
-    return wanted if one.agrees else f"{wanted} ≠ {_three(one.simulated)}"
+def _both(one: Compared) -> Row:
+    return _three(one.predicted), _three(one.simulated) + ("" if one.agrees else " (!)")
 
 
 def _three(tally: Tally) -> str:
@@ -159,5 +163,9 @@ def show(console: Console, head: Row, rows: Iterable[Row]) -> None:
 
 def markdown(head: Row, rows: Iterable[Row]) -> str:
     """The same for a document."""
-    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    lines = list(rows)
+    sides = [
+        "--:" if all(_NUMBER.match(line[at]) for line in lines) else ":--"
+        for at in range(len(head))
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, sides, *lines])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from benchmarks.capacity import counts, report
@@ -17,12 +18,14 @@ from benchmarks.capacity.parts import Limits
 from benchmarks.capacity.steady import steady
 from benchmarks.capacity.workload import Workload
 from lbproto.backends.redis_log import MAX_SHARDS
+from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.nodes import control, roster
 from lbproto.nodes.calls import Reply
 from lbproto.places import Places
 from lbproto.session import Session
+from tests.ledger.servers import Valkey
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "capacity"
 _NEARLY = 0.05  # of a steady workload: on which nodes a room is, is drawn
@@ -32,7 +35,7 @@ def _wrong(found: list[Compared]) -> list[str]:
     return [each.what for each in found if not each.agrees]
 
 
-@pytest.mark.parametrize("nodes", [*NODES, 24])
+@pytest.mark.parametrize("nodes", [2, 3, 5, 8, 12, 24])
 def test_nodes_say_hear_and_store_what_is_predicted(nodes: int) -> None:
     found = compare(nodes)
     assert len(found) == 13
@@ -203,6 +206,25 @@ def _tables() -> dict[str, str]:
 def test_the_documents_tables_are_what_the_commands_print() -> None:
     for name, table in _tables().items():
         assert (DOCS / f"{name}.inc").read_text("utf-8") == table, name
+
+
+async def _logged(valkey: Valkey) -> int:
+    """How many messages the log has got by one that no room was sent."""
+    async with RedisPubSub(valkey.url) as pubsub:
+        pubsub.publish_nowait("\0nodes", b"", kept=False)
+        with anyio.fail_after(10):
+            while not pubsub.statistics().published:  # noqa: ASYNC110 - nothing tells
+                await anyio.sleep(0.01)
+    return int(valkey.command("XLEN", "lbproto:{0}:log"))
+
+
+def test_what_nodes_say_to_each_other_is_in_the_log() -> None:
+    """Once it is not, the log reaches back further than the model has it."""
+    valkey = Valkey(appendonly="no")
+    try:
+        assert anyio.run(_logged, valkey) == 1
+    finally:
+        valkey.stop()
 
 
 def test_what_nodes_cost_each_other_is_measured() -> None:
