@@ -232,6 +232,7 @@ class Membership:
         if newer is None:  # it was in the room before, and has missed something
             self._rooms.lose(session)
             if session.socket is not None:
+                session.withhold()  # what comes next is not to come before it knows that
                 session.socket.close(*TOO_SLOW)
 
     async def recheck(self, ctx: Context, room: str) -> None:

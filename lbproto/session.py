@@ -98,8 +98,12 @@ class Session:
 
     def detach(self) -> None:
         """Its client has lost the connection: what is sent waits until it resumes."""
-        self._step_out()
+        self.withhold()
         self.socket = None
+
+    def withhold(self) -> None:
+        """Its connection is about to be closed: what is sent waits from now on."""
+        self._step_out()
         self.push = _away
 
     def end(self) -> None:

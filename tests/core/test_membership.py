@@ -334,3 +334,6 @@ async def test_too_much_for_a_member_to_keep_ends_its_connection(rooms: Rooms) -
         await settle()
         ((code, _),) = member.socket.closed_with
         assert code is CloseCode.SLOW_CONSUMER
+        member.take()
+        server.to("slow").emit(Note(text="behind the gap"))
+        assert member.take() == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbproto.errors import ErrorCode
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import Stages
-from lbproto.messages import Cancel
+from lbproto.messages import Attach, Cancel, Error
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
 from lbproto.simulator.plan import DEATHS, LINKS, Kind
@@ -39,6 +40,7 @@ class Jobs(Check):
         self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
         self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
         self._been: dict[tuple[str, int], dict[str, None]] = {}  # each session's nodes, by guest
+        self._unreached: dict[tuple[str, int], None] = {}  # sessions that know of one out of reach
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
@@ -48,6 +50,8 @@ class Jobs(Check):
         self._been.setdefault((guest.name, guest.session), {})[guest.node] = None
 
     def told(self, guest: Guest, event: Event) -> None:
+        if isinstance(event, Error) and event.event == Attach.event_name:
+            self._unreached[guest.name, guest.session] = None  # it may take it up again
         stages = self._stages.get(type(event))
         id_ = None if stages is None else getattr(event, stages.id, None)
         if stages is None or not id_:
@@ -87,7 +91,22 @@ class Jobs(Check):
         if asked.is_repeat and route.job is not None:
             self._repeats[guest.name] += 1
         if isinstance(asked.event, Cancel):
-            args = guest, asked.event.id, guest.connection, self.world.loop.time()
+            ahead = [each for each in guest.asked.values() if each is not asked]
+            self._look_later(guest, asked.event.id, guest.connection, asked.at, ahead)
+
+    def _look_later(
+        self, guest: Guest, id_: str, connection: int, since: float, asked: Sequence[Asked]
+    ) -> None:
+        """See whether a job has ended, once its cancellation has had its turn for long enough.
+
+        Args:
+            asked: what a connection asks for is served in order: what was asked before.
+        """
+        ahead = [each for each in asked if each.connection == connection and not each.answered]
+        args = guest, id_, connection, since
+        if ahead:
+            self.world.loop.call_later(_CANCELLED, self._look_later, *args, ahead)
+        else:
             self.world.loop.call_later(_CANCELLED, self._look_at_cancelled, *args)
 
     def _look_at_cancelled(self, guest: Guest, id_: str, connection: int, since: float) -> None:
@@ -109,16 +128,23 @@ class Jobs(Check):
     def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
         """Whether its end was told on a node that could not hand over the session.
 
-        One that lived was out of reach; one that has died had told it to who did not read.
+        The job's own: if it lived, it was out of reach, which the session was told if it was told
+        of the job from there; if it has died, it had told its end to who did not read. Or one
+        where the session was in between, which alone knew that it is told of the job.
         """
         node, now = self._began[guest.name, id_], self.world.loop.time()
+        session = guest.name, guest.session
         if guest.node != node:
             died = self.world.had_trouble(0, now, node, kinds=DEATHS)
-            return (died and guest.was_held(0.0)) or self.world.had_trouble(
-                0, now, node, kinds=_OUT_OF_REACH
-            )
-        been = self._been[guest.name, guest.session]
-        return len(been) > 1 and self.world.had_trouble(0, now, *been, kinds=DEATHS)  # it is back
+            if (
+                session in self._unreached
+                or (died and guest.was_held(0.0))
+                or self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
+            ):
+                return True
+        between = [each for each in self._been[session] if each not in (node, guest.node)]
+        kinds = (*DEATHS, *_OUT_OF_REACH)
+        return bool(between) and self.world.had_trouble(0, now, *between, kinds=kinds)
 
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():
