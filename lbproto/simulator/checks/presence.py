@@ -25,7 +25,9 @@ class Presence(Check):
         self._nodes: dict[str, str] = {}
         self._moved_at: dict[str, float] = {}  # when its session has come from another node
         self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
-        self._changed: dict[str, dict[str, float]] = {}  # when it asked to be in a room, or out
+        self._changed: dict[
+            str, dict[str, Asked]
+        ] = {}  # what it asked last to be in a room, or out
         self._doubts: dict[str, dict[str, None]] = {}  # rooms of which a guest may be wrong
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
@@ -43,20 +45,23 @@ class Presence(Check):
         self._been.setdefault(guest.user, {})[node] = None
 
     def _doubt(self, guest: Guest, node: str) -> None:
-        """Where its former node cannot be asked, its rooms are those that were recorded in time."""
+        """Where its former node cannot be asked, its rooms are those that were recorded in time.
+
+        And of what that node has done without its client's knowing, nobody tells that.
+        """
         lost_at, now = guest.lost_at, self.world.loop.time()
         if not self.world.had_trouble(lost_at - _RECORDED, now, node):
             return
-        for room, at in self._changed[guest.name].items():
-            is_recorded = at < lost_at - _RECORDED and not self.world.had_trouble(
-                at, lost_at, node, kinds=(Kind.REFUSE,)
+        for room, asked in self._changed[guest.name].items():
+            is_recorded = asked.at < lost_at - _RECORDED and not self.world.had_trouble(
+                asked.at, lost_at, node, kinds=(Kind.REFUSE,)
             )
-            if not is_recorded or guest.was_held(at):  # held: it has not read what it was answered
+            if not (asked.answered and is_recorded):
                 self._doubts[guest.name][room] = None
 
     def asked(self, guest: Guest, asked: Asked) -> None:
         if isinstance(asked.event, (Subscribe, Unsubscribe)):
-            self._changed[guest.name][asked.event.room] = self.world.loop.time()
+            self._changed[guest.name][asked.event.room] = asked
 
     def told(self, guest: Guest, event: Event) -> None:
         rooms = self._seen[guest.name]
