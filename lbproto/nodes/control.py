@@ -1,8 +1,8 @@
 """A node among the others: tells them who is here, hears who is there, and has calls answered.
 
 Theory of operation. All nodes hear one channel; what is meant for one of them goes to a channel of
-its own. Changes are told once per turn of the event loop. As long as there is no other node nothing
-is kept, nor told: whoever comes asks for the whole.
+its own. Changes are told once per turn of the event loop, or before whatever follows from them. As
+long as there is no other node nothing is kept, nor told: whoever comes asks for the whole.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Control:
             self.tell_now()
 
     def tell_now(self) -> None:
-        """Tell at once what has changed here, and not in the next turn of the event loop."""
+        """Tell what has changed here, without waiting for the next turn of the event loop."""
         try:
             self._tell_changed()
         except Exception:
