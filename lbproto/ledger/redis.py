@@ -133,7 +133,7 @@ class RedisLedger(Bridged, LedgerStore):
         await self._client.aclose()
 
     async def _look_at_server(self) -> None:
-        found = await self._client.info("persistence", "memory")
+        found = await self._client.info()  # before Redis 7 it takes one section by name, or none
         if not found.get("aof_enabled"):
             logger.warning("The credit store has `appendonly no`: a restart of it loses credits")
         policy = found.get("maxmemory_policy", "noeviction")
