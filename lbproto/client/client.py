@@ -17,7 +17,7 @@ from lbproto.client.bounds import Bounds, Reconnect
 from lbproto.client.codecs import Wire
 from lbproto.client.following import Following
 from lbproto.client.inbox import Inbox
-from lbproto.client.listening import Listener, RawEvent, RawListener
+from lbproto.client.listening import Listener, Listeners, RawEvent, RawListener
 from lbproto.client.session import Session
 from lbproto.client.target import Target, Token
 from lbproto.client.vocabulary import Vocabulary
@@ -93,6 +93,7 @@ class Client:
             reconnect=reconnect,
             bounds=bounds,
         )
+        self._listeners = Listeners()
         self._entered: Session | None = None
         self._exit = AsyncExitStack()
 
@@ -101,7 +102,7 @@ class Client:
             raise UsageError("a client connects once: make another one")
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(background_tasks())
-            session = Session(self._target, self._vocabulary, tasks.start_soon)
+            session = Session(self._target, self._vocabulary, self._listeners, tasks.start_soon)
             self._entered = session
             tasks.start_soon(session.run)
             await session.wait_connected()
@@ -260,6 +261,8 @@ class Client:
     ) -> Listener[E]:
         """Hear events of some classes, in order, from now on: an async iterator.
 
+        What the server says first is heard by whoever listens before the client is entered.
+
         Args:
             event: the class; `Event` for all that are known.
             others: further ones.
@@ -277,7 +280,7 @@ class Client:
         for each in classes:
             self._vocabulary.add(each)
         listener = Listener[E](classes, overflow, Inbox(max_events, max_bytes))
-        self._session.listeners.add(listener)
+        self._listeners.add(listener)
         return listener
 
     def listen_raw(
@@ -289,7 +292,7 @@ class Client:
     ) -> Listener[RawEvent]:
         """Hear all events from now on, as they come, known or not; see `listen`."""
         listener = RawListener(overflow, Inbox(max_events, max_bytes))
-        self._session.listeners.add(listener)
+        self._listeners.add(listener)
         return listener
 
     def acknowledge(self, event: type[E], function: Callable[[E], Awaitable[Any]]) -> None:

@@ -61,25 +61,27 @@ class Session:
     Args:
         target: where it is.
         vocabulary: what is known by name.
+        listeners: who is told of its events.
         start_soon: starts a task that lives no longer than the client.
 
     Attributes:
         connected: what the server greeted with last; None before it did.
         rooms: those that it is in, or will be again.
-        listeners: who is told of its events.
         answering: who acknowledges those that ask for it.
         over: why there will be no connection any more; None while there may be one.
     """
 
-    def __init__(self, target: Target, vocabulary: Vocabulary, start_soon: StartSoon) -> None:
+    def __init__(
+        self, target: Target, vocabulary: Vocabulary, listeners: Listeners, start_soon: StartSoon
+    ) -> None:
         self.connected: Connected | None = None
         self.rooms: dict[str, None] = {}
-        self.listeners = Listeners()
         self.answering = Answering(start_soon)
         self.over: Exception | None = None
         self.start_soon = start_soon
         self._target = target
         self._vocabulary = vocabulary
+        self._listeners = listeners
         self._asking = Asking(vocabulary.known)
         self._followings: dict[str, Following[Any]] = {}
         self._link: Link | None = None
@@ -285,7 +287,7 @@ class Session:
         if heard.kind == "event":
             if heard.offset is not None and len(heard.offset) <= _MAX_OFFSET:
                 self._offset = heard.offset
-            self.listeners.hear(heard)
+            self._listeners.hear(heard)
             self.answering.hear(heard, self._link)
             job = self._vocabulary.job(heard) if self._followings else None
             if job in self._followings:
@@ -298,7 +300,7 @@ class Session:
         if self._untold:
             self._untold = False
             lost = PlainPayload({}, str_keys=True)
-            self.listeners.hear(Heard("event", lost, SessionLost.event_name))
+            self._listeners.hear(Heard("event", lost, SessionLost.event_name))
 
     def _recovered(self, _heard: Heard) -> None:
         self._settle()
@@ -372,7 +374,7 @@ class Session:
     def end(self, error: Exception) -> None:
         """There will be no connection any more."""
         self.over = self.over or error
-        self.listeners.end(error)
+        self._listeners.end(error)
         for job in list(self._followings.values()):
             job.end(error)
         self._notify()
@@ -381,7 +383,7 @@ class Session:
         """The client leaves for good: tell the server, and whoever listens that this is the end."""
         if self._link is not None:
             self._link.leave()
-        self.listeners.end(StopAsyncIteration())
+        self._listeners.end(StopAsyncIteration())
         closed = Disconnected("the client is closed", CloseCode.NORMAL, retryable=False)
         self.end(closed)
         self._down(closed)

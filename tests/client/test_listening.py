@@ -8,7 +8,7 @@ from weakref import ref
 import anyio
 import pytest
 
-from lbproto import Client, Event, UsageError, conflate, drop_oldest
+from lbproto import Client, Context, Event, Plugin, UsageError, conflate, drop_oldest
 from lbproto.client import TooSlow, Wire
 from lbproto.client.vocabulary import Vocabulary
 from lbproto.messages import EventsDropped, Ping, Pong, Subscribed
@@ -44,6 +44,22 @@ async def test_several_classes_at_once_and_all_that_are_known() -> None:
             heard = [type(await anext(two)) for _ in range(2)]
             assert heard == [Subscribed, Pong]
             assert [type(await anext(all_of_them)) for _ in range(2)] == [Subscribed, Pong]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_who_listens_before_connecting_misses_nothing(wire: Wire) -> None:
+    plugin = Plugin("talk")
+
+    @plugin.room("all", announce=False, automatic=True)
+    async def join(ctx: Context) -> Said:
+        return Said("all", "welcome")
+
+    async with served(plugin) as url:
+        client = Client(url, token="ada", wire=wire)
+        greeted = client.listen(Said)
+        async with client:
+            assert await anext(greeted) == Said("all", "welcome")
+        assert [each async for each in greeted] == []
 
 
 async def test_all_that_every_server_sends_is_known() -> None:
