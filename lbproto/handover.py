@@ -165,6 +165,8 @@ class Handover:
             return None  # nobody knows what it has missed
         if not self._inflow.ready:
             raise Overloaded("The other nodes are out of reach: come back soon")
+        if not self._control.has_met:  # else nobody would tell it what changes there until then
+            raise Overloaded("This node has just begun: come back soon", retry_after=1)
         wanted = Wanted(pid, identity.user_id, offset)
         async with nullcontext() if self._places is None else self._places.taking(pid):
             return await self._found(make, wanted)

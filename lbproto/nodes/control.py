@@ -85,7 +85,8 @@ class Control:
 
     def _begin(self) -> None:
         self._node = new_id()
-        self._roster = Roster(self._node, self._clock.monotonic())
+        self._began = self._clock.monotonic()
+        self._roster = Roster(self._node, self._began)
         self._teller = Teller(self._node)
         self._changed: dict[str, tuple[int, dict[str, bool]]] = {}
         self._is_whole_wanted = False
@@ -114,6 +115,11 @@ class Control:
                 self._inflow.ignore(own)
 
     # Who is where
+
+    @property
+    def has_met(self) -> bool:
+        """Whether the others have told who is there, or had the time to."""
+        return self._roster.has_met or self._clock.monotonic() >= self._began + PATIENCE
 
     def count(self, room: str) -> int:
         """How many sessions count in a room on other nodes."""

@@ -169,6 +169,11 @@ class Roster:
         """The ids of the others that live."""
         return self._nodes.keys()
 
+    @property
+    def has_met(self) -> bool:
+        """Whether there are others, and of none is it unknown still who is there."""
+        return bool(self._nodes) and all(node.number >= 0 for node in self._nodes.values())
+
     def count(self, room: str) -> int:
         """How many sessions count in a room on other nodes."""
         return sum(node.view.rooms.get(room, 0) for node in self._nodes.values())

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from lbproto import Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub, MemoryStorage
+from lbproto.nodes.control import PATIENCE
 from lbproto.testing import VirtualClock, settle
 from lbproto.wire import Unavailable
 from tests.core.harness import Sent
@@ -44,7 +45,13 @@ class Cluster:
                 stopping.set()
 
     async def start(self, **options: Any) -> Server:
-        """Another node."""
+        """Another node, which knows who is there."""
+        server = await self.begin(**options)
+        await self.clock.advance(PATIENCE)
+        return server
+
+    async def begin(self, **options: Any) -> Server:
+        """Another node, which has just begun."""
         pubsub = MemoryPubSub(self.broker)
         server = serve(self.rooms, self.clock, pubsub=pubsub, storage=self.storage, **options)
         await self._tasks.start(self._run, server)

@@ -12,7 +12,7 @@ from lbproto import Server
 from lbproto.testing import settle
 from tests.core.clusters import Cluster
 from tests.core.harness import Sent
-from tests.core.sessions import Connected, Note, come, lose, subscribe
+from tests.core.sessions import Connected, Note, come, come_or_none, lose, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +171,23 @@ async def test_who_leaves_as_a_session_is_handed_over_has_left_for_it() -> None:
         one._pubsub.publish_nowait = late  # type: ignore[method-assign]
         back = await cluster.come_back(one, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
+
+
+@pytest.mark.parametrize("fate", ["lives", "dead"])
+async def test_a_node_that_has_just_begun_takes_nobody_before_it_knows_who_is_there(
+    fate: str,
+) -> None:
+    """Nobody would tell a session what changes until then; nor is its own node known."""
+    async with Cluster.running() as cluster:
+        one = await cluster.start()
+        client = await member(one, "ada")
+        lose(one, client)
+        await cluster.leave(one, fate)
+        late = await cluster.begin()
+        back = await come_or_none(late, **client.resume)
+        if fate == "dead":  # it does not answer
+            assert back is None
+            await cluster.clock.advance(1.0)
+            back = await cluster.come_back(late, client.resume)
+        assert back is not None
+        assert back.names == ["connected", "recovered"]
