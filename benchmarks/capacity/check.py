@@ -66,10 +66,14 @@ class _Book:
         self, what: str, predicted: Tally, work: Awaitable[object], seconds: float = 1.0
     ) -> None:
         """Count what some work makes nodes do, in so many seconds behind it, and the rest."""
+        self.add(what, predicted, await self.count(work, seconds))
+
+    async def count(self, work: Awaitable[object], seconds: float = 1.0) -> Tally:
+        """Likewise, where what is predicted depends on it."""
         counted = await self._cluster.counted(work, seconds)
         for each in _AGAIN:
             del counted[each]
-        self.add(what, predicted, counted)
+        return counted
 
     def add(self, what: str, predicted: Tally, counted: Tally) -> None:
         """Likewise what has been counted."""
@@ -96,6 +100,8 @@ async def _compare(cluster: Cluster, nodes: int) -> list[Compared]:
     for guest in guests:
         await guest.ask(Subscribe(_HALL))
     await asyncio.sleep(_SETTLES)
+    again = counts.join_again()
+    await book.note("joins a room again", again, one.ask(Subscribe(_HALL)))
     known = counts.join(nodes)
     await book.note("joins one that is heard", known, other.ask(Subscribe(_HALL)))
     announced = counts.join(nodes, is_first=True, announces=True)
@@ -117,13 +123,16 @@ async def _compare(cluster: Cluster, nodes: int) -> list[Compared]:
     await asyncio.sleep(_SETTLES)
     first.kill()
     lost.lose()
-    died = counts.die(nodes - 1, users=1)
-    await book.note("a node dies", died, asyncio.sleep(_DIES))
+    died = await book.count(asyncio.sleep(_DIES))
+    few = 1 + nodes // 4  # that happen to do something at the same time
+    finders = min(died["said gone"], few)
+    book.add("a node dies", counts.die(nodes - 1, users=1, finders=finders), died)
     revived = counts.revive(nodes - 1, 1)
     await book.note("comes from a dead node", revived, _again(lost, second), _LETS_GO)
-    joined = counts.start(nodes)
-    del joined["stored put nodes"]
-    await book.note("another node starts", joined, cluster.start(1))
+    joined = await book.count(cluster.start(1))
+    asked = min(joined["said enquiry"] - 1, few)
+    said = min(joined["said whole"] - nodes, asked)
+    book.add("another node starts", counts.start(nodes, asked=asked, said=said), joined)
     return book.found
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "end",
     "hosts",
     "join",
+    "join_again",
     "move",
     "publish",
     "rest",
@@ -59,6 +60,11 @@ def join(nodes: int, *, is_first: bool = False, announces: bool = False) -> Tall
     if is_first:
         found += Tally({"subscribed": 1, "asked place": 1})
     return found + Tally({"said beside": int(announces)})
+
+
+def join_again() -> Tally:
+    """A session asks for a room that it is in: no other node hears of it."""
+    return Tally({"stored get ban": 1})
 
 
 def publish(on: int, events: int = 1, *, is_host: bool = True) -> Tally:
@@ -115,14 +121,15 @@ def revive(nodes: int, rooms: int, new: int = 0) -> Tally:
     )
 
 
-def die(nodes: int, users: int) -> Tally:
+def die(nodes: int, users: int, finders: int = 1) -> Tally:
     """A node is found dead: the first to find it tells the others, and all keep who has left.
 
     Args:
         nodes: how many are left.
         users: of the dead one, in rooms that announce them.
+        finders: how many find it at about the same time.
     """
-    return _to_all(nodes, "gone", 1) + Tally({"said beside": users * nodes})
+    return _to_all(nodes, "gone", finders) + Tally({"said beside": users * nodes})
 
 
 def end(nodes: int, announcing: int = 0) -> Tally:
@@ -132,16 +139,18 @@ def end(nodes: int, announcing: int = 0) -> Tally:
     )
 
 
-def start(nodes: int, parts: int = 1) -> Tally:
+def start(nodes: int, parts: int = 1, asked: int = 0, said: int = 0) -> Tally:
     """A node joins others, so that there are so many: it says that it is new, and all say all.
 
     Args:
         parts: messages that each of the others takes for that.
+        asked: how many of them are asked once more, as it has heard something else of them before.
+        said: how many of these say all once more, as they had done so by then.
     """
     return (
-        _to_all(nodes, "enquiry", 1)
-        + _to_all(nodes, "whole", 1 + parts * (nodes - 1))
-        + Tally({"stored put nodes": 1, "subscribed": 2})
+        _to_all(nodes, "enquiry", 1 + asked)
+        + _to_all(nodes, "whole", 1 + parts * (nodes - 1 + said))
+        + Tally({"subscribed": 2})
     )
 
 
