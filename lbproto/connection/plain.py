@@ -125,7 +125,11 @@ class PlainConnection(Connection):
             self._socket.acknowledge(id_, {"ok": True})
 
     def _too_late(self) -> None:
-        self._refuse(Unauthorized("no token came in time"))
+        if self._authenticating:  # which is no fault of its token
+            error = Overloaded("To be let in takes too long for now: come back soon")
+            self._refuse(error, CloseCode.TRY_AGAIN_LATER)
+        else:
+            self._refuse(Unauthorized("no token came in time"))
 
     def _refuse(
         self,

@@ -313,8 +313,8 @@ async def test_a_slow_check_of_a_plain_token_is_not_waited_for(clock: VirtualClo
     async with running(clock=clock) as runtime:
         program = Program()
         client = plain_client(runtime, program, "slow")
-        await clock.advance(5.0)
-        assert client.transport.closed == (CloseCode.UNAUTHORIZED, "unauthorized")
+        await clock.advance(5.0)  # its token is not to blame: it may come again with it
+        assert client.transport.closed == (CloseCode.TRY_AGAIN_LATER, "overloaded")
         program.release()
         await settle()
         assert program.log == []
