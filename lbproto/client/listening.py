@@ -138,9 +138,13 @@ class Listeners:
 
     def __init__(self) -> None:
         self._by_name: dict[str, WeakSet[Listener[Any]]] = {}
+        self._over: Exception | None = None
 
     def add(self, listener: Listener[Any]) -> None:
-        """Tell somebody from now on."""
+        """Tell somebody from now on; that it is the end, if it is."""
+        if self._over is not None:
+            listener.end(self._over)
+            return
         for name in listener.names:
             self._by_name.setdefault(name, WeakSet()).add(listener)
 
@@ -152,5 +156,6 @@ class Listeners:
 
     def end(self, error: Exception) -> None:
         """No more events will come, to anybody."""
+        self._over = self._over or error
         for listener in {each for some in self._by_name.values() for each in some}:
             listener.end(error)

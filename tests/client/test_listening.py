@@ -172,3 +172,10 @@ async def test_leaving_is_the_end_of_listening() -> None:
         await anyio.wait_all_tasks_blocked()
         await client.request(Ping())
     assert len(heard) == 1
+
+
+async def test_who_listens_after_the_end_hears_that_it_is() -> None:
+    async with served(Site().plugin()) as url, connected(url) as client:
+        pass
+    with anyio.fail_after(5):
+        assert [each async for each in client.listen(Pong)] == []
