@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,14 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 _LONGEST = 18
 _OWN = frozenset({"chat", "compliance", "credits", "market", "query", "system"})
 _SUFFIX = ".tmpl"
-_NEXT = ("pip install -e . --group dev", "pytest", "ruff check", "mypy", "lbproto demo")
+_NEXT = (
+    "pip install 'pip>=25.1'",  # older ones know no groups, and Python 3.11 comes with one
+    "pip install -e . --group dev",
+    "pytest",
+    "ruff check",
+    "mypy",
+    "lbproto demo",
+)
 
 
 @commands.callback()
@@ -85,7 +93,14 @@ def _words(name: str) -> dict[str, str]:
         "Class": class_,
         "event": event_name(f"{class_}Add").removesuffix("_add"),
         "title": " ".join(parts).capitalize(),
+        "bounds": _bounds(version("lbproto")),
     }
+
+
+def _bounds(release: str) -> str:
+    """The versions that promise to run what is written for this one."""
+    major, minor = map(int, release.split(".")[:2])
+    return f">=0.{minor},<0.{minor + 1}" if major == 0 else f">={major}.{minor},<{major + 1}"
 
 
 def _write(folder: Path, words: dict[str, str]) -> Iterator[PurePosixPath]:

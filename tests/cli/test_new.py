@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lbproto.cli.new import _bounds
 from tests.cli.conftest import Main
 
 
@@ -26,8 +27,9 @@ def test_a_new_plugin_passes_its_own_tests_lint_and_types(tmp_path: Path) -> Non
     made = run(tmp_path, "lbproto", "new", "plugin", "order-book")
     assert made.returncode == 0, made.stderr
     assert "lbproto-order-book/" in made.stdout
-    assert "cd lbproto-order-book\n  pip install -e . --group dev\n  pytest\n" in made.stdout
+    assert "cd lbproto-order-book\n  pip install 'pip>=25.1'\n  pip install -e ." in made.stdout
     folder = tmp_path / "lbproto-order-book"
+    assert '"lbproto>=0.1,<0.2",' in (folder / "pyproject.toml").read_text()
     assert (folder / "lbproto_order_book" / "py.typed").is_file()
     assert not [path for path in folder.rglob("*.*") if "{{" in path.read_text(encoding="utf-8")]
     for command in (
@@ -46,6 +48,14 @@ def test_the_longest_name_is_formatted_too(tmp_path: Path) -> None:
     for command in (("ruff", "check"), ("ruff", "format", "--check")):
         done = run(tmp_path / "lbproto-w2345678-01234-w89", *command)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("release", "bounds"),
+    [("0.1.0", ">=0.1,<0.2"), ("0.12.3", ">=0.12,<0.13"), ("1.4.0rc1", ">=1.4,<2")],
+)
+def test_it_asks_for_what_it_was_written_for(release: str, bounds: str) -> None:
+    assert _bounds(release) == bounds
 
 
 @pytest.mark.parametrize(
