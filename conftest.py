@@ -20,8 +20,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Several processes (`pytest -n 2`): the tests of a file share servers, so they stay together. Those
 # with crowds of clients, and with clients that measure, stay together in one process: two of them
-# at a time would be each other's busy machine.
-_CROWDS = ("tests/e2e/", "tests/load/", "tests/benchmarks/")
+# at a time would be each other's busy machine. Those of releases share what they build.
+_TOGETHER = {
+    "tests/e2e/": "crowds",
+    "tests/load/": "crowds",
+    "tests/benchmarks/": "crowds",
+    "tests/release/": "releases",
+}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,6 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc] # it ships no types
         def _split_scope(self, nodeid: str) -> str:
-            return "crowds" if nodeid.startswith(_CROWDS) else str(super()._split_scope(nodeid))
+            found = (group for folder, group in _TOGETHER.items() if nodeid.startswith(folder))
+            return next(found, None) or str(super()._split_scope(nodeid))
 
     return Scheduling(config, log)

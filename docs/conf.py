@@ -15,7 +15,13 @@ release = distribution_version("lbproto")
 version = release
 
 sys.path.insert(0, str(Path(__file__).parent))
-extensions = ["event_reference", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "dependency_table",
+    "event_reference",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
 exclude_patterns = ["_build"]
 default_role = "code"
 myst_heading_anchors = 3
