@@ -10,7 +10,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_sample_is_the_example() -> None:
-    sample = README.partition("<!-- sample: start -->\n```python\n")[2].partition("```")[0]
+    sample = README.partition("<!-- file: hello.py -->\n```python\n")[2].partition("```")[0]
     assert sample == (ROOT / "examples" / "hello.py").read_text()
 
 
