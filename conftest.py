@@ -1,6 +1,8 @@
 """What all tests share: those of the core and those of the plugins."""
 
+import gc
 import signal
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -16,6 +18,17 @@ pytest_plugins = ["lbproto.testing.fixtures"]
 # and interrupt: they inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests stay to the end: the garbage collector need not look at them again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 # Several processes (`pytest -n 2`): the tests of a file share servers, so they stay together. Those
