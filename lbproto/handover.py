@@ -57,7 +57,7 @@ from lbproto.recovery import recheck, resumable
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
 from lbproto.session import Session
-from lbproto.tasks import StartSoon
+from lbproto.tasks import Queue, StartSoon
 
 __all__ = ["Handover"]
 
@@ -65,6 +65,8 @@ logger = logging.getLogger(__name__)
 
 _MOST = 4 * 1024 * 1024  # bytes that are handed over
 _LONGEST = 64  # characters of a private id
+_AT_A_TIME = 32  # sessions that come here: of hundreds at once none would be here in time
+_WAITING = 2.0  # seconds that others wait for that; then their clients come again
 _PARTED = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
@@ -123,6 +125,7 @@ class Handover:
         self._jobs = jobs
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
+        self._coming = Queue(_AT_A_TIME, _WAITING)
         self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
@@ -262,14 +265,16 @@ class Handover:
                 recorded, since its client may never have been told of this node.
 
         Raises:
-            Overloaded: what has been published meanwhile cannot be read now.
+            Overloaded: what has been published meanwhile cannot be read now, or too many come.
         """
 
         async def read() -> Missed | None:
             found = await self._inflow.missed(behind, session.sid, session.user_id)
             return None if found is None else [*missed, *((event, None) for event in found)]
 
-        if not await self._membership.adopt(session, list(behind), read):
+        async with self._coming.turn():
+            is_in = await self._membership.adopt(session, list(behind), read)
+        if not is_in:
             session.end()
             _note("something that it has missed is gone")
             return None

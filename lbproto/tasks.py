@@ -1,4 +1,4 @@
-"""Tasks: those that live as long as a block of code, and which event loop runs this one."""
+"""Tasks: how long they live, how many do something at a time, and which event loop runs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-__all__ = ["StartSoon", "Starter", "background_tasks", "is_asyncio"]
+from lbproto.errors import Overloaded
+
+__all__ = ["Queue", "StartSoon", "Starter", "background_tasks", "is_asyncio"]
 
 StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Starts a task that outlives the caller."""
@@ -32,6 +34,36 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+class Queue:
+    """For work of which only so much is done at a time, so that some of it is done in time.
+
+    Args:
+        at_a_time: how much.
+        patience: seconds that the others wait for their turn at most.
+    """
+
+    def __init__(self, at_a_time: int, patience: float) -> None:
+        self._places = anyio.Semaphore(at_a_time)
+        self._patience = patience
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Work inside the `async with`.
+
+        Raises:
+            Overloaded: too many have come before.
+        """
+        try:
+            with anyio.fail_after(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded("Too many come here: come back soon", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 class Starter:
