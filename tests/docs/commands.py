@@ -35,6 +35,7 @@ ELSEWHERE = {
 SECONDS = 60
 
 _SERVES = re.compile(
+    r"(?:\w+=\S+ )*"
     r"(?:lbproto (?:serve|demo)|uvicorn|hypercorn|granian|python -m benchmarks\.lbproto_server)\b"
 )
 _ENDS_BY_ITSELF = re.compile(r"--(?:help|show-config)\b")
@@ -125,7 +126,7 @@ class Shell:
         if command.startswith("cd "):
             self._folder = (self._folder / command.removeprefix("cd ")).resolve(strict=True)
             return ""
-        if _SERVES.search(command) and not _ENDS_BY_ITSELF.search(command) and until is None:
+        if _SERVES.match(command) and not _ENDS_BY_ITSELF.search(command) and until is None:
             return self._serve(command)
         return self.finish(["bash", "-c", self._places.found(command)], until, fails=fails)
 

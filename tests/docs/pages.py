@@ -63,9 +63,14 @@ def name_of(page: Path) -> str:
 
 def blocks_of(page: Path) -> Iterator[Block | Included]:
     """What a page shows, in its order."""
+    return _parsed(page.read_text(encoding="utf-8"), page, 0)
+
+
+def _parsed(text: str, page: Path, above: int) -> Iterator[Block | Included]:
+    """What a text shows that has so many lines of its page above it."""
     marks: dict[str, str] = {}
-    for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
-        line = (token.map or [0])[0] + 2  # behind the line that begins it
+    for token in MarkdownIt().parse(text):
+        line = above + (token.map or [0])[0] + 2  # behind the line that begins it
         if token.type == "html_block":
             if hidden := _HIDDEN.match(token.content):
                 kind, language, code = hidden.groups()
@@ -84,7 +89,9 @@ def blocks_of(page: Path) -> Iterator[Block | Included]:
             language = token.info.strip()
             if included := _INCLUDED.match(language):
                 yield Included(page, (page.parent / included[1]).resolve())
-            elif not language.startswith("{"):
+            elif language.startswith("{"):  # a directive, around other blocks perhaps
+                yield from _parsed(token.content, page, line - 1)
+            else:
                 yield Block(
                     page=page, line=line, language=language, code=token.content, marks=marks
                 )

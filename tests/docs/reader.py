@@ -18,7 +18,6 @@ from typing import Any
 
 import anyio
 import httpx
-import yaml
 from anyio.from_thread import BlockingPortal
 from websockets.sync.client import connect
 
@@ -205,7 +204,7 @@ class Reader:
 
     def console(self, block: Block) -> None:
         for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
-            command, _, expected = part.partition("\n")
+            command, _, expected = part.replace("\\\n", " ").partition("\n")
             self.printed = self.shell.run(command, fails="fails" in block.marks)
             if expected.strip():
                 self._compare(expected, block)
@@ -241,23 +240,6 @@ class Reader:
         if block.marks.get("file") == "lbproto.toml":
             configured({}, self.folder / "lbproto.toml", {})
 
-    def yaml(self, block: Block) -> None:
-        self._names["shown"] = list(yaml.safe_load_all(block.code))
-
-    def ini(self, block: Block) -> None:
-        for line in block.code.splitlines():
-            assert re.match(r"\s*([#;].*|\[.+\]|[\w.-]+\s*=.*)?\Z", line), line
-
-    def nginx(self, block: Block) -> None:
-        code = re.sub(r"#.*", "", block.code)
-        depth = 0
-        for text, end in re.findall(r"([^;{}]*)([;{}])", code):
-            depth += {"{": 1, "}": -1}.get(end, 0)
-            assert depth >= 0, "a brace too many"
-            assert bool(text.strip()) == (end != "}"), f"a directive without its end: {text!r}"
-        assert depth == 0, "a brace is missing"
-        assert not re.split(r"[;{}]", code)[-1].strip(), "the last directive does not end"
-
     def text(self, block: Block) -> None:
         if "meanwhile" in block.marks:
             self.printed = self.shell.ended()
@@ -274,11 +256,8 @@ class Reader:
 
 
 LANGUAGES = {
-    **dict.fromkeys(("ts", "js"), "js"),
-    **{
-        name: name
-        for name in ("python", "sh", "console", "json", "toml", "yaml", "ini", "nginx", "text")
-    },
+    **{name: name for name in ("python", "sh", "console", "js", "json", "toml", "text")},
+    "ts": "js",
 }
 """Methods of `Reader`, by the languages they are for."""
 
