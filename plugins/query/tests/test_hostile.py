@@ -198,6 +198,12 @@ async def _drain(engine: DuckDBEngine, sql: str, code: str) -> None:
             pass
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop: statements are looked at, and refused, in the worker."""
+    return "asyncio"
+
+
 @pytest.mark.anyio
 async def test_hostile_statements(new_engine: Callable[..., DuckDBEngine], root: Path) -> None:
     before = _seen(root)

@@ -24,6 +24,12 @@ HOGS = [
 SMALL = "SELECT count(*) AS n FROM (SELECT DISTINCT range FROM range(300000))"
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop: the turns are taken in the worker, and hogs are dear."""
+    return "asyncio"
+
+
 @pytest.mark.anyio
 async def test_a_hog_is_refused_and_its_neighbours_are_not(
     new_engine: Callable[..., DuckDBEngine], fetch: Fetch
