@@ -66,7 +66,8 @@ logger = logging.getLogger(__name__)
 _MOST = 4 * 1024 * 1024  # bytes that are handed over
 _LONGEST = 64  # characters of a private id
 _AT_A_TIME = 32  # sessions that come here: of hundreds at once none would be here in time
-_WAITING = 2.0  # seconds that others wait for that; then their clients come again
+_COMING = 128  # that are asked for, or wait for that: what is refused at once costs least
+_WAITING = 2.0  # seconds that they wait; then their clients come again
 _PARTED = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
@@ -125,7 +126,7 @@ class Handover:
         self._jobs = jobs
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
-        self._coming = Queue(_AT_A_TIME, _WAITING)
+        self._coming = Queue(_AT_A_TIME, _COMING, _WAITING)
         self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
@@ -171,8 +172,9 @@ class Handover:
         if not self._control.has_met:  # else nobody would tell it what changes there until then
             raise Overloaded("This node has just begun: come back soon", retry_after=1)
         wanted = Wanted(pid, identity.user_id, offset)
-        async with nullcontext() if self._places is None else self._places.taking(pid):
-            return await self._found(make, wanted)
+        with self._coming.room():
+            async with nullcontext() if self._places is None else self._places.taking(pid):
+                return await self._found(make, wanted)
 
     async def _found(self, make: Callable[[str, float], Session], wanted: Wanted) -> Session | None:
         handed, missed = await self._ask(wanted)

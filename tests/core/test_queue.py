@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_no_more_is_done_at_a_time_and_who_waits_for_too_long_is_told() -> None:
-    queue = Queue(2, 0.01)
+    queue = Queue(2, 9, 0.01)
     going_on, refused = anyio.Event(), 0
     working = done = 0
 
@@ -41,7 +41,7 @@ async def test_no_more_is_done_at_a_time_and_who_waits_for_too_long_is_told() ->
 
 
 async def test_who_is_gone_or_fails_keeps_no_place() -> None:
-    queue = Queue(1, 1.0)
+    queue = Queue(1, 9, 1.0)
     async with anyio.create_task_group() as tasks, queue.turn():
         tasks.start_soon(queue.turn().__aenter__)
         await anyio.lowlevel.checkpoint()
@@ -51,3 +51,12 @@ async def test_who_is_gone_or_fails_keeps_no_place() -> None:
             raise ValueError("it fails")
     async with queue.turn():
         pass
+
+
+async def test_what_is_too_much_is_refused_at_once() -> None:
+    queue = Queue(1, 2, 1.0)
+    with queue.room():
+        with queue.room(), pytest.raises(Overloaded), queue.room():
+            pass
+        with queue.room():
+            pass
