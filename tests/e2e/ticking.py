@@ -26,12 +26,15 @@ class Reader:
 
     Attributes:
         heard: the numbers of the ticks it has got, by their publisher.
+        lost: set once it has been told that some are missing.
     """
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.heard: defaultdict[str, list[int]] = defaultdict(list)
         self.client = socketio.AsyncClient(reconnection=False, http_session=session)
+        self.lost = anyio.Event()
         self.client.on("tick", self._tick)
+        self.client.on("session_lost", self._session_lost)
         self._url = url
         self._session = session
         self._more = anyio.Event()
@@ -39,6 +42,9 @@ class Reader:
     async def _tick(self, tick: Any, *_: Any) -> None:
         self.heard[tick["publisher"]].append(tick["number"])
         self._more.set()
+
+    async def _session_lost(self, *_: Any) -> None:
+        self.lost.set()
 
     async def ask(self, event: str, data: Any) -> Any:
         """What a request is answered; one waits for the other."""

