@@ -1,4 +1,4 @@
-"""Django, with a server before it: whoever is signed in there gets a token for here from a view.
+"""Django, with a server before it: who is signed in there gets a token from a view.
 
 uvicorn django_mount:app --app-dir examples
 

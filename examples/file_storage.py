@@ -1,4 +1,4 @@
-"""A storage of one's own: a few hundred records in a file, for all processes of a machine."""
+"""A storage of one's own: some hundred records in a file, for all processes of a machine."""
 
 import fcntl
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import TypeVar
 from anyio.to_thread import run_sync
 from msgspec.msgpack import decode, encode
 
-from lbproto import Clock, Overloaded, SystemClock
+from lbproto import Clock, SystemClock
 from lbproto.backends.base import MAX_CHILDREN, Storage, divided
 
 T = TypeVar("T")
@@ -17,10 +17,8 @@ Records = dict[str, tuple[bytes, float]]  # each with its end, by the clock's wa
 
 
 class FileStorage(Storage):
-    durable = True
-
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self._path, self._clock = path, clock or SystemClock()
+        self._path, self._clock, self.durable = path, clock or SystemClock(), True
 
     async def get(self, key: str) -> bytes | None:
         return await run_sync(self._do, lambda records: records.get(key, (None,))[0])
@@ -51,15 +49,11 @@ class FileStorage(Storage):
 
     def _do(self, change: Callable[[Records], T]) -> T:
         new = self._path.with_suffix(".new")
-        try:
-            with self._path.with_suffix(".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                all_ = decode(self._path.read_bytes(), type=Records) if self._path.exists() else {}
-                now = self._clock.now()
-                live = {key: record for key, record in all_.items() if record[1] > now}
-                answer = change(live)
-                new.write_bytes(encode(live))
-                new.replace(self._path)
-                return answer
-        except OSError as error:
-            raise Overloaded("the records cannot be reached") from error
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            all_ = decode(self._path.read_bytes(), type=Records) if self._path.exists() else {}
+            live = {key: each for key, each in all_.items() if each[1] > self._clock.now()}
+            answer = change(live)
+            new.write_bytes(encode(live))
+            new.replace(self._path)
+        return answer
