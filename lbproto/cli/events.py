@@ -35,9 +35,10 @@ def show_registry(registry: Registry, *, as_json: bool) -> None:
         table.add_row(event.name, direction, Text(event.payload), event.plugin)
     console.print(table)
     console.print()
-    table = _table("room", "tells who joins and leaves", "plugin")
+    table = _table("room", "tells who joins and leaves", "joined by itself", "plugin")
     for room in rooms(registry):
-        table.add_row(room.pattern, "yes" if room.announces else "no", room.plugin)
+        told = ("yes" if each else "no" for each in (room.announces, room.automatic))
+        table.add_row(room.pattern, *told, room.plugin)
     console.print(table)
 
 

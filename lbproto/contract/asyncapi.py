@@ -131,11 +131,13 @@ class _Writer:
 
     def _room(self, room: Room) -> Document:
         names = [*room.first, *(_ANNOUNCED if room.announces else ())]
+        automatic = " Each new session joins by itself." if room.automatic else ""
         channel = {
             "address": None,
             "title": f"The rooms {room.pattern}",
             "description": "Messages that come to every member; what else is published to the room "
-            f"is its plugin's. `subscribe` lets a session in, `{room.refused}` refuses it.",
+            f"is its plugin's. `subscribe` lets a session in, `{room.refused}` refuses it."
+            + automatic,
             "messages": _references([self._events[name] for name in names]),
             EXTENSION: msgspec.to_builtins(room),
         }

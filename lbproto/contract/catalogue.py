@@ -38,12 +38,14 @@ class RoomEntry:
     Attributes:
         pattern: the name, with its placeholders.
         announces: whether members are told of users who join and leave.
+        automatic: whether each new session is in its room of this family by itself.
         plugin: who declared it.
         example: a room of this family to try; "" for none.
     """
 
     pattern: str
     announces: bool
+    automatic: bool
     plugin: str
     example: str
 
@@ -61,7 +63,8 @@ def events(registry: Registry) -> list[EventEntry]:
 def rooms(registry: Registry) -> list[RoomEntry]:
     """All families of rooms, in the order of declaration."""
     return [
-        RoomEntry(room.pattern, room.announce, room.plugin, room.example) for room in registry.rooms
+        RoomEntry(room.pattern, room.announce, room.automatic, room.plugin, room.example)
+        for room in registry.rooms
     ]
 
 

@@ -65,6 +65,7 @@ def describe(server: Server, *, title: str = "lbproto", version: str = "0") -> C
                 first=tuple(event.event_name for event in room.first),
                 refused=(room.refused or Error).event_name,
                 announces=room.announce,
+                automatic=room.automatic,
                 example=room.example,
             )
             for room in registry.rooms

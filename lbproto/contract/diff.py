@@ -167,6 +167,11 @@ def _rooms(old: Iterable[Room], new: Iterable[Room]) -> Iterator[Change]:
             message = "it tells who joins and leaves" if other.announces else "it no longer tells"
             severity = "compatible" if other.announces else "breaking"
             yield _change(severity, "announcing-changed", one.pattern, message)
+        if one.automatic != other.automatic:
+            how = "joins it by itself" if other.automatic else "has to subscribe to it"
+            severity = "notice" if other.automatic else "breaking"
+            message = f"a new session {how} now"
+            yield _change(severity, "automatic-changed", one.pattern, message)
     for each in gone:
         yield _change("breaking", "room-removed", each.pattern, "the rooms are gone")
     for each in come:

@@ -130,6 +130,7 @@ class Room(Part, kw_only=True):
         first: the events of which one may be its first message.
         refused: the event that carries a refusal.
         announces: whether members are told of users who join and leave.
+        automatic: whether each new session is in its room of this family by itself.
         example: a room of it to try.
     """
 
@@ -138,6 +139,7 @@ class Room(Part, kw_only=True):
     first: tuple[str, ...] = ()
     refused: str
     announces: bool
+    automatic: bool = False
     example: str = ""
 
     @property

@@ -42,7 +42,7 @@ def test_the_demos_events_are_a_table(run_here: Main) -> None:
     assert ["ping", "you", "→", "server", "(nothing)", "system"] in lines
     request = "request_market_data you → server {symbol, resolution, venues?, window?} market"
     assert request.split() in lines
-    assert ["market:{symbol}", "no", "market"] in lines
+    assert ["market:{symbol}", "no", "no", "market"] in lines
     assert (done.code, done.err) == (0, "")
 
 
@@ -67,6 +67,7 @@ def test_the_events_of_a_program_of_ones_own(
         "kind": "room",
         "pattern": "lobby[{floor}]",
         "announces": True,
+        "automatic": False,
         "plugin": "hello",
         "example": "",
     }

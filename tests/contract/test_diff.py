@@ -295,6 +295,15 @@ def room(answer: Any = None, pattern: str = "desk:{desk}", **options: Any) -> Co
     return contract_of(plugin)
 
 
+def own_room(**options: Any) -> Contract:
+    plugin = Plugin("p")
+
+    @plugin.room("own:{user_id*}", **options)
+    async def join(ctx: Context, user_id: str) -> None: ...
+
+    return contract_of(plugin)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -302,6 +311,8 @@ def room(answer: Any = None, pattern: str = "desk:{desk}", **options: Any) -> Co
         (room(), room(announce=False), ["breaking announcing-changed"]),
         (room(announce=False), room(), ["compatible announcing-changed"]),
         (room(), room(refused=Refused), ["breaking refusal-changed"]),
+        (own_room(), own_room(automatic=True), ["notice automatic-changed"]),
+        (own_room(automatic=True), own_room(), ["breaking automatic-changed"]),
         (room(Answered), room(), ["breaking first-changed"]),
         (room(), room(Answered), ["notice first-changed"]),
     ],

@@ -47,6 +47,6 @@ export function roomsView({ connection, contract }) {
     h("form", { onsubmit: join, class: "row" }, h("div", { class: "field wide" }, h("label", { for: "room" }, "Room"), name), h("button", { class: "primary" }, "Join")), status,
     h("h3", {}, "You are in"), mine, h("h3", {}, "Rooms there can be"),
     h("ul", { class: "rows" }, contract.rooms.map((room) => h("li", {}, h("code", {}, clip(room.pattern, 128)), h("span", { class: "tag" }, room.plugin),
-      room.example && h("button", { type: "button", onclick: () => { name.value = room.example; name.focus(); } }, room.example)))),
+      room.automatic && h("span", { class: "tag" }, "joined by itself"), room.example && h("button", { type: "button", onclick: () => { name.value = room.example; name.focus(); } }, room.example)))),
     h("h3", {}, "Who comes and leaves"), news);
 }

@@ -113,6 +113,7 @@ def _constant(contract: Contract) -> str:
                 "first": each.first,
                 "refused": each.refused,
                 "announces": each.announces,
+                "automatic": each.automatic,
             }
             for each in contract.rooms
         ],
