@@ -211,22 +211,24 @@ class Handover:
 
     async def _finish(self, session: Session) -> None:
         """Have whoever had a session let go of it, and what it was sent there until then."""
-        answers: dict[str, list[Raw]] = {}
+        answers: dict[str, tuple[Taken, list[Own]]] = {}
 
         def take(node: str, answer: Raw) -> None:
-            answers.setdefault(node, []).append(answer)
+            if node not in answers:
+                answers[node] = msgspec.msgpack.decode(answer, type=Taken), []
+            else:
+                answers[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
+            taken, late = answers[node]
+            if len(late) == taken.late:  # at once: who is dead does not answer, and is waited for
+                self._take_over(session, taken, late)
 
         await self._control.ask("taken", session.pid, take)
-        for first, *late in answers.values():
-            self._take_over(session, first, late)
 
-    def _take_over(self, session: Session, first: Raw, late: Sequence[Raw]) -> None:
-        taken = msgspec.msgpack.decode(first, type=Taken)
+    def _take_over(self, session: Session, taken: Taken, late: Sequence[Own]) -> None:
         for room in taken.left:
             self._membership.leave(session, room)
-        for batch in late:
-            for event, request in self._restored(msgspec.msgpack.decode(batch, type=Owns)):
-                self._hub.send(session, event, request)
+        for event, request in self._restored(late):
+            self._hub.send(session, event, request)
         for id_, told in taken.jobs:
             ctx = self._dispatcher.context(session, Attach(id=id_))
             self._start_soon(partial(self._jobs_elsewhere.go_on, ctx, id_, told))
@@ -311,6 +313,7 @@ class Handover:
         taken = Taken(
             tuple(room for room in rooms if room not in staying),
             (*self._jobs.told(session), *self._jobs_elsewhere.told(session)),
+            len(late),
         )
         reply.end(taken, *batches(late[::-1]))
         self.let_go(session)

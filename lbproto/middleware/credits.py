@@ -131,7 +131,8 @@ class Charging:
             if (rest := meter.close(ctx.delivered)) is not None:
                 await rest
             raise
-        if (rest := meter.close(ctx.delivered or not ctx.failed)) is not None:
+        failed = ctx.failed if ctx.job is None else ctx.job.failed  # of one, nobody may be told
+        if (rest := meter.close(ctx.delivered or failed is None)) is not None:
             await rest
 
 

@@ -102,7 +102,7 @@ class Answers:
 
 
 class Taken(msgspec.Struct, array_like=True):
-    """A session that has begun elsewhere; what it was sent since it was handed over follows.
+    """A session that has begun elsewhere; `late` events follow, sent since it was handed over.
 
     Attributes:
         left: rooms that it has been taken out of since.
@@ -111,6 +111,7 @@ class Taken(msgspec.Struct, array_like=True):
 
     left: tuple[str, ...]
     jobs: tuple[tuple[str, int], ...]
+    late: int
 
 
 def own(entry: Entry) -> Own:

@@ -22,7 +22,7 @@ from lbproto.simulator.guest import Guest
 from lbproto.simulator.logged import LoggedPubSub, LoggingBroker
 from lbproto.simulator.loop import Process, Stuck, VirtualLoop, current_process, run_virtually
 from lbproto.simulator.node import Node
-from lbproto.simulator.plan import Kind, Plan, Step
+from lbproto.simulator.plan import DEATHS, Kind, Plan, Step
 from lbproto.simulator.scenario import Ask, Scenario
 from lbproto.simulator.stores import Shared
 from lbproto.simulator.story import Story
@@ -242,6 +242,9 @@ class World:
         if not node.is_over:
             self.loop.call_later(_RESTART, self._restart, self._born[number])
             return
+        for trouble in self.troubles:
+            if trouble.node == node.name and trouble.kind in DEATHS:
+                trouble.until = self.loop.time()  # who was stopped, too, is drained later
         self._sever(node)
         self.nodes[machine] = self._make_node(machine)
         self.nodes[machine].start()

@@ -10,6 +10,7 @@ import pytest
 
 from lbproto import Event, Overloaded, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
+from lbproto.session import Session
 from lbproto.testing import AnyToken, settle
 from lbproto.wire import Refused, Unavailable
 from lbproto.wire.arguments import ObjectArguments
@@ -317,3 +318,23 @@ async def test_where_its_node_cannot_tell_its_rights_it_comes_back_later() -> No
             closed.clear()
             back = await cluster.come_back(two, resume)
             assert notes(back.told) == [1]
+
+
+async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
+    """A moment later it may have gone on, to a node that would not be told of that."""
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        client = await come(one)
+        session = client.session
+        lose(one, client)
+        await cluster.leave(three, "dead")
+        arrived = two._handover.arrived
+
+        def arrive(at: Session) -> None:
+            arrived(at)
+            one._hub.send(session, Note(number=1))
+
+        two._handover.arrived = arrive
+        back = await come(two, **client.resume)
+        await settle()
+        assert notes([*back.told, *back.take()]) == [1]

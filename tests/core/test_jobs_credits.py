@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from lbproto import Job, LimitExceeded
+from lbproto.backends.memory import MemoryStorage
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.testing import settle
 from tests.core.crediting import account_of, rich
@@ -77,6 +78,30 @@ async def test_one_that_does_not_succeed_costs_what_it_has_delivered(
         await settle()
         assert await account_of(server) == (20 - cost, 20 - cost)
         assert len(server._holds._open) == 0  # type: ignore[union-attr]
+
+
+async def test_one_whose_client_goes_while_it_is_recorded_costs_nothing() -> None:
+    """That is not interrupted, nothing is waited for from then on, and nobody is told."""
+    gate = anyio.Event()
+
+    class Storage(MemoryStorage):
+        durable = True
+
+        async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+            if "jobs" in key:
+                await gate.wait()
+            await super().put(key, value, ttl=ttl)
+
+    site = Site(send)
+    options = {"price": 5, "credits": MemoryLedger(), "storage": Storage()}
+    async with site.running(**options) as server:
+        client = await rich(server)
+        await dug(client)
+        client.close()
+        gate.set()
+        await settle()
+        assert site.jobs == []
+        assert await account_of(server) == (20, 20)
 
 
 async def test_credits_that_run_out_end_it_in_mid_stream() -> None:

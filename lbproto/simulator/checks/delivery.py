@@ -78,6 +78,8 @@ class Delivery(Check):
                 stay.restart(self.world.loop.time())
 
     def _board(self, guest: Guest, board: Board, stay: _Stay) -> None:
+        if board.node != guest.node:
+            return  # an answer of its former node, which comes before what the log has from there
         last = stay.last.get(board.node)
         if last is not None and last < board.number:
             self._look_for_gap(guest, board.room, board.node, last, board.number)

@@ -25,9 +25,7 @@ class Presence(Check):
         self._nodes: dict[str, str] = {}
         self._moved_at: dict[str, float] = {}  # when its session has come from another node
         self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
-        self._changed: dict[
-            str, dict[str, Asked]
-        ] = {}  # what it asked last to be in a room, or out
+        self._changed: dict[str, dict[str, Asked]] = {}  # the last to be in a room, or out
         self._doubts: dict[str, dict[str, None]] = {}  # rooms of which a guest may be wrong
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
@@ -123,10 +121,11 @@ class Presence(Check):
         """Whether the log may have told it, when its session came, of a user who was elsewhere.
 
         That they came, and nobody is left who could tell that they have left; or that they have
-        left, by a node that was apart and told it late.
+        left, by a node that was apart and told it late, or while its own takes them for being
+        where they were on a node that has died.
         """
         moved_at = self._moved_at.get(guest.name)
-        kinds = DEATHS if is_there else LINKS
+        kinds = DEATHS if is_there else (*DEATHS, *LINKS)
         return moved_at is not None and self.world.had_trouble(
             moved_at - _HEARD, moved_at, *self._been[user], kinds=kinds
         )
