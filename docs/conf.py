@@ -14,7 +14,9 @@ copyright = "2026, The lbproto authors"
 release = distribution_version("lbproto")
 version = release
 
-sys.path.insert(0, str(Path(__file__).parent))
+_DOCS = Path(__file__).parent
+# Directives are here; one asks the tests what is published.
+sys.path[:0] = [str(_DOCS), str(_DOCS.parent)]
 extensions = [
     "dependency_table",
     "event_reference",

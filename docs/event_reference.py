@@ -25,6 +25,7 @@ from lbproto.contract import Contract, describe
 from lbproto.contract.model import Emitted, Request, Room
 from lbproto.contract.prose import emitted_prose, request_prose
 from lbproto.events import camel_case
+from tests.contract.published import FROM_SERVER, TO_SERVER
 
 # Every server may send it; it is read about where all that is about credits is.
 _TOLD_WITH = {"insufficient_credits": "credits"}
@@ -38,6 +39,7 @@ _STAGES = {
     "success": "Ends the job",
     "failure": "Refuses or fails the job",
 }
+_ENVELOPE = frozenset({"code", "message", "retryAfter"})
 _GENERAL = "error"  # it refuses whatever has no error event of its own
 
 _CODE = re.compile(r"`([a-z_]+)`")
@@ -80,6 +82,15 @@ def _linked(text: str) -> str:
     return _CODE.sub(link, text)
 
 
+def _published(event: Request | Emitted) -> frozenset[str] | None:
+    """The fields that an event was published with; None for an extension."""
+    fields = (TO_SERVER if isinstance(event, Request) else FROM_SERVER).get(event.event)
+    if fields is None:
+        return None
+    envelope = _ENVELOPE if isinstance(event, Emitted) and event.error else frozenset()
+    return envelope.union(fields.replace("?", "").split())
+
+
 def _rooms(some: Iterable[Room]) -> list[str]:
     rows = ["| room | first message | announces users |", "|---|---|---|"]
     for room in some:
@@ -111,17 +122,18 @@ def _section(event: Request | Emitted, tables: PayloadTables) -> list[str]:
     """All about an event."""
     prose = request_prose(event) if isinstance(event, Request) else emitted_prose(event)
     roles = [] if isinstance(event, Request) else _roles(event.event)
+    published = _published(event)
     return [
         f"(event-{event.event})=",
         f"## `{event.event}`",
         "",
-        f"*{_DIRECTIONS[type(event)]}*",
+        f"*{_DIRECTIONS[type(event)]}{', extension' if published is None else ''}*",
         "",
         _described(event),
         "",
         _linked(" ".join([*roles, *prose])),
         "",
-        *tables.table(event.schema),
+        *tables.table(event.schema, published),
         *exchange_of(event.event),
     ]
 
@@ -147,6 +159,8 @@ class EventOverview(_Written):
             lines += [f"## {plugin}", "", "| event | direction | |", "|---|---|---|"]
             for each in some:
                 summary = _described(each).partition("\n")[0].replace("|", "\\|")
+                if _published(each) is None:
+                    summary += " *Extension.*"
                 direction = _DIRECTIONS[type(each)]
                 lines.append(f"| {_linked(f'`{each.event}`')} | {direction} | {summary} |")
             lines.append("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 _Schema = dict[str, Any]
@@ -34,8 +34,13 @@ class PayloadTables:
         self._page = page
         self.used: list[str] = []
 
-    def table(self, name: str) -> list[str]:
-        """The fields of a schema, in Markdown."""
+    def table(self, name: str, published: Collection[str] | None = None) -> list[str]:
+        """The fields of a schema, in Markdown.
+
+        Args:
+            name: the schema's.
+            published: its fields that are no extensions; None where that is not to be told.
+        """
         schema = self._schemas[name]
         required = schema.get("required", ())
         fields = {
@@ -46,7 +51,8 @@ class PayloadTables:
         rows = [("field", "type", ""), ("---", "---", "---")]
         for field, each in fields.items():
             optional = "" if field in required else "?"
-            told = "; ".join(self._told(each))
+            is_extension = published is not None and field not in published
+            told = "; ".join(["extension"] * is_extension + self._told(each))
             rows.append((f"`{field}{optional}`", _cell(self._type(each)), _cell(told)))
         columns = 3 if any(told for _, _, told in rows[2:]) else 2
         return [*(f"| {' | '.join(row[:columns])} |" for row in rows), ""]

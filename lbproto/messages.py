@@ -64,7 +64,11 @@ class Recovered(Event):
 
 
 class SessionLost(Event):
-    """The session that the client wanted to resume is gone: this is a new one, in no room yet."""
+    """Events are lost for good: subscribe again, first messages tell how things are.
+
+    Behind `connected`, the session that the client wanted to resume is gone, and this is a new one,
+    in no room yet. At any other time it is the same, in its rooms: what other nodes sent is lost.
+    """
 
 
 class EventsDropped(Event):

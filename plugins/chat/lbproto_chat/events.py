@@ -93,14 +93,14 @@ class ChatError(ErrorEvent):
 
 
 class ChatDelete(Event):
-    """Extension: forget what was said in a conversation, once the turns before this have ended."""
+    """Forget what was said in a conversation, once the turns before this have ended."""
 
     conversation_id: ConversationId
     application_id: ApplicationId = "default"
 
 
 class ChatDeleted(Event):
-    """Extension: it is forgotten; `existed` tells whether there was anything."""
+    """It is forgotten; `existed` tells whether there was anything."""
 
     conversation_id: str
     existed: bool
