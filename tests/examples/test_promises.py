@@ -1,4 +1,4 @@
-"""The tests that pages of explanation name are there."""
+"""The tests that pages of explanation name are there, one by one or by folder."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def test_promises_name_tests_that_there_are() -> None:
     }
     assert len(named["delivery.md"]) > 10
     for page, tests in named.items():
-        assert [test for test in tests if not (ROOT / test).is_file()] == [], page
+        assert [test for test in tests if not (ROOT / test).exists()] == [], page
