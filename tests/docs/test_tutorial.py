@@ -55,4 +55,3 @@ def test_it_ends_in_a_plugin_that_works(
         stack.callback(reader.close)
         for page in PAGES:
             reader.read(block for block in blocks_of(page) if isinstance(block, Block))
-    assert not (folder / "lbproto-votes" / "node_modules").exists()
