@@ -76,7 +76,7 @@ class Announcements:
         is_last = user not in presence.here
         self._control.tell(room, sessions, user if is_last else None, came=False)
         if is_news:
-            self._tell_left(user, room, is_first_known=True)
+            self._tell(self._left(user, room), is_first_known=True)
 
     def forget(self, room: str) -> None:
         """Nobody is in a room any more."""
@@ -110,7 +110,8 @@ class Announcements:
                 self._tell_joined(user, room)
         for user in moved.gone:
             if presence.vanish(user):
-                self._tell_left(user, room, is_first_known=moved.node_gone)
+                left = self._left(user, room)
+                self._tell(left, is_first_known=moved.node_gone, knew_before=moved.is_met)
 
     def _keep_gone(self, room: str, users: Collection[str]) -> None:
         """Nobody is here to be told, but somebody may come."""
@@ -124,17 +125,25 @@ class Announcements:
 
     def _tell_joined(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
         joined = UserJoinedRoom(user_id=user_id, room=room, joined_at=self._timestamp())
-        self._tell(joined, is_first_known)
+        self._tell(joined, is_first_known=is_first_known)
 
-    def _tell_left(self, user_id: str, room: str, *, is_first_known: bool = False) -> None:
-        self._tell(self._left(user_id, room), is_first_known)
+    def _tell(
+        self,
+        event: UserJoinedRoom | UserLeftRoom,
+        *,
+        is_first_known: bool,
+        knew_before: bool = True,
+    ) -> None:
+        """It is the others that are told of a user.
 
-    def _tell(self, event: UserJoinedRoom | UserLeftRoom, is_first_known: bool) -> None:
-        """It is the others that are told of a user."""
+        Args:
+            knew_before: whether those who have begun here may know of the user, too.
+        """
         own = [
             session.sid
             for session in self._rooms.members(event.room)
-            if isinstance(session, Session) and session.user_id == event.user_id
+            if isinstance(session, Session)
+            and (session.user_id == event.user_id or not (knew_before or session.came))
         ]
         if is_first_known:
             self._control.tell_now()  # before: whose position has what is kept, has told it

@@ -56,6 +56,7 @@ class Moved(NamedTuple):
         gone: users who are not any more.
         is_news: whether they have come just now.
         node_gone: whether all this is since the node is, dead or stopped: it does not tell of it.
+        is_met: whether the node was; else only who has come from elsewhere may know its users.
     """
 
     room: str
@@ -64,6 +65,7 @@ class Moved(NamedTuple):
     gone: Collection[str]
     is_news: bool = True
     node_gone: bool = False
+    is_met: bool = True
 
 
 _Users = dict[str, None]
@@ -278,7 +280,7 @@ class Roster:
         moves = []
         for share in _shares_of(said.shares):
             moves.append(Moved(share.room, 0, share.came, (), is_news=False))
-            moves.append(Moved(share.room, 0, (), share.came))
+            moves.append(Moved(share.room, 0, (), share.came, is_met=False))
         return moves
 
     def _hear_changes(self, node: _Node, said: Changes) -> list[Moved]:

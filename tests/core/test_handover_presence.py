@@ -191,3 +191,19 @@ async def test_a_node_that_has_just_begun_takes_nobody_before_it_knows_who_is_th
             back = await cluster.come_back(late, client.resume)
         assert back is not None
         assert back.names == ["connected", "recovered"]
+
+
+async def test_who_has_begun_here_is_not_told_of_a_dead_node_that_was_never_here() -> None:
+    """Nobody there was known to it; and whom it was told of meanwhile has left already."""
+    async with Cluster.running() as cluster:
+        one, _ = await cluster.start(), await cluster.start()
+        await member(one, "ada")
+        await cluster.leave(one, "dead")
+        three = await cluster.start()
+        witness = await member(three, "bob")
+        ada = await member(three, "ada")
+        lose(three, ada, "client namespace disconnect")
+        assert presence(witness.take()) == [("user_joined_room", "ada"), ("user_left_room", "ada")]
+        for _ in range(FOUND_DEAD):
+            await cluster.clock.advance(1.0)
+        assert presence(witness.take()) == []

@@ -261,7 +261,7 @@ def test_who_has_never_met_a_dead_node_meets_its_users_as_they_go() -> None:
     roster.hear(Beat("other", 7), -SILENCE)  # that it has been there is all that is known
     met, left = roster.hear(first, 0.0)
     assert met == Moved("lobby", 0, left.gone, (), is_news=False)
-    assert left == Moved("lobby", 0, (), met.came)
+    assert left == Moved("lobby", 0, (), met.came, is_met=False)
     for again in finds_dead(*users, name="fourth"):
         assert roster.hear(again, 0.0) == []  # it was told of all
     gone = [*left.gone]
