@@ -4,6 +4,9 @@ import sys
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+
 import lbproto.context
 from lbproto.jobs.work import Work
 from lbproto.middleware.credits import Meter
@@ -41,3 +44,8 @@ html_theme = "furo"
 html_title = f"lbproto {release}"
 html_static_path = ["_static"]
 html_css_files = ["pairs.css"]
+
+
+def setup(app: Sphinx) -> None:
+    """Commands of Redis are a language of which Pygments knows nothing."""
+    app.add_lexer("redis", TextLexer)
