@@ -69,7 +69,7 @@ class Nodes:
     Args:
         storage: the servers', which all nodes share; it is entered by then.
         pubsub: the way to the others; of the market's own, so with a prefix of its own, as in
-            `RedisPubSub(url, prefix="market")`. It is entered and left with the server.
+            `RedisPubSub(url, prefix="lbproto:market")`. It is entered and left with the server.
         lease: seconds after which a leader that has died is succeeded, about.
         key: what the lease is called in the storage.
 
