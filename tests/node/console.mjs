@@ -54,6 +54,11 @@ const press = (selector) => page.evaluate((those) => document.querySelectorAll(t
 const views = () => page.locator("nav a").evaluateAll((links) => links.map((link) => link.dataset.view));
 
 async function walk() {
+  let socket = null;
+  await page.routeWebSocket(/\/ws$/, (route) => {
+    route.connectToServer();
+    socket = route;
+  });
   await page.goto(address);
   await seen("nav a", "Events");
   await page.screenshot({ path: join(pictures, "dark-1280-before.png") });
@@ -121,6 +126,9 @@ async function walk() {
   await page.fill("#log input", "query_error");
   await seen("#log li", "CANCELLED");
   await page.fill("#log input", "");
+
+  socket.send(JSON.stringify({ event: "session_lost", data: {} })); // as when the broker was away
+  await seen("#state small", "events of other nodes were lost");
 
   const before = await page.locator("#log b").count();
   await page.click("#drop");

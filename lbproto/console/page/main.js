@@ -79,11 +79,18 @@ function startConnecting(connection, settings) {
   drop.addEventListener("click", () => connection.drop());
   let note = ""; // about the session that is there
   let refusal = "";
+  let met = null; // the session that was there last
   connection.onEvent(({ data }) => { note = `resumed, ${data?.missed} missed`; tell(); }, "recovered");
-  connection.onEvent(() => { note = "a new session: the old one was lost"; tell(); }, "session_lost");
+  connection.onEvent(() => {
+    note = connection.sid === met ? "events of other nodes were lost" : "a new session: the old one was lost";
+    met = connection.sid;
+    tell();
+  }, "session_lost");
   connection.onEvent(({ data }) => { if (connection.state === "connecting") refusal = `${data?.code}: ${data?.message}`; }, "error");
   connection.onState(() => {
     if (connection.state !== "online") note = "";
+    if (connection.state === "offline") met = null;
+    else met ??= connection.sid;
     if (connection.state !== "offline") refusal = "";
     tell();
   });
