@@ -1,7 +1,6 @@
 import socketio
 
 sio = socketio.AsyncServer(async_mode="asgi")
-task = None
 
 
 async def count():
@@ -12,11 +11,8 @@ async def count():
         await sio.emit("counted", {"number": number})
 
 
-@sio.event
-async def connect(sid, environ, auth):
-    global task
-    if task is None:
-        task = sio.start_background_task(count)
+async def begin():
+    sio.start_background_task(count)
 
 
-app = socketio.ASGIApp(sio)
+app = socketio.ASGIApp(sio, on_startup=begin)

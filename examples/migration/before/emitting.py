@@ -3,12 +3,12 @@ import socketio
 from migration.users import TOKENS
 
 sio = socketio.AsyncServer(async_mode="asgi")
-sids: dict[str, str] = {}
 
 
 @sio.event
 async def connect(sid, environ, auth):
-    sids[TOKENS[auth["token"]]] = sid
+    user_id = TOKENS[auth["token"]]
+    await sio.enter_room(sid, f"user:{user_id}")
 
 
 @sio.event
@@ -18,10 +18,9 @@ async def tell_me(sid, data):
 
 @sio.event
 async def tell_user(sid, data):
+    room = f"user:{data['userId']}"
     news = {"text": data["text"]}
-    await sio.emit(
-        "news", news, to=sids[data["userId"]]
-    )
+    await sio.emit("news", news, room=room)
 
 
 @sio.event
