@@ -1,4 +1,4 @@
-"""What nodes cost each other, measured on this machine: `python -m benchmarks.capacity --measure`.
+"""What nodes cost each other, measured on this machine: `python -m benchmarks.capacity measure`.
 
 With a Valkey beside it, in half a minute. The figures of one connection, one delivery and one
 request are those of `python -m benchmarks`, which takes longer.

@@ -19,6 +19,7 @@ __all__ = ["SECONDS", "WORK", "steady"]
 
 WORK = Workload(connections=120, members=12, events=0.5, losses=60.0, visits=30.0, requests=0.0)
 SECONDS = 60.0
+_MEMBERS = round(WORK.members)
 _SETTLES = 5.0
 _AWAY = 0.1
 
@@ -55,9 +56,6 @@ async def _run(cluster: Cluster, nodes: int) -> Tally:
             tasks.create_task(work)
         await asyncio.sleep(SECONDS)
     return cluster.tally - before
-
-
-_MEMBERS = round(WORK.members)
 
 
 def _works(
