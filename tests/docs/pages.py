@@ -62,7 +62,11 @@ def name_of(page: Path) -> str:
 
 
 def blocks_of(page: Path) -> Iterator[Block | Included]:
-    """What a page shows, in its order."""
+    """What a page shows, in its order.
+
+    Raises:
+        ValueError: a comment is none of those.
+    """
     return _parsed(page.read_text(encoding="utf-8"), page, 0)
 
 
@@ -85,6 +89,8 @@ def _parsed(text: str, page: Path, above: int) -> Iterator[Block | Included]:
             elif mark := _MARK.match(token.content):
                 word, value, flag = mark.groups()
                 marks[word or flag] = value or ""
+            elif token.content.startswith("<!--"):  # misspelt, it would check nothing
+                raise ValueError(f"{name_of(page)}:{line - 1}: no comment that tests know")
         elif token.type == "fence":
             language = token.info.strip()
             if included := _INCLUDED.match(language):

@@ -5,13 +5,16 @@ The tutorial is followed by a test of its own.
 
 from __future__ import annotations
 
+import ast
 import gc
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -25,6 +28,7 @@ from tests.docs.reader import Reader
 CODE = {
     name_of(page): [each for each in blocks_of(page) if isinstance(each, Block)] for page in PAGES
 }
+PACKAGES = {"lbproto", *(folder.name for folder in ROOT.glob("plugins/*/lbproto_*"))}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,21 @@ def test_its_code_runs(page: str, reader: Reader) -> None:
         failed = "".join(traceback.format_exception(error))
     if failed:
         pytest.fail(failed, pytrace=False)
+
+
+def test_readers_are_shown_nothing_that_is_not_public() -> None:
+    taken = [
+        (block.place, str(node.module), name.name)
+        for blocks in CODE.values()
+        for block in blocks
+        if block.language == "python" and not block.hidden
+        for node in ast.walk(ast.parse(dedent(block.code)))
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in PACKAGES
+        for name in node.names
+    ]
+    assert len(taken) > 100
+    hidden = [each for each in taken if each[2] not in import_module(each[1]).__all__]
+    assert hidden == []
 
 
 def test_few_blocks_are_not_run() -> None:
