@@ -235,8 +235,14 @@ class Roster:
         return [moved for name in self._dead(now) for moved in self._bury(name, may_return=True)]
 
     def obituaries(self, now: float) -> Iterator[Gone]:
-        """What to tell the others of those that `expire` is about to find dead."""
+        """What to tell the others of those that `expire` is about to find dead.
+
+        Not of one of which it is unknown who was there: whoever heard that would not hear from
+        others who do know.
+        """
         for name in self._dead(now):
+            if self._nodes[name].number < 0:
+                continue
             users = self._nodes[name].view.users
             shares = (Share(room, len(some), tuple(some)) for room, some in users.items())
             for part in parts_of(shares):

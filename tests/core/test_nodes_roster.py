@@ -272,6 +272,14 @@ def test_who_has_never_met_a_dead_node_meets_its_users_as_they_go() -> None:
     assert roster.count("lobby") == 0
 
 
+def test_who_does_not_know_yet_who_was_there_leaves_it_to_others_to_say() -> None:
+    newer = Roster("newer")
+    newer.hear(Beat("other", 7), 0.0)
+    roster = Roster("me")
+    told = [*newer.obituaries(SILENCE), *finds_dead("ada")]
+    assert [moved.gone for said in told for moved in roster.hear(said, 0.0)] == [(), ("ada",)]
+
+
 def test_nobody_believes_to_be_dead() -> None:
     (gone,) = finds_dead("ada")
     assert Roster("other").hear(gone, SILENCE) == []
