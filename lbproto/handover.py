@@ -49,6 +49,7 @@ from lbproto.nodes.handed import (
     Taken,
     Wanted,
     batches,
+    left,
     own,
     size,
 )
@@ -68,7 +69,6 @@ _LONGEST = 64  # characters of a private id
 _AT_A_TIME = 32  # sessions that come here: of hundreds at once none would be here in time
 _COMING = 128  # that are asked for, or wait for that: what is refused at once costs least
 _WAITING = 2.0  # seconds that they wait; then their clients come again
-_PARTED = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
 class Handover:
@@ -139,8 +139,9 @@ class Handover:
                 yield
             finally:
                 if self._places is not None:
+                    position, sessions = self._log.position, self._directory.all_resumable()
                     await self._places.part(
-                        {each: self._left(each) for each in self._directory.all_resumable()}
+                        {each: left(each.lane, each.sid, position) for each in sessions}
                     )
 
     # To here
@@ -203,7 +204,12 @@ class Handover:
     async def _go_on(
         self, session: Session, handed: Handed, missed: Missed, place: Place | None
     ) -> Session | None:
-        behind = dict.fromkeys(handed.rooms, (handed.position,))
+        rooms = [  # its node has looked at its rights; of another version, it may have others
+            room
+            for room in handed.rooms
+            if self._registry.has_room(room) or await self._may_be_in(session, room)
+        ]
+        behind = dict.fromkeys(rooms, (handed.position,))
         found = await self._enter(session, behind, missed, place)
         if found is not None:
             self._start_soon(partial(self._finish, found))
@@ -245,13 +251,12 @@ class Handover:
                 _note("not all is left that it was sent alone")
                 return None
             missed = self._restored(each for each in place.own if each.position > position)
-        rooms = [
-            room
-            for room in place.rooms
-            if await recheck(session, room, self._membership, self._dispatcher)
-        ]
+        rooms = [room for room in place.rooms if await self._may_be_in(session, room)]
         behind = {room: (reached, place.rooms[room] or reached) for room in rooms}
         return await self._enter(session, behind, missed, place)
+
+    async def _may_be_in(self, session: Session, room: str) -> bool:
+        return await recheck(session, room, self._membership, self._dispatcher)
 
     async def _enter(
         self,
@@ -344,7 +349,8 @@ class Handover:
         try:
             self._start_soon(partial(self._hand_over, session, wanted, reply))
         except UsageError:  # the server stops: what it leaves tells where to go on
-            reply.end(*() if self._places is None else (Refusal.FOR_NOW,))
+            leaves = () if self._places is None else (Refusal.FOR_NOW,)
+            reply.end(*leaves)
 
     async def _hand_over(self, session: Session, wanted: Wanted, reply: Reply) -> None:
         if self._log.position_of(session.offset_here(wanted.offset)) is None:
@@ -375,20 +381,6 @@ class Handover:
         )
         self._handed[session] = self._log.position, handed.rooms
         reply.end(handed, *batches(missed))
-
-    def _left(self, session: Session) -> tuple[int, Owns]:
-        """From where on it is known what was sent to a session alone, and that, in order."""
-        floor = session.lane.floor(session.sid)
-        kept: list[Own] = []
-        bytes_ = 0
-        for entry in session.lane.between(floor, self._log.position):
-            each = own(entry)
-            bytes_ += size(each)
-            if bytes_ > _PARTED:
-                floor = entry.position
-                break
-            kept.append(each)
-        return floor, tuple(reversed(kept))
 
 
 def _note(why: str) -> None:

@@ -241,5 +241,13 @@ class Registry:
         families = ", ".join(self._families())
         raise NotFound(f"There is no room of that name. Rooms here: {families}")
 
+    def has_room(self, name: str) -> bool:
+        """Whether a room belongs to a family."""
+        try:
+            self.room(name)
+        except NotFound:
+            return False
+        return True
+
     def _families(self) -> Iterator[str]:
         return (room.pattern for room in self.rooms)

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import msgspec
 
-from lbproto.log import Entry
+from lbproto.log import Entry, Lane
 from lbproto.wire.formats import msgpack_encoder
 
 __all__ = [
@@ -19,11 +19,13 @@ __all__ = [
     "Taken",
     "Wanted",
     "batches",
+    "left",
     "own",
     "size",
 ]
 
 _ANSWER = 128 * 1024  # bytes of one answer, about
+_LEFT = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
 class Own(msgspec.Struct, array_like=True):
@@ -138,3 +140,27 @@ def batches(sent: Sequence[Own]) -> Iterator[Owns]:
             batch, filled = [], 0
     if batch:
         yield tuple(batch)
+
+
+def left(lane: Lane, sid: str, position: int) -> tuple[int, Owns]:
+    """What a node that stops leaves of what it has sent to one session alone.
+
+    Args:
+        lane: the session's.
+        sid: its id.
+        position: how far the node's log has got.
+
+    Returns:
+        From where on that is known, and that, in order.
+    """
+    floor = lane.floor(sid)
+    kept: list[Own] = []
+    bytes_ = 0
+    for entry in lane.between(floor, position):
+        each = own(entry)
+        bytes_ += size(each)
+        if bytes_ > _LEFT:
+            floor = entry.position
+            break
+        kept.append(each)
+    return floor, tuple(reversed(kept))

@@ -338,3 +338,30 @@ async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
         back = await come(two, **client.resume)
         await settle()
         assert notes([*back.told, *back.take()]) == [1]
+
+
+@pytest.mark.parametrize("fate", ["lives", "stopped", "dead"])
+async def test_who_comes_to_a_node_that_does_not_know_its_room_is_out_of_that(fate: str) -> None:
+    """As of another version, while one follows the other."""
+    other = Plugin("rooms")
+    other.emits(Note)
+    async with Cluster.running() as cluster:
+        one = await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        lose(one, client)
+        two = Server(
+            [other],
+            auth=AnyToken(),
+            pubsub=MemoryPubSub(cluster.broker),
+            storage=cluster.storage,
+            clock=cluster.clock,
+        )
+        async with two.lifespan():
+            await settle()
+            await cluster.clock.advance(1.0)
+            await cluster.leave(one, fate)
+            back = await cluster.come_back(two, client.resume)
+            assert back.names == ["connected", "error", "recovered"]
+            assert two.sessions.directory.get(back.session.sid) is back.session
+            assert two._membership.rooms(back.session) == ["user:ada"]
