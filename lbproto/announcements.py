@@ -146,7 +146,7 @@ class Announcements:
             and (session.user_id == event.user_id or not (knew_before or session.came))
         ]
         if is_first_known:
-            self._control.tell_now()  # before: whose position has what is kept, has told it
+            self._control.tell_now()  # before: a node whose position has what is kept has told it
             self._hub.keep(event.room, event)  # before: so that whoever is told has it
         self._hub.deliver(event.room, (event,), own)
 
