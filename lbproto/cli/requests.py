@@ -2,7 +2,8 @@
 
 What a request begins may be a job, whose events come on after the request has been handled. The
 contract tells by their names: `x_started` (or, of a chat, `x_typing`) is followed by `x_completed`
-(or `x_response`), or by `x_error`.
+(or `x_response`), or by `x_error`. An end of another name is not known as one: it is
+waited for until Ctrl-C, which has to be pressed twice where the job has an id.
 """
 
 from __future__ import annotations
