@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -89,7 +90,7 @@ def test_it_offers_what_the_tree_does(bare: Environment) -> None:
 
 def test_the_command_tells_its_version(full: Environment) -> None:
     done = full.run("lbproto", "--version")
-    assert (done.returncode, done.stdout) == (0, "lbproto 0.1.0\n")
+    assert (done.returncode, done.stdout) == (0, f"lbproto {version('lbproto')}\n")
 
 
 def test_plugins_are_found(full: Environment) -> None:
