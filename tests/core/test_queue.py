@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
 from lbproto import Overloaded
 from lbproto.tasks import Queue
+from lbproto.testing import settle
+from lbproto.wire import Unavailable
+from tests.core.clusters import Cluster
+from tests.core.sessions import come, lose
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +66,40 @@ async def test_what_is_too_much_is_refused_at_once() -> None:
             pass
         with queue.room():
             pass
+
+
+async def test_sessions_come_from_another_node_in_turn_and_too_many_come_again() -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        clients = {user: await come(one, user) for user in ("ada", "bob", "cy")}
+        for client in clients.values():
+            lose(one, client)
+        two._handover._coming = Queue(1, 2, 1.0)  # of which there are more elsewise
+        adopt, here, at_a_time = two._membership.adopt, 0, []
+
+        async def adopting(*args: Any) -> bool:
+            nonlocal here
+            here += 1
+            at_a_time.append(here)
+            await settle()
+            is_in = await adopt(*args)
+            here -= 1
+            return is_in
+
+        two._membership.adopt = adopting  # type: ignore[method-assign] # to see who is there
+        refused: list[str] = []
+
+        async def back(user: str) -> None:
+            try:
+                await come(two, user, **clients[user].resume)
+            except Unavailable:
+                refused.append(user)
+
+        async with anyio.create_task_group() as tasks:
+            for user in clients:
+                tasks.start_soon(back, user)
+        (user,) = refused
+        again = await come(two, user, **clients[user].resume)
+        assert again.names == ["connected", "recovered"]
+        assert at_a_time == [1, 1, 1]
+        assert len(two.sessions.directory) == 3
