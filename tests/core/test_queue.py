@@ -77,12 +77,12 @@ async def test_sessions_come_from_another_node_in_turn_and_too_many_come_again()
         two._handover._coming = Queue(1, 2, 1.0)  # of which there are more elsewise
         adopt, here, at_a_time = two._membership.adopt, 0, []
 
-        async def adopting(*args: Any) -> bool:
+        async def adopting(*args: Any, **named: Any) -> bool:
             nonlocal here
             here += 1
             at_a_time.append(here)
             await settle()
-            is_in = await adopt(*args)
+            is_in = await adopt(*args, **named)
             here -= 1
             return is_in
 
