@@ -1,4 +1,7 @@
-"""The tutorial, followed to the letter: from the wheel, in an environment empty at first."""
+"""The tutorial, followed as a beginner does: from the wheel, in an environment empty at first.
+
+But for `pip`, which is uv's, and for Node's modules, which tests/node has.
+"""
 
 from __future__ import annotations
 
