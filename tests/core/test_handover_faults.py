@@ -153,7 +153,6 @@ async def test_more_than_can_be_handed_over_is_lost_and_told(durable: bool) -> N
         assert back.names == ["connected", "session_lost"]
 
 
-@pytest.mark.parametrize("fate", ["lives", "stopped", "dead"])
 @pytest.mark.parametrize("has_got", [True, False], ids=["subscribed", "lost"])
 async def test_nobody_gets_what_was_said_in_a_room_before_coming_there(
     fate: str, has_got: bool
@@ -340,7 +339,6 @@ async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
         assert notes([*back.told, *back.take()]) == [1]
 
 
-@pytest.mark.parametrize("fate", ["lives", "stopped", "dead"])
 async def test_who_comes_to_a_node_that_does_not_know_its_room_is_out_of_that(fate: str) -> None:
     """As of another version, while one follows the other."""
     other = Plugin("rooms")
