@@ -66,9 +66,11 @@ logger = logging.getLogger(__name__)
 
 _MOST = 4 * 1024 * 1024  # bytes that are handed over
 _LONGEST = 64  # characters of a private id
-_AT_A_TIME = 32  # sessions that come here: of hundreds at once none would be here in time
-_COMING = 128  # that are asked for, or wait for that: what is refused at once costs least
-_WAITING = 2.0  # seconds that they wait; then their clients come again
+# Of hundreds of sessions at once none would be here in time. Who waits costs nothing meanwhile, and
+# who is refused comes again.
+_ASKED_FOR = 128
+_AT_A_TIME = 32  # that are put into their rooms
+_WAITING = 1.5  # seconds, for each of the two
 
 
 class Handover:
@@ -126,7 +128,8 @@ class Handover:
         self._jobs = jobs
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
-        self._coming = Queue(_AT_A_TIME, _COMING, _WAITING)
+        self._asked_for = Queue(_ASKED_FOR, _WAITING)
+        self._coming = Queue(_AT_A_TIME, _WAITING)
         self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
@@ -173,9 +176,11 @@ class Handover:
         if not self._control.has_met:  # else nobody would tell it what changes there until then
             raise Overloaded("This node has just begun: come back soon", retry_after=1)
         wanted = Wanted(pid, identity.user_id, offset)
-        with self._coming.room():
-            async with nullcontext() if self._places is None else self._places.taking(pid):
-                return await self._found(make, wanted)
+        async with (
+            self._asked_for.turn(),
+            nullcontext() if self._places is None else self._places.taking(pid),
+        ):
+            return await self._found(make, wanted)
 
     async def _found(self, make: Callable[[str, float], Session], wanted: Wanted) -> Session | None:
         handed, missed = await self._ask(wanted)

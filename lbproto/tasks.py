@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -13,8 +13,6 @@ from anyio.abc import TaskGroup
 from lbproto.errors import Overloaded
 
 __all__ = ["Queue", "StartSoon", "Starter", "background_tasks", "is_asyncio"]
-
-_TOO_MANY = "Too many come here: come back soon"
 
 StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Starts a task that outlives the caller."""
@@ -43,30 +41,12 @@ class Queue:
 
     Args:
         at_a_time: how much.
-        most: how much there may be, with that which waits, or is not so far yet.
-        patience: seconds that it waits for its turn at most.
+        patience: seconds that the rest waits for its turn at most.
     """
 
-    def __init__(self, at_a_time: int, most: int, patience: float) -> None:
+    def __init__(self, at_a_time: int, patience: float) -> None:
         self._places = anyio.Semaphore(at_a_time)
-        self._most = most
         self._patience = patience
-        self._here = 0
-
-    @contextmanager
-    def room(self) -> Iterator[None]:
-        """Get ready for a turn inside the `with`.
-
-        Raises:
-            Overloaded: there is too much already.
-        """
-        if self._here >= self._most:
-            raise Overloaded(_TOO_MANY, retry_after=1)
-        self._here += 1
-        try:
-            yield
-        finally:
-            self._here -= 1
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -79,7 +59,7 @@ class Queue:
             with anyio.fail_after(self._patience):
                 await self._places.acquire()
         except TimeoutError:
-            raise Overloaded(_TOO_MANY, retry_after=1) from None
+            raise Overloaded("Too many come here: come back soon", retry_after=1) from None
         try:
             yield
         finally:

@@ -9,7 +9,6 @@ import pytest
 
 from lbproto import Overloaded
 from lbproto.tasks import Queue
-from lbproto.testing import settle
 from lbproto.wire import Unavailable
 from tests.core.clusters import Cluster
 from tests.core.sessions import come, lose
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_no_more_is_done_at_a_time_and_who_waits_for_too_long_is_told() -> None:
-    queue = Queue(2, 9, 0.01)
+    queue = Queue(2, 0.01)
     going_on, refused = anyio.Event(), 0
     working = done = 0
 
@@ -47,7 +46,7 @@ async def test_no_more_is_done_at_a_time_and_who_waits_for_too_long_is_told() ->
 
 
 async def test_who_is_gone_or_fails_keeps_no_place() -> None:
-    queue = Queue(1, 9, 1.0)
+    queue = Queue(1, 1.0)
     async with anyio.create_task_group() as tasks, queue.turn():
         tasks.start_soon(queue.turn().__aenter__)
         await anyio.lowlevel.checkpoint()
@@ -59,29 +58,22 @@ async def test_who_is_gone_or_fails_keeps_no_place() -> None:
         pass
 
 
-async def test_what_is_too_much_is_refused_at_once() -> None:
-    queue = Queue(1, 2, 1.0)
-    with queue.room():
-        with queue.room(), pytest.raises(Overloaded), queue.room():
-            pass
-        with queue.room():
-            pass
-
-
 async def test_sessions_come_from_another_node_in_turn_and_too_many_come_again() -> None:
     async with Cluster.running() as cluster:
         one, two = await cluster.start(), await cluster.start()
         clients = {user: await come(one, user) for user in ("ada", "bob", "cy")}
         for client in clients.values():
             lose(one, client)
-        two._handover._coming = Queue(1, 2, 1.0)  # of which there are more elsewise
+        two._handover._asked_for = Queue(2, 0.01)  # of which there are more elsewise
+        two._handover._coming = Queue(1, 5.0)
+        going_on = anyio.Event()
         adopt, here, at_a_time = two._membership.adopt, 0, []
 
         async def adopting(*args: Any, **named: Any) -> bool:
             nonlocal here
             here += 1
             at_a_time.append(here)
-            await settle()
+            await going_on.wait()
             is_in = await adopt(*args, **named)
             here -= 1
             return is_in
@@ -94,6 +86,7 @@ async def test_sessions_come_from_another_node_in_turn_and_too_many_come_again()
                 await come(two, user, **clients[user].resume)
             except Unavailable:
                 refused.append(user)
+                going_on.set()
 
         async with anyio.create_task_group() as tasks:
             for user in clients:
