@@ -143,7 +143,7 @@ async def _again(guest: Guest, member: Member) -> None:
         AssertionError: the session has not gone on.
     """
     guest.lose()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # virtual: its node finds that out
     await guest.come(member)
     if not guest.is_recovered:
         raise AssertionError("the session should have gone on")

@@ -8,6 +8,7 @@ from enum import IntEnum
 import msgspec
 
 from lbproto.log import Entry, Lane
+from lbproto.nodes.messages import in_parts
 from lbproto.wire.formats import msgpack_encoder
 
 __all__ = [
@@ -130,16 +131,7 @@ def size(sent: Own) -> int:
 
 def batches(sent: Sequence[Own]) -> Iterator[Owns]:
     """So many at a time as fit into an answer."""
-    batch: list[Own] = []
-    filled = 0
-    for each in sent:
-        batch.append(each)
-        filled += size(each)
-        if filled >= _ANSWER:
-            yield tuple(batch)
-            batch, filled = [], 0
-    if batch:
-        yield tuple(batch)
+    return in_parts(sent, size, _ANSWER)
 
 
 def left(lane: Lane, sid: str, position: int) -> tuple[int, Owns]:

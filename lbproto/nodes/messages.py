@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
 import msgspec
 from msgspec import Raw
 
@@ -20,7 +23,10 @@ __all__ = [
     "Whole",
     "decode",
     "encode",
+    "in_parts",
 ]
+
+T = TypeVar("T")
 
 
 class Share(msgspec.Struct, array_like=True, frozen=True):
@@ -128,3 +134,17 @@ Message = Changes | Whole | Beat | Enquiry | Farewell | Gone | Call | Answer | R
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def in_parts(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[tuple[T, ...]]:
+    """As many at a time as fit into a message, about: the last one may exceed `most` bytes."""
+    part: list[T] = []
+    filled = 0
+    for each in items:
+        part.append(each)
+        filled += size(each)
+        if filled >= most:
+            yield tuple(part)
+            part, filled = [], 0
+    if part:
+        yield tuple(part)

@@ -8,7 +8,7 @@ from itertools import chain
 import msgspec
 from msgspec import Raw
 
-from lbproto.nodes.messages import Beat, Changes, Share, Whole
+from lbproto.nodes.messages import Beat, Changes, Share, Whole, in_parts
 
 __all__ = ["Teller", "parts_of"]
 
@@ -32,7 +32,7 @@ class Teller:
     def changes(self, shares: Iterable[Share]) -> Iterator[Changes]:
         """Say what has changed."""
         for part in _parts(shares):
-            yield Changes(self._node, self._next(), tuple(part))
+            yield Changes(self._node, self._next(), part)
 
     def whole(self, shares: Iterable[Share]) -> Iterator[Whole]:
         """Say all that there is."""
@@ -59,18 +59,9 @@ def parts_of(shares: Iterable[Share]) -> list[Raw]:
     return [Raw(_encode(part)) for part in _parts(shares)] or [Raw(_encode(()))]
 
 
-def _parts(shares: Iterable[Share]) -> Iterator[list[Share]]:
-    """Shares in lists of bounded size; one with many users in several."""
-    part: list[Share] = []
-    size = 0
-    for share in chain.from_iterable(map(_pieces, shares)):
-        part.append(share)
-        size += _size(share)
-        if size >= _PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+def _parts(shares: Iterable[Share]) -> Iterator[tuple[Share, ...]]:
+    """Shares in parts of bounded size; one with many users in several."""
+    return in_parts(chain.from_iterable(map(_pieces, shares)), _size, _PART_BYTES)
 
 
 def _pieces(share: Share) -> Iterator[Share]:
@@ -78,22 +69,9 @@ def _pieces(share: Share) -> Iterator[Share]:
         yield share
         return
     for users, is_here in ((share.came, True), (share.gone, False)):
-        for some in _fitting(users):
+        for some in in_parts(users, _bytes, _PART_BYTES):
             came, gone = (some, ()) if is_here else ((), some)
             yield Share(share.room, share.sessions, came, gone)
-
-
-def _fitting(users: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    some: list[str] = []
-    size = 0
-    for user in users:
-        some.append(user)
-        size += _bytes(user)
-        if size >= _PART_BYTES:
-            yield tuple(some)
-            some, size = [], 0
-    if some:
-        yield tuple(some)
 
 
 def _size(share: Share) -> int:

@@ -214,7 +214,7 @@ async def _logged(valkey: Valkey) -> int:
         pubsub.publish_nowait("\0nodes", b"", kept=False)
         with anyio.fail_after(10):
             while not pubsub.statistics().published:  # noqa: ASYNC110 - nothing tells
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.01)  # in which the broker answers
     return int(valkey.command("XLEN", "lbproto:{0}:log"))
 
 

@@ -247,7 +247,7 @@ async def test_who_is_gone_before_it_has_come_is_there_once() -> None:
             await written.wait()
             await put(key, value, ttl=ttl)
 
-        cluster.storage.put = slow  # type: ignore[method-assign]
+        cluster.storage.put = slow  # type: ignore[method-assign] # for the client to go meanwhile
         async with anyio.create_task_group() as tasks:
             shown = ObjectArguments([{"token": "ada", **client.resume}])
             tasks.start_soon(two.sessions.authenticate, MemorySocket(JSON), shown)

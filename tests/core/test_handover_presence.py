@@ -147,7 +147,7 @@ async def test_who_leaves_while_a_session_comes_has_left_for_it(is_anybody_there
                     await anyio.lowlevel.checkpoint()
             return found
 
-        two._pubsub.missed = slow  # type: ignore[method-assign]
+        two._pubsub.missed = slow  # type: ignore[method-assign] # for somebody to leave meanwhile
         back = await cluster.come_back(two, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
 
@@ -168,7 +168,7 @@ async def test_who_leaves_as_a_session_is_handed_over_has_left_for_it() -> None:
                 three.to("room:a").emit(Note(number=1))
             publish(channel, payload, **options)
 
-        one._pubsub.publish_nowait = late  # type: ignore[method-assign]
+        one._pubsub.publish_nowait = late  # type: ignore[method-assign] # likewise
         back = await cluster.come_back(one, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
 

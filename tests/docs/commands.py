@@ -186,11 +186,11 @@ class Shell:
         self._servers[port] = process
         end = time.monotonic() + SECONDS
         while time.monotonic() < end and process.poll() is None and not _listens(port):
-            time.sleep(0.05)
+            time.sleep(0.05)  # a process of others: nothing tells when it listens
         assert process.poll() is None, f"{command}:\n{log.read_text()}"
         assert _listens(port), f"{command} does not listen at {port}"
         while time.monotonic() < end and _said_later(command, log.read_text()):
-            time.sleep(0.05)
+            time.sleep(0.05)  # nor when it has written
         return log.read_text()
 
     def _excused(self, command: str) -> bool:
@@ -234,7 +234,7 @@ def _read_until(process: subprocess.Popen[bytes], text: str) -> str:
         out += (process.stdout.read() or b"").decode()
         assert not ended or re.search(text, out), f"it ended without {text!r}:\n{out}"
         assert time.monotonic() < deadline, f"no {text!r} in {SECONDS} s:\n{out}"
-        time.sleep(0.02)
+        time.sleep(0.02)  # until there is more to read
     return out
 
 

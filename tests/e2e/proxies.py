@@ -64,7 +64,7 @@ def proxying(kind: str, ports: Sequence[int], directory: Path) -> Iterator[Proxy
                 said = (directory / "errors").read_text()
                 assert process.poll() is None, said
                 assert time.monotonic() < end, said
-                time.sleep(0.02)
+                time.sleep(0.02)  # nothing tells when it listens
             yield proxy
         finally:
             process.terminate()

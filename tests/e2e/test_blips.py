@@ -95,7 +95,7 @@ async def until_logged(valkey: Valkey, number: int) -> None:
         while True:
             if str(valkey.command("XRANGE", LOG, "-", "+")).count("lost-") == number:
                 return
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.01)  # a log tells nobody that it has grown
 
 
 async def test_what_is_too_large_to_be_sent_nobody_gets(nodes: Pair) -> None:

@@ -196,7 +196,7 @@ def wait_heard(valkey: Valkey, channel: str) -> None:
     deadline = time.monotonic() + SECONDS
     while valkey.command("PUBSUB", "NUMSUB", channel)[1] == 0:
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process subscribes: nothing tells when
 
 
 async def test_another_process_emits(server: ServerProcess, valkey: Valkey) -> None:
