@@ -88,7 +88,7 @@ class Holds:
     async def reserve(
         self, account: Account, amount: int, action: str, repeat: RepeatKey | None = None
     ) -> Hold:
-        """Set credits aside for a request.
+        """Set credits aside for a request; one that is cut off meanwhile lets go of them again.
 
         Args:
             amount: how many it costs; 0 or more.
@@ -108,15 +108,23 @@ class Holds:
                 return Hold(account, action)
             id_ = ordered_id(now)
             change = reserve(id_, amount, action, now, expires_at)
-            await self._credits.transact(account, id_, change)
             hold = Hold(account, action, amount, id_, expires_at)
+            try:
+                await self._credits.transact(account, id_, change)
+            except anyio.get_cancelled_exc_class():
+                await self.settle(hold, 0)  # it may have been committed
+                raise
             self._open.add(hold)
             return hold
         paid = 0
         for attempt in range(_MAX_ATTEMPTS):
             id_ = _id_of(action, repeat, attempt)
             rest = take_up(id_, amount - paid, action, now, expires_at, now - _REPEATS)
-            standing = (await self._credits.transact(account, id_, rest)).answer
+            try:
+                standing = (await self._credits.transact(account, id_, rest)).answer
+            except anyio.get_cancelled_exc_class():
+                await self.settle(Hold(account, action, transaction_id=id_), 0)  # likewise
+                raise
             paid += standing.paid
             if (held := standing.held) is not None:
                 hold = Hold(account, action, held.amount, id_, held.expires_at, paid)
@@ -151,14 +159,16 @@ class Holds:
             self._settle_later(hold, amount, error)
         except anyio.get_cancelled_exc_class():
             # It may have been committed, and not been told.
-            with anyio.move_on_after(_SHIELDED, shield=True):
+            with anyio.move_on_after(_SHIELDED, shield=True) as scope:
                 try:
                     await self._settle(hold, amount, again=True)
                 except Overloaded as error:
                     self._settle_later(hold, amount, error)
+            if scope.cancelled_caught:
+                self._settle_later(hold, amount, "the store takes too long")
             raise
 
-    def _settle_later(self, hold: Hold, amount: int, error: Overloaded) -> None:
+    def _settle_later(self, hold: Hold, amount: int, error: Overloaded | str) -> None:
         logger.warning("%s is not settled yet: %s", hold.transaction_id, error)
         self._unsettled[hold] = amount
 

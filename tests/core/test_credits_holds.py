@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import anyio
 import pytest
 
 from lbproto import Context, Endpoint, Event, InsufficientCredits, NotFound, Plugin, UsageError
 from lbproto.credits import Credits
 from lbproto.holds import Holds
-from lbproto.ledger.account import Account
+from lbproto.ledger.account import Account, Change, Outcome
 from lbproto.testing import START, VirtualClock, settle
 from tests.core.crediting import Desk, Done, Frail, Late, Work, account_of, names, rich, spent
 from tests.core.harness import running
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 NOW = int(START * 1000)
 ADA = Account("ada")
@@ -257,6 +261,57 @@ async def test_a_settlement_that_is_cut_off_and_fails_is_made_up_for(
         store.gate, store.unreachable = None, False
         await clock.advance(5)
         assert names(client.take()) == ["credits_deducted", "credit_balance_updated"]
+
+
+class Stuck(Frail):
+    """A store that does nothing before it may."""
+
+    gate: anyio.Event | None = None
+
+    async def transact(
+        self, account: Account, transaction_id: str, change: Change[T]
+    ) -> Outcome[T]:
+        if self.gate is not None:
+            await self.gate.wait()
+        return await super().transact(account, transaction_id, change)
+
+
+@pytest.mark.parametrize("request_id", [None, "once"])
+async def test_what_is_being_set_aside_when_the_request_is_cut_off_is_let_go_of(
+    desk: Desk, request_id: str | None
+) -> None:
+    store = Late()
+    payload = {} if request_id is None else {"requestId": request_id}
+    async with running(desk.plugin(), credits=store) as server:
+        client = await rich(server)
+        async with anyio.create_task_group() as tasks:
+            store.gate = anyio.Event()
+            tasks.start_soon(client.send, "work", payload)
+            await settle()
+            store.gate = None
+            tasks.cancel_scope.cancel()
+        assert desk.served == 0
+        assert await account_of(server) == (20, 20)
+
+
+async def test_a_settlement_that_is_cut_off_and_takes_too_long_is_made_up_for(
+    desk: Desk, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbproto.holds._SHIELDED", 0)
+    store = Stuck()
+    desk.gate = anyio.Event()
+    async with running(desk.plugin(), credits=store, clock=clock) as server:
+        client = await rich(server)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.send, "work")
+            await settle()
+            store.gate = anyio.Event()
+            desk.gate.set()
+            await settle()
+            tasks.cancel_scope.cancel()
+        store.gate = None
+        await clock.advance(5)
+        assert await spent(server) == [5]
 
 
 # Stores that fail

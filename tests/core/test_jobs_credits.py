@@ -13,7 +13,7 @@ from lbproto import Job, LimitExceeded
 from lbproto.backends.memory import MemoryStorage
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.testing import settle
-from tests.core.crediting import account_of, rich
+from tests.core.crediting import Late, account_of, rich
 from tests.core.harness import Sent, connected
 from tests.core.limiting import clock_of
 from tests.core.working import Dig, DigResponse, Lost, Site, dug, errors, names
@@ -102,6 +102,22 @@ async def test_one_whose_client_goes_while_it_is_recorded_costs_nothing() -> Non
         await settle()
         assert site.jobs == []
         assert await account_of(server) == (20, 20)
+
+
+async def test_one_whose_client_goes_while_credits_are_set_aside_costs_nothing() -> None:
+    """What is being committed then is committed, and let go of again at once."""
+    store = Late()
+    site = Site(send)
+    async with site.running(price=5, credits=store) as server:
+        client = await rich(server)
+        store.gate = anyio.Event()
+        await dug(client)
+        client.close()
+        store.gate.set()
+        await settle()
+        assert site.jobs == []
+        assert await account_of(server) == (20, 20)
+        assert len(server._holds._open) == 0  # type: ignore[union-attr]
 
 
 async def test_credits_that_run_out_end_it_in_mid_stream() -> None:
