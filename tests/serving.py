@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,11 +60,20 @@ class NotStarted(Exception):
     """The server ended, or does not answer; the message is what it logged."""
 
 
+# Below those that the kernel gives to connections, and to whoever asks for any: nobody else takes
+# one before a server listens there, or while that is down and is to come back. Processes that
+# choose at the same time begin far from each other.
+_PORTS = range(10_007, 32_749)
+_chosen = count(os.getpid() * 6_007)
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """A TCP port that nobody listens on just now, and that is not chosen again soon."""
+    for number in islice(_chosen, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("somebody listens on every port")
 
 
 class ServerProcess:

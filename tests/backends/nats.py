@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
 
-from tests.ledger.servers import free_port
+from tests.serving import free_port
 
 __all__ = ["NATS"]
 

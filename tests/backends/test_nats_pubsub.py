@@ -17,7 +17,7 @@ from lbproto.backends.parcels import Message, Packer
 from lbproto.testing.pubsub import Inbox, MakePubSub, PubSubSuite
 from tests.backends.nats import NATS
 from tests.backends.redis_limiting import until
-from tests.ledger.servers import free_port
+from tests.serving import free_port
 
 pytestmark = pytest.mark.anyio
 

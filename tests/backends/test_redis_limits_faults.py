@@ -12,7 +12,8 @@ from lbproto import Overloaded, Tier, UsageError, Window
 from lbproto.backends.redis_limits import RedisLimits
 from lbproto.testing.limits import asked
 from tests.backends.redis_limiting import PATIENCE, Make, at_once, taken, until
-from tests.ledger.servers import Valkey, failing_line, free_port
+from tests.ledger.servers import Valkey, failing_line
+from tests.serving import free_port
 
 pytestmark = pytest.mark.anyio
 

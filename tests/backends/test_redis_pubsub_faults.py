@@ -15,7 +15,8 @@ from lbproto import LimitExceeded, Overloaded, UsageError
 from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.testing.pubsub import Inbox
 from tests.backends.redis_limiting import PATIENCE, until
-from tests.ledger.servers import Valkey, free_port
+from tests.ledger.servers import Valkey
+from tests.serving import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 

@@ -15,7 +15,8 @@ from lbproto.backends.redis_pubsub import RedisPubSub
 from lbproto.testing.pubsub import Inbox
 from tests.backends.redis_kinds import Cluster, encrypted, sentinel
 from tests.backends.redis_limiting import until
-from tests.ledger.servers import Valkey, free_port
+from tests.ledger.servers import Valkey
+from tests.serving import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("brisk")]
 

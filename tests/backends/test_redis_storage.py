@@ -10,7 +10,8 @@ from lbproto import Overloaded, UsageError
 from lbproto.backends.redis_storage import RedisStorage
 from lbproto.testing.storage import MakeStorage, PassTime, StorageSuite
 from tests.backends.redis_limiting import PATIENCE
-from tests.ledger.servers import Valkey, failing_line, free_port
+from tests.ledger.servers import Valkey, failing_line
+from tests.serving import free_port
 
 pytestmark = pytest.mark.anyio
 

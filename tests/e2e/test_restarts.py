@@ -17,8 +17,8 @@ from tests.e2e.clients import PlainClient
 from tests.e2e.crediting import AHEAD
 from tests.e2e.node import NodeClient
 from tests.e2e.restarting import LEDGER, PRICE, STORAGE
-from tests.ledger.servers import Valkey, free_port
-from tests.serving import ServerProcess, serving
+from tests.ledger.servers import Valkey
+from tests.serving import ServerProcess, free_port, serving
 
 pytestmark = pytest.mark.anyio
 

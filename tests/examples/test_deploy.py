@@ -18,7 +18,8 @@ import yaml
 
 from tests.cli.commands import environment
 from tests.examples.test_examples import alice, exchange
-from tests.ledger.servers import Valkey, free_port
+from tests.ledger.servers import Valkey
+from tests.serving import free_port
 
 DEPLOY = Path(__file__).parents[2] / "examples" / "deploy"
 SECONDS = 30

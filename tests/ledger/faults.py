@@ -16,7 +16,8 @@ from lbproto.ledger.account import Account
 from lbproto.ledger.commands import grant, look
 from lbproto.ledger.store import LedgerStore
 from lbproto.testing.ledger import NOW, Book
-from tests.ledger.servers import failing_line, free_port
+from tests.ledger.servers import failing_line
+from tests.serving import free_port
 
 __all__ = ["FaultsSuite", "Server"]
 

