@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import msgspec
@@ -68,5 +69,7 @@ def _fetched(url: str) -> bytes:
         with urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - http or https, as asked for
             document: bytes = response.read(_MOST_BYTES + 1)
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it is an answer, too
         raise Failure(f"{url} cannot be read: {error}") from None
     return document
