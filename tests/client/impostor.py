@@ -32,7 +32,7 @@ async def raw(handle: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterato
                 await handle(stream)
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, serve)
             yield f"ws://127.0.0.1:{port_of(listener)}"

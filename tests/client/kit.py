@@ -63,7 +63,7 @@ __all__ = [
 WIRES = ("plain-json", "plain-msgpack", "socketio-json", "socketio-msgpack")
 TWO_WIRES = ("plain-json", "socketio-msgpack")
 """Where the others differ in nothing that matters."""
-_SECONDS = 20  # what hangs fails
+_SECONDS = 60  # what hangs fails
 AT_ONCE = Reconnect(first=0.01, most=0.05)
 
 
@@ -99,9 +99,14 @@ class Sure(Event):
 
 
 class Confirm(Event):
-    """Have the server ask whether one is sure; answered by what it was told."""
+    """Have the server ask whether one is sure; answered by what it was told.
+
+    Attributes:
+        within: for how long it waits, in seconds.
+    """
 
     what: str
+    within: float = _SECONDS
 
 
 class Confirmed(Event):
@@ -155,6 +160,7 @@ class Site:
     Attributes:
         doubled: how often each number was doubled.
         held: requests and jobs go on once it is set; by default they do.
+        beginning: likewise, jobs begin.
         jobs: those that were begun, in order.
         ended: the ids of those whose handlers have ended.
         closed: rooms that let nobody in.
@@ -165,6 +171,8 @@ class Site:
         self.doubled: dict[int, int] = {}
         self.held = anyio.Event()
         self.held.set()
+        self.beginning = anyio.Event()
+        self.beginning.set()
         self.jobs: list[Job[Dig]] = []
         self.ended: list[str] = []
         self.closed: set[str] = set()
@@ -173,14 +181,18 @@ class Site:
     def hold(self) -> None:
         self.held = anyio.Event()
 
-    def plugin(self, slow_start: float = 0.0) -> Plugin:
+    def hold_jobs(self) -> None:
+        """Have jobs wait before they begin."""
+        self.beginning = anyio.Event()
+
+    def plugin(self) -> Plugin:
         plugin = Plugin("site")
         plugin.emits(Said, overflow=drop_oldest)
         plugin.emits(Sure)
 
         @plugin.on(Confirm)
         async def confirm(ctx: Context, request: Confirm) -> Confirmed:
-            return await ctx.emit_with_ack(Sure(request.what), Confirmed, timeout=0.2)
+            return await ctx.emit_with_ack(Sure(request.what), Confirmed, timeout=request.within)
 
         @plugin.on(Double, price=lambda request: 1 if request.number > 1_000 else 0)
         async def double(ctx: Context, request: Double) -> Doubled:
@@ -206,7 +218,7 @@ class Site:
             if job.request.depth < 0:
                 raise InvalidRequest("nobody digs that deep")
             self.jobs.append(job)
-            await anyio.sleep(slow_start)
+            await self.beginning.wait()
             try:
                 job.start(DigStarted(job.id, where=""))
                 for number in range(job.request.depth):

@@ -105,10 +105,18 @@ async def test_who_leaves_before_the_end_cancels_it(wire: Wire) -> None:
 async def test_one_that_is_given_up_before_it_has_begun_is_cancelled() -> None:
     site = Site()
     site.hold()
-    async with served(site.plugin(slow_start=0.2)) as url, connected(url) as client:
-        with anyio.move_on_after(0.05):
-            async with client.job(Dig()):
-                raise AssertionError("it has not begun")
+    site.hold_jobs()
+
+    async def follow(client: Client) -> None:
+        async with client.job(Dig()):
+            raise AssertionError("it has not begun")
+
+    async with served(site.plugin()) as url, connected(url) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow, client)
+            await until(lambda: len(site.jobs) == 1)
+            tasks.cancel_scope.cancel()
+        site.beginning.set()
         await until(lambda: len(site.ended) == 1)
 
 
@@ -167,13 +175,14 @@ async def test_it_goes_on_when_the_connection_is_lost(wire: Wire) -> None:
 @wires
 async def test_one_that_has_not_answered_is_asked_for_again_and_begins_once(wire: Wire) -> None:
     site = Site()
+    site.hold_jobs()
     async with (
-        served(site.plugin(slow_start=0.1)) as url,
+        served(site.plugin()) as url,
         Proxy.before(url) as proxy,
         connected(proxy.url, wire=wire) as client,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(proxy.cut_when, lambda: bool(site.jobs), lambda: None)
+        tasks.start_soon(proxy.cut_when, lambda: bool(site.jobs), site.beginning.set)
         async with client.job(Dig(depth=5)) as job:
             assert await numbers(job) == list(range(5))
         assert len(site.jobs) == 1

@@ -174,12 +174,12 @@ async def test_the_server_is_answered_too(wire: Wire) -> None:
 
     async with served(Site().plugin()) as url, connected(url, wire=wire) as client:
         with pytest.raises(RequestTimeout):
-            await client.request(Confirm("this"), Confirmed)
+            await client.request(Confirm("this", within=0.2), Confirmed)
         client.acknowledge(Sure, answer)
         assert await client.request(Confirm("this"), Confirmed) == Confirmed(yes=True)
         assert await client.request(Confirm("that"), Confirmed) == Confirmed(yes=False)
         with pytest.raises(RequestTimeout):
-            await client.request(Confirm("fail"), Confirmed)
+            await client.request(Confirm("fail", within=0.2), Confirmed)
         with pytest.raises(UsageError, match="answered by another function"):
             client.acknowledge(Sure, answer)
 

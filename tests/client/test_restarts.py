@@ -34,7 +34,7 @@ LOOPS: list[tuple[str, dict[str, Any], Wire]] = [
 @asynccontextmanager
 async def limited() -> AsyncIterator[None]:
     """What hangs fails."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         yield
 
 
@@ -74,7 +74,7 @@ def test_nothing_is_missing_that_is_not_told(
     port, barrier = free_port(), Barrier(len(LOOPS) + 1)
 
     def met() -> None:
-        barrier.wait(30)
+        barrier.wait(60)
 
     def run(loop: tuple[str, dict[str, Any], Wire]) -> list[str]:
         backend, options, wire = loop
@@ -88,7 +88,7 @@ def test_nothing_is_missing_that_is_not_told(
             server.kill()
         with serving(APP, port=port, options=FACTORY):
             for result in results:
-                job, *events = result.result(30)
+                job, *events = result.result(60)
                 assert "the job was lost with its session" in job
                 first, then = ["Subscribed", "Said"], ["Connected", "SessionLost"]
                 assert events == [*first, *then, *first]
