@@ -18,12 +18,13 @@ from lbproto.client.payloads import PlainPayload
 from lbproto.messages import Ping, Pong, Recovered
 from lbproto.wire import ProtocolError
 from tests.client.impostor import CONNECTED, OPEN, Peer, impostor, raw
-from tests.client.kit import TWO_WIRES, Dig, Site, connected, served
+from tests.client.kit import Dig, Site, connected, served
 
 pytestmark = pytest.mark.anyio
 
 HASTY = Bounds(close_timeout=0.02, max_message=10_000)
 IMPATIENT = Bounds(open_timeout=1, close_timeout=0.02)
+BOTH: tuple[Wire, Wire] = ("plain-json", "socketio-json")
 JUNK = "x" * 1_000
 
 
@@ -80,9 +81,8 @@ async def test_one_that_says_nothing() -> None:
     async with raw(lambda stream: anyio.sleep_forever()) as url:
         assert "does not answer" in await fails(url, bounds=IMPATIENT)
     async with impostor(silent) as url:
-        for wire in TWO_WIRES:
-            told = await fails(url, wire, IMPATIENT)
-            assert "does not speak lbproto: it stays silent" in told
+        told = [await fails(url, wire, IMPATIENT) for wire in BOTH]
+    assert all("does not speak lbproto: it stays silent" in text for text in told)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ async def test_a_job_whose_first_event_is_none_ends() -> None:
                     await anext(job)
 
 
-@pytest.mark.parametrize("wire", ["plain-json", "socketio-json"])
+@pytest.mark.parametrize("wire", BOTH)
 async def test_a_server_that_falls_silent_is_left(wire: Wire) -> None:
     beat = {**OPEN, "pingInterval": 50, "pingTimeout": 50}
 
@@ -281,7 +281,7 @@ async def test_a_server_that_falls_silent_is_left(wire: Wire) -> None:
                 await anext(client.listen(Pong))
 
 
-@pytest.mark.parametrize("wire", ["plain-json", "socketio-json"])
+@pytest.mark.parametrize("wire", BOTH)
 async def test_one_that_only_has_nothing_to_say_is_not(wire: Wire) -> None:
     beats = Settings(ping_interval=0.1, ping_timeout=0.9)
     soon = Bounds(ping_interval=0.05, ping_timeout=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 import pytest
@@ -17,7 +17,6 @@ from lbproto import (
     Overloaded,
     Reconnect,
     Recovery,
-    SystemClock,
     Unauthorized,
     UsageError,
     Window,
@@ -35,6 +34,7 @@ from lbproto.messages import (
     Subscribed,
     Unsubscribed,
 )
+from lbproto.testing import VirtualClock
 from lbproto.wire import Peer
 from tests.client.kit import (
     TWO_WIRES,
@@ -46,6 +46,7 @@ from tests.client.kit import (
     running,
     served,
     server_of,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -196,56 +197,62 @@ async def test_who_is_disconnected_by_the_server_does_not_come_back(wire: Wire) 
 
 
 class Lender:
-    """Tokens that do not last.
+    """Tokens that last for 100 s of a clock.
 
     Attributes:
+        clock: the server's.
         lent: how many.
-        bad: which of them are not accepted.
+        shown: those that the server has seen, in order.
     """
 
-    def __init__(self, seconds: float, bad: int = 0) -> None:
+    def __init__(self, bad: int = 0) -> None:
+        self.clock = VirtualClock()
         self.lent = 0
-        self.bad = bad
-        self._seconds = seconds
+        self.shown: list[int] = []
+        self._bad = bad  # which of them is not accepted
 
     def __call__(self) -> str:
         self.lent += 1
         return str(self.lent)
 
     async def authenticate(self, token: str, peer: Peer) -> Identity:
-        if int(token) == self.bad:
+        self.shown.append(int(token))
+        if self.shown[-1] == self._bad:
             raise Unauthorized("not this one")
-        return Identity("ada", expires_at=SystemClock().now() + self._seconds)
+        return Identity("ada", expires_at=self.clock.now() + 100)
+
+    def lending(self) -> AbstractAsyncContextManager[str]:
+        """Run a server that lets nobody stay longer than that."""
+        admission = Admission(expiry="enforce")
+        return served(Site().plugin(), auth=self, admission=admission, clock=self.clock)
 
 
 async def test_a_session_is_renewed_before_its_token_expires() -> None:
-    lender, admission = Lender(1.0), Admission(expiry="enforce")
-    async with (
-        served(Site().plugin(), auth=lender, admission=admission) as url,
-        connected(url, token=lender) as client,
-    ):
+    lender = Lender()
+    async with lender.lending() as url, connected(url, token=lender) as client:
         heard = client.listen(SessionExpiring, Connected)
-        assert [type(await anext(heard)) for _ in range(2)] == [SessionExpiring] * 2
-        assert lender.lent >= 2
+        for turn in (2, 3):
+            await lender.clock.advance(60)
+            assert isinstance(await anext(heard), SessionExpiring)
+            await until(lambda turn=turn: lender.shown[-1] == turn)  # type: ignore[misc]
+        assert client.is_connected
 
 
 async def test_one_that_has_expired_is_resumed_with_another_token() -> None:
-    lender, admission = Lender(0.6, bad=2), Admission(expiry="enforce")
-    async with (
-        served(Site().plugin(), auth=lender, admission=admission) as url,
-        connected(url, token=lender) as client,
-    ):
+    lender = Lender(bad=2)
+    async with lender.lending() as url, connected(url, token=lender) as client:
         heard = client.listen(Recovered)
+        await lender.clock.advance(60)
+        await until(lambda: lender.shown == [1, 2])
+        await lender.clock.advance(60)
         assert await anext(heard) == Recovered(missed=0)
-        assert lender.lent == 3
+        assert lender.shown == [1, 2, 3]
 
 
 async def test_without_another_token_it_ends() -> None:
-    lender, admission = Lender(0.4), Admission(expiry="enforce")
-    async with (
-        served(Site().plugin(), auth=lender, admission=admission) as url,
-        connected(url, token=lender()) as client,
-    ):
+    lender = Lender()
+    async with lender.lending() as url, connected(url, token=lender()) as client:
+        await lender.clock.advance(120)
         with pytest.raises(Disconnected) as end:
             await anext(client.listen(Recovered))
         assert end.value.code == 4401
