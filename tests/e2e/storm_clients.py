@@ -58,6 +58,7 @@ class Client:
         self.inside = asyncio.Event()
         self._nodes = nodes
         self._resume: dict[str, str] = {}
+        self._is_member = False  # its session is in the room, as far as it was told
         self._socket: ClientConnection | None = None
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._ids = 0
@@ -108,16 +109,21 @@ class Client:
         if is_new:
             self._resume.pop("offset", None)
             self.present.clear()
+            self._is_member = False
             self._subscribe()
 
     def _hear(self, name: str, data: dict[str, Any]) -> None:
         if name == "error" and data.get("event") == "subscribe":  # the broker is away
             asyncio.get_running_loop().call_later(_AGAIN, self._subscribe)
         elif name == "subscribed":
+            self._is_member = True
             self.inside.set()
         elif name == "recovered":
             self.recovered += 1
-            self.inside.set()
+            if self._is_member:
+                self.inside.set()
+            else:  # it was lost before it was answered, and requests are not replayed
+                self._subscribe()
         elif name == "session_lost":
             self.lost += 1
             self.log.append(LOST)
