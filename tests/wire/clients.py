@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from lbproto.frame import Message
 
-__all__ = ["WebSocket", "Where"]
+__all__ = ["PATIENCE", "WebSocket", "Where"]
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds; never waited for where things work."""
 
 # Not used, but made anew for every client otherwise, which takes longer than a heartbeat.
@@ -36,6 +36,10 @@ class Where:
 
     address: str
     path: str
+
+    def under(self, prefix: str) -> Where:
+        """The same with other times: below `/asking`, `/hasty` or `/waiting`."""
+        return replace(self, path=prefix + self.path)
 
     def _url(self, scheme: str, query: dict[str, str]) -> httpx.URL:
         return httpx.URL(f"{scheme}://{self.address}{self.path}", params=query)

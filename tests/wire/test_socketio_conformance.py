@@ -81,7 +81,7 @@ async def test_an_invalid_first_packet_closes(where: Where) -> None:
 
 
 async def test_who_does_not_connect_is_closed(where: Where) -> None:
-    async with where.opened() as websocket:
+    async with where.under("/waiting").opened() as websocket:
         assert await websocket.is_closed()  # though it answers every ping
 
 
@@ -89,7 +89,7 @@ async def test_who_does_not_connect_is_closed(where: Where) -> None:
 
 
 async def test_the_main_namespace_is_left_in_silence(where: Where) -> None:
-    async with connected(where) as websocket:
+    async with connected(where.under("/asking")) as websocket:
         await websocket.send("41")
         assert await websocket.receive() == "2"
 
