@@ -1,10 +1,4 @@
-"""What `call` and `listen` do with a connection.
-
-What a request begins may be a job, whose events come on after the request has been handled. The
-contract tells by their names: `x_started` (or, of a chat, `x_typing`) is followed by `x_completed`
-(or `x_response`), or by `x_error`. An end of another name is not known as one: it is
-waited for until Ctrl-C, which has to be pressed twice where the job has an id.
-"""
+"""What `call` and `listen` do with a connection."""
 
 from __future__ import annotations
 
@@ -14,9 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import anyio
+
 from lbproto.cli.client import BOUNDS, Heard, telling
+from lbproto.cli.following import Following
 from lbproto.client import Client, Disconnected, Reconnect
 from lbproto.client.address import Address
+from lbproto.client.codecs import Heard as ClientHeard
 from lbproto.client.link import Credentials, Link, connect
 from lbproto.errors import RequestError
 from lbproto.overflow import drop_oldest
@@ -27,6 +25,7 @@ __all__ = ["call", "listen"]
 
 _REQUEST = 1
 _BARRIER = 2
+_QUESTION = 3
 _WAITING = 100_000  # events that may wait to be shown
 _SOON = Reconnect(most=3.0)  # somebody looks on
 
@@ -44,10 +43,10 @@ async def call(url: str, token: str, event: str, data: Any, show: Show) -> bool:
         Whether none of them was a refusal.
 
     Raises:
-        Failure: nobody lets us in; or the connection was lost.
+        Failure: nobody lets us in; the connection was lost; or what becomes of a job is not known.
     """
     accepted, handled, answered = True, False, False
-    job = _Job()
+    job = Following(data)
     address, credentials = Address.of(url, socketio=False), Credentials(token)
     with telling(token):
         async with connect(address, "plain-json", credentials, bounds=BOUNDS) as link:
@@ -55,61 +54,41 @@ async def call(url: str, token: str, event: str, data: Any, show: Show) -> bool:
                 await link.send(event, data, _REQUEST)
                 await link.send("ping", {}, _BARRIER)
                 while not (handled and answered) or job.runs:
-                    for each in await link.receive():
+                    if (question := job.question()) is not None:
+                        await link.send(question.event_name, question, _QUESTION)
+                    for each in await _heard(link, job):
                         handled = handled or each.re == _BARRIER
-                        if each.re == _REQUEST:
-                            heard = Heard(each.name, each.payload.plain(), each.re)
-                            answered = True
-                            job.hear(heard)
-                            show(heard)
-                            accepted = accepted and not heard.refusal
+                        if each.re not in (_REQUEST, _QUESTION):
+                            continue
+                        heard = Heard(each.name, each.payload.plain(), _REQUEST)
+                        if each.re == _QUESTION and job.answered(heard):
+                            continue
+                        answered = True
+                        job.hear(heard)
+                        show(heard)
+                        accepted = accepted and not heard.refusal
     return accepted
 
 
-class _Job:
-    """What is known of the job that a request may have begun.
-
-    Attributes:
-        id: by which it is cancelled; "" as long as there is none.
-        runs: whether its end is still to come.
-    """
-
-    def __init__(self) -> None:
-        self.id = ""
-        self.runs = False
-        self._ends: tuple[str, ...] = ()
-
-    def hear(self, heard: Heard) -> None:
-        """Something has answered the request."""
-        for begin, end in _STAGES.items():
-            if heard.event.endswith(begin) and not self._ends:
-                stem = heard.event.removesuffix(begin)
-                self._ends = (stem + end, stem + "_error")
-                self.runs = True
-                self.id = _id_in(heard.data)
-        if heard.event in self._ends:
-            self.runs = False
-
-
-_STAGES = {"_started": "_completed", "_typing": "_response"}
-
-
-def _id_in(data: Any) -> str:
-    fields = data.items() if isinstance(data, dict) else ()
-    return next((str(value) for name, value in fields if name.endswith("Id")), "")
+async def _heard(link: Link, job: Following) -> list[ClientHeard]:
+    """What comes next; nothing, where there is no more patience for it."""
+    with anyio.move_on_after(job.patience):
+        return await link.receive()
+    job.silent()
+    return []
 
 
 @contextmanager
-def _interruptible(link: Link, job: _Job) -> Iterator[None]:
+def _interruptible(link: Link, job: Following) -> Iterator[None]:
     """Let Ctrl-C cancel the job; where there is none, or again, it ends the program."""
     loop = asyncio.get_running_loop()
     sending: set[asyncio.Task[None]] = set()
 
     def interrupt() -> None:
-        if not (job.runs and job.id):
+        if sending or not (job.runs and job.names):
             raise KeyboardInterrupt
-        sending.add(loop.create_task(link.send("cancel", {"id": job.id})))
-        job.id = ""
+        for name in job.names:
+            sending.add(loop.create_task(link.send("cancel", {"id": name})))
 
     with suppress(NotImplementedError):  # on Windows it always ends the program
         loop.add_signal_handler(signal.SIGINT, interrupt)
