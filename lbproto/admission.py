@@ -10,7 +10,7 @@ import msgspec
 
 from lbproto.auth import Authenticator, Authorize, Identity, granted_applications, strip_bearer
 from lbproto.bans import Bans
-from lbproto.errors import Unauthorized
+from lbproto.errors import Unauthorized, UsageError
 from lbproto.transport import Peer
 
 __all__ = ["Admission", "Credentials", "Gate", "Revoked"]
@@ -74,8 +74,12 @@ class Gate:
 
         Raises:
             Unauthorized: they may not.
+            UsageError: the authenticator returns something else than an `Identity`.
         """
-        identity = await self._auth.authenticate(strip_bearer(token), peer)
+        identity: object = await self._auth.authenticate(strip_bearer(token), peer)
+        if not isinstance(identity, Identity):
+            who, what = type(self._auth).__name__, type(identity).__name__
+            raise UsageError(f"{who}.authenticate returned a {what}, not an Identity")
         await self.check(identity)
         return identity
 

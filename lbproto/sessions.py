@@ -375,9 +375,9 @@ class Sessions(Handler):
         self._away.over(session)
         self.expiry.ended(session)
         session.end()
-        self._membership.leave_all(session)
         self.directory.remove(session)
         self._handover.end(session)
+        self._membership.leave_all(session)
         if socket is not None:
             socket.state = None
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lbproto.errors import UsageError
 from lbproto.transport import Peer
 
 __all__ = [
@@ -24,14 +25,22 @@ class Identity:
     """A verified user.
 
     Attributes:
-        user_id: the token's subject, opaque.
+        user_id: the token's subject, opaque; 1 or more characters.
         claims: what else the token says.
         expires_at: when the token's life ends, in seconds since the Unix epoch; None for never.
+
+    Raises:
+        UsageError: the user id is empty, or not a `str`.
     """
 
     user_id: str
     claims: Mapping[str, Any] = field(default_factory=dict)
     expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        given: object = self.user_id  # as hosts without a type checker may have it
+        if not isinstance(given, str) or not given:
+            raise UsageError(f"a user id is text of 1 or more characters, not {given!r}")
 
 
 Authorize = Callable[[Identity, str], Awaitable[bool]]

@@ -17,10 +17,13 @@ class StaticTokens:
 
     Args:
         users: token to user id.
+
+    Raises:
+        UsageError: a user id is empty, or not a `str`.
     """
 
     def __init__(self, users: Mapping[str, str]) -> None:
-        self._users = {token.encode(): user for token, user in users.items()}
+        self._users = {token.encode(): Identity(user) for token, user in users.items()}
 
     async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002 - the port's
         shown = token.encode(errors="surrogatepass")
@@ -31,4 +34,4 @@ class StaticTokens:
                 found = user
         if found is None:
             raise Unauthorized("the token is missing or not known")
-        return Identity(found)
+        return found

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from lbproto import Identity, Internal, Overloaded, Server, StaticTokens, Unauthorized
+from lbproto import (
+    Identity,
+    Internal,
+    Overloaded,
+    Server,
+    StaticTokens,
+    Unauthorized,
+    UsageError,
+)
 from lbproto.auth import strip_bearer
 from lbproto.testing import VirtualClock
 from lbproto.wire import Peer, Refused, Unavailable
@@ -114,6 +122,27 @@ async def test_the_authenticator_sees_the_peer_and_the_bare_token() -> None:
     )
     assert seen == [("abc", socket.peer)]
     assert socket.state.identity.claims == {"tier": "pro"}
+
+
+@pytest.mark.parametrize("user_id", ["", None, 7], ids=repr)
+async def test_a_user_without_an_id_is_a_mistake_of_the_host(user_id: Any) -> None:
+    class Careless:
+        async def authenticate(self, token: str, peer: Peer) -> Identity:
+            return Identity(user_id)
+
+    with pytest.raises(UsageError, match=r"^a user id is text of 1 or more characters, not "):
+        await Server(auth=Careless()).sessions.authenticate(MemorySocket(), ObjectArguments([]))
+    with pytest.raises(UsageError, match=r"^a user id is text"):
+        StaticTokens({"t": user_id})
+
+
+async def test_what_is_no_identity_is_told_with_the_name_of_who_gave_it() -> None:
+    class Forgetful:
+        async def authenticate(self, token: str, peer: Peer) -> Any:
+            return {"secret": token}
+
+    with pytest.raises(UsageError, match=r"^Forgetful\.authenticate returned a dict, not an I"):
+        await Server(auth=Forgetful()).sessions.authenticate(MemorySocket(), ObjectArguments([]))
 
 
 @pytest.mark.parametrize(
