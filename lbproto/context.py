@@ -15,6 +15,7 @@ from lbproto.clock import Clock
 from lbproto.credits import Credits
 from lbproto.errors import ErrorCode, InsufficientCredits, Unauthorized, UsageError, envelope
 from lbproto.events import ErrorEvent, Event
+from lbproto.forward import sids
 from lbproto.holds import RepeatKey
 from lbproto.hub import Hub, Receipt
 from lbproto.messages import Subscribed, Unsubscribed
@@ -45,10 +46,10 @@ class Target:
 
     __slots__ = ("_except", "_hub", "_room")
 
-    def __init__(self, hub: Hub, room: str, except_: Collection[str] = ()) -> None:
+    def __init__(self, hub: Hub, room: str, except_: str | Collection[str] = ()) -> None:
         self._hub = hub
         self._room = room
-        self._except = except_
+        self._except = sids(except_)
 
     def emit(self, event: Event) -> Receipt:
         """Send to everyone in the room, on every node, without waiting.
@@ -183,11 +184,11 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             self._outcome.answer(event)
         return receipt
 
-    def to(self, room: str, *, except_: Collection[str] = ()) -> Target:
+    def to(self, room: str, *, except_: str | Collection[str] = ()) -> Target:
         """A room to emit to.
 
         Args:
-            except_: ids of sessions that do not get it.
+            except_: the id of a session that does not get it, or several.
         """
         return Target(self._services.hub, room, except_)
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from lbproto.backends.base import PubSub
 from lbproto.events import Event
-from lbproto.forward import forward
+from lbproto.forward import forward, sids
 from lbproto.session import personal_room
 
 __all__ = ["Emitter", "Recipients"]
@@ -19,10 +19,10 @@ class Recipients:
 
     __slots__ = ("_except", "_pubsub", "_room")
 
-    def __init__(self, pubsub: PubSub, room: str, except_: Collection[str] = ()) -> None:
+    def __init__(self, pubsub: PubSub, room: str, except_: str | Collection[str] = ()) -> None:
         self._pubsub = pubsub
         self._room = room
-        self._except = except_
+        self._except = sids(except_)
 
     def emit(self, event: Event) -> None:
         """Send to everyone in the room, on every node, without waiting.
@@ -63,11 +63,11 @@ class Emitter:
     ) -> None:
         await self._pubsub.__aexit__(kind, error, trace)
 
-    def to(self, room: str, *, except_: Collection[str] = ()) -> Recipients:
+    def to(self, room: str, *, except_: str | Collection[str] = ()) -> Recipients:
         """A room to emit to.
 
         Args:
-            except_: ids of sessions that do not get it.
+            except_: the id of a session that does not get it, or several.
         """
         return Recipients(self._pubsub, room, except_)
 

@@ -11,12 +11,17 @@ from lbproto.events import Event
 from lbproto.registry import RESERVED
 from lbproto.wire.formats import msgpack_encoder
 
-__all__ = ["Forwarded", "beside", "forward", "forwarded"]
+__all__ = ["Forwarded", "beside", "forward", "forwarded", "sids"]
 
 
 def beside(room: str) -> str:
     """The channel of what is kept for those who miss it, and delivered by no node's log."""
     return f"{RESERVED}beside:{room}"
+
+
+def sids(except_: str | Collection[str]) -> Collection[str]:
+    """The ids of the sessions that a broadcast is not for, as a program names them."""
+    return (except_,) if isinstance(except_, str) else frozenset(except_)
 
 
 class Forwarded(msgspec.Struct, array_like=True):

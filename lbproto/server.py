@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -344,11 +344,11 @@ class Server(Moderation):
         """
         await self.runtime.drain(0)
 
-    def to(self, room: str, *, except_: Sequence[str] = ()) -> Target:
+    def to(self, room: str, *, except_: str | Collection[str] = ()) -> Target:
         """A room to emit to, from anywhere in the host's program.
 
         Args:
-            except_: ids of sessions that do not get it.
+            except_: the id of a session that does not get it, or several.
         """
         return Target(self._hub, room, except_)
 

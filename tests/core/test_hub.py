@@ -124,6 +124,16 @@ async def test_those_excepted_get_nothing_and_do_not_match() -> None:
         assert [len(client.take()) for client in (one, two, three)] == [0, 1, 0]
 
 
+async def test_who_is_excepted_is_settled_when_the_room_is_named() -> None:
+    async with running(newsroom()) as server:
+        one, two = await reader(server), await reader(server)
+        excepted = [one.sid]
+        target = server.to("news", except_=excepted)
+        excepted[:] = [two.sid]
+        target.emit(News(number=1))
+        assert [len(client.take()) for client in (one, two)] == [0, 1]
+
+
 async def test_a_handler_tells_the_others() -> None:
     plugin = newsroom()
 

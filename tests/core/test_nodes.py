@@ -96,9 +96,23 @@ async def test_those_excepted_are_excepted_everywhere() -> None:
         one.take()
         two.take()
         here.to("news", except_=[one.sid]).emit(News(number=1))
+        here.to("news", except_=one.sid).emit(News(number=2))  # as `skip_sid=` has it
         await settle()
         assert one.take() == []
-        assert two.take() == [Sent("news", {"number": 1})]
+        assert two.take() == [Sent("news", {"number": 1}), Sent("news", {"number": 2})]
+
+
+async def test_one_excepted_by_its_id_alone_misses_nothing_by_it() -> None:
+    broker = MemoryBroker()
+    async with nodes(MemoryPubSub(broker), MemoryPubSub(broker)) as (here, there):
+        alone, one, two = await reader(here), await reader(there), await reader(there)
+        await settle()
+        for client in (alone, one, two):
+            client.take()
+        here.to("news", except_=f"{one.sid}{alone.sid}").emit(News(number=1))  # is nobody's id
+        await settle()
+        for client in (alone, one, two):
+            assert client.take() == [Sent("news", {"number": 1})]
 
 
 async def test_a_user_is_reached_wherever_the_session_is() -> None:
