@@ -35,6 +35,10 @@ strict = build(
 ).asgi()
 
 
+# Those who have gone are soon forgotten, and whoever is slow is not taken for one of them.
+forgetful = build(Settings(ping_interval=1, ping_timeout=20), window=1.0).asgi()
+
+
 class _Distant(MemoryPubSub):
     """Joining takes a while, as with a broker: much happens in a room meanwhile."""
 

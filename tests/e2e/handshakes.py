@@ -13,8 +13,34 @@ from tests.e2e.echoing import answer
 __all__ = ["app"]
 
 
+class _Slow:
+    """What has a websocket at `/slow` wait for its answer.
+
+    A request for `/asked` is answered once there is such a websocket, and one for `/answer` has it
+    answered.
+    """
+
+    def __init__(self) -> None:
+        self._asked, self._answering = anyio.Event(), anyio.Event()
+
+    async def wait(self) -> None:
+        self._asked.set()
+        await self._answering.wait()
+
+    async def told(self, path: str | None) -> None:
+        if path == "/asked":
+            await self._asked.wait()
+        elif path == "/answer":
+            self._answering.set()
+            self._asked, self._answering = anyio.Event(), anyio.Event()
+
+
+_slow = _Slow()
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
+        await _slow.told(scope.get("path"))
         await answer(receive, send)
         return
     assert (await receive())["type"] == "websocket.connect"
@@ -33,7 +59,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _tell(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/slow":
-        await anyio.sleep(0.2)  # so that the client has time to send before it is answered
+        await _slow.wait()
     chosen = (scope["subprotocols"] or [None])[0]
     headers = [(b"x-more", b"told")]
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})

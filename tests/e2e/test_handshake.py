@@ -6,10 +6,12 @@ import base64
 import re
 
 import anyio
+import httpx
 import pytest
 from anyio.abc import SocketStream
 from websockets.frames import Frame, Opcode
 
+from tests.e2e.clients import SECONDS
 from tests.e2e.conftest import Serve
 from tests.serving import ServerProcess
 
@@ -115,8 +117,9 @@ async def test_a_header_in_latin_1(ours: ServerProcess) -> None:
 async def test_what_is_sent_before_the_answer_is_not_lost(ours: ServerProcess) -> None:
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request("/slow"))
-        await anyio.sleep(0.05)  # else it may be read with the request, and uvicorn drops it then
+        await tell(ours, "/asked")  # what is read with the request uvicorn drops
         await stream.send(TEXT + PING + TEXT)
+        await tell(ours, "/answer")
         await read_until(stream, rb'(?s)101 .*\{"asgi".*"early".*"early"')
 
 
@@ -124,10 +127,17 @@ async def test_a_client_that_does_not_wait_for_the_answer(ours: ServerProcess) -
     """That nothing fails over it is seen in the server's log, by the fixture."""
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request("/slow"))
-        await anyio.sleep(0.05)  # the server has read it, and not answered
+        await tell(ours, "/asked")
+    await tell(ours, "/answer")
     async with await anyio.connect_tcp("127.0.0.1", ours.port) as stream:
         await stream.send(request())
         await read_until(stream, rb'(?s)101 .*\{"asgi"')
+
+
+async def tell(server: ServerProcess, path: str) -> None:
+    """Make a request that is answered in its time."""
+    async with httpx.AsyncClient(base_url=server.http, timeout=SECONDS) as client:
+        assert (await client.get(path)).status_code == 200
 
 
 async def answered(server: ServerProcess, sent: bytes) -> tuple[bytes, list[bytes], bytes]:
@@ -150,7 +160,7 @@ def _lower_name(line: bytes) -> bytes:
 async def read_until(stream: SocketStream, pattern: bytes) -> bytes:
     """What comes, until it matches or the server ends the connection."""
     got = b""
-    with anyio.fail_after(10):
+    with anyio.fail_after(SECONDS):
         while not re.search(pattern, got):
             try:
                 got += await stream.receive()

@@ -104,7 +104,9 @@ async def test_a_flood_before_the_token(server: ServerProcess) -> None:
 async def test_a_flood_of_wrong_tokens(strict: ServerProcess) -> None:
     async with RawClient.connecting(strict, max_queue=None) as client:
         await _flood(client, '40{"token":"wrong"}', 300)
-        assert (await client.closed())[0] == 1008  # each is refused, until the deadline
+        code, _ = await client.closed()  # each is refused, until the deadline
+    # Where a server closes while it is still being sent to, TCP may drop what it had said.
+    assert code in (1008, 1006)
 
 
 async def test_a_flood_of_namespaces(server: ServerProcess) -> None:

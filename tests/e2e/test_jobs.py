@@ -62,7 +62,7 @@ def test_a_stock_client_follows_cancels_and_recovers(server: ServerProcess, tran
         refused = client.call("cancel", {"id": id_})
         assert refused["error"]["code"] == "NOT_FOUND"
 
-        client.call("stream", {"chunks": 200, "size": 10, "pause": 0.005})
+        client.call("stream", {"chunks": 200, "size": 10, "pause": 0.01})
         events(client, "stream_response")
         with proxy.down(0, Loss.RESET):
             client.until(happened="disconnect")

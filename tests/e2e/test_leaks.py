@@ -65,7 +65,7 @@ async def _upgraded(server: ServerProcess, number: int, http: httpx.AsyncClient)
 
 @pytest.mark.parametrize("kind", ["uvicorn-uvloop", "uvicorn-direct", "hypercorn-trio"])
 async def test_hundreds_of_clients_come_and_go(serve: Serve, kind: str) -> None:
-    server = serve("tests.e2e.app:strict", kind)
+    server = serve("tests.e2e.app:forgetful", kind)
 
     before = await until_state(server, lambda state: state["connections"] == 1)
     async with httpx.AsyncClient(base_url=server.http, timeout=SECONDS) as http:
