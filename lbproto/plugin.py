@@ -1,27 +1,34 @@
 """Plugins: what a domain adds to a server, declared by a factory.
 
-A plugin's handlers are looked at once, when they are registered: a wrong signature fails at
-start-up with a sentence that says what is expected, never at the first request.
+What is declared is looked at once, where it is declared: what is wrong fails at start-up with a
+sentence that says what is expected, never at the first request.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-import msgspec
-
-from lbproto.context import NO_CREDITS
+from lbproto.context import NO_CREDITS, Context
+from lbproto.declarations import (
+    check_lifespan,
+    check_occupancy,
+    check_price,
+    check_refusal,
+    check_request,
+    check_stages,
+    check_weight,
+)
 from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.job import Job
 from lbproto.jobs.stages import JobPolicy, Stages
-from lbproto.ledger.account import MAX_AMOUNT
 from lbproto.messages import Subscribe
+from lbproto.mistakes import check_class
 from lbproto.overflow import OverflowPolicy, disconnect
 from lbproto.registry import Counted, Emission, Registry, RoomPattern, Route
+from lbproto.signatures import Signature
 
 if TYPE_CHECKING:
     from lbproto.server import Server
@@ -29,9 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["Lifespan", "Plugin", "register_all"]
 
 Lifespan = Callable[["Server"], AbstractAsyncContextManager[Any]]
-F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+P = ParamSpec("P")
 R = TypeVar("R", bound=Event)
 E = TypeVar("E", bound=Event)
+A = TypeVar("A", bound=Event | None)
+
+Handler = Callable[[Context, R], Coroutine[Any, Any, A]]
+JobHandler = Callable[[Job[R]], Coroutine[Any, Any, A]]
+Join = Callable[Concatenate[Context, P], Coroutine[Any, Any, A]]
 
 
 class Plugin:
@@ -47,12 +59,14 @@ class Plugin:
     def __init__(
         self, name: str, *, description: str = "", lifespan: Lifespan | None = None
     ) -> None:
+        check_lifespan(lifespan, name)
         self.name = name
         self.description = description
         self.lifespan = lifespan
         self._routes: list[Route] = []
         self._rooms: list[RoomPattern] = []
         self._emissions: list[Emission] = []
+        self._is_served = False
 
     def on(
         self,
@@ -63,11 +77,11 @@ class Plugin:
         weight: int = 1,
         counted: Counted = "user",
         price: int | Callable[[R], int | Awaitable[int]] | None = None,
-    ) -> Callable[[F], F]:
+    ) -> Callable[[Handler[R, A]], Handler[R, A]]:
         """Declare what answers a request.
 
         The decorated function is `async (ctx: Context, request: Request) -> Answer`; the events
-        that its return annotation names are declared with it. An answer of None is none.
+        that its return annotation names are declared with it. A handler that returns None sends no answer.
 
         Args:
             request: the event a client sends.
@@ -82,23 +96,19 @@ class Plugin:
                 calls `ctx.charge`, it is what is set aside at first. The server needs `credits=`.
 
         Raises:
-            UsageError: the function does not look like that, or the price is none.
+            UsageError: the function does not look like that, an argument is of another kind, or the
+                plugin is part of a server already.
         """
-        _check_price(price)
+        check_request(request, "on(Order)")
+        check_refusal(refused, request)
+        check_weight(weight, request)
+        check_price(price)
 
-        def register(handler: F) -> F:
-            hints = _hints(handler)
-            parameters = list(inspect.signature(handler).parameters)
-            if (
-                len(parameters) != 2
-                or not _takes(handler, None, None)
-                or hints.get(parameters[1], request) is not request
-            ):
-                raise _wrong(handler, f"(ctx: Context, request: {request.__name__})")
-            _check_refusal(refused, request)
-            _check_weight(weight, request)
-            answers = _events_in(hints.get("return"), handler)
-            self.emits(*answers, *_given(refused))
+        def register(handler: Handler[R, A]) -> Handler[R, A]:
+            signature = Signature.of(handler)
+            expected = f"(ctx: Context, request: {request.__name__})"
+            signature.expect(expected, Context, request)
+            self.emits(*signature.events, *_given(refused))
             route = Route(
                 request,
                 handler,
@@ -108,7 +118,7 @@ class Plugin:
                 price,
                 weight=weight,
                 counted=counted,
-                answers=tuple(answers),
+                answers=tuple(signature.events),
             )
             self._routes.append(route)
             return handler
@@ -123,7 +133,7 @@ class Plugin:
         weight: int = 1,
         price: int | Callable[[R], int | Awaitable[int]] | None = None,
         timeout: float | None = None,
-    ) -> Callable[[F], F]:
+    ) -> Callable[[JobHandler[R, A]], JobHandler[R, A]]:
         """Declare what answers a request that takes long: as a job, with events of its own.
 
         The decorated function is `async (job: Job[Request]) -> Success`, where `Success` is the
@@ -138,21 +148,20 @@ class Plugin:
             timeout: seconds that it may take; then it ends with `TIMEOUT`. None for any time.
 
         Raises:
-            UsageError: the function does not look like that, the price is none, or an event that
-                lbproto has to make cannot be made of the id and the request.
+            UsageError: as for `on`; or an event that lbproto has to make cannot be made of the id
+                and the request.
         """
-        _check_price(price)
+        check_request(request, "job(Order, stages=Stages(...))")
+        check_stages(stages, request)
+        check_weight(weight, request)
+        check_price(price)
 
-        def register(handler: F) -> F:
-            hints = _hints(handler)
-            if list(inspect.signature(handler).parameters)[1:] or not _takes(handler, None):
-                raise _wrong(handler, f"(job: Job[{request.__name__}])")
-            _check_weight(weight, request)
-            returned = _events_in(hints.get("return"), handler)
-            if returned != _given(stages.success):
+        def register(handler: JobHandler[R, A]) -> JobHandler[R, A]:
+            signature = Signature.of(handler)
+            signature.expect(f"(job: Job[{request.__name__}])", Job[request])  # type: ignore[valid-type]
+            if signature.events != _given(stages.success):
                 expected = "None" if stages.success is None else stages.success.__qualname__
-                raise UsageError(f"{handler.__qualname__} must return {expected}, by its stages")
-            stages.check(request)
+                raise UsageError(f"{signature.name} must return {expected}, by its stages")
             self.emits(*stages.events)
             policy = JobPolicy(stages, stages.makes_start(request), timeout)
             self._routes.append(
@@ -179,7 +188,7 @@ class Plugin:
         example: str = "",
         occupancy: Callable[..., None] | None = None,
         automatic: bool = False,
-    ) -> Callable[[F], F]:
+    ) -> Callable[[Join[P, A]], Join[P, A]]:
         """Declare a family of rooms that clients may subscribe to.
 
         The decorated function is `async (ctx: Context, <placeholder>: str, ...) -> FirstMessage`.
@@ -201,13 +210,13 @@ class Plugin:
                 first of all. A placeholder `user_id` stands for whose it is; there is no other.
 
         Raises:
-            UsageError: the function, or `occupancy`, does not look like that; or an automatic room
-                has another placeholder.
+            UsageError: the function, or `occupancy`, does not look like that; no room has a name
+                like that; or an automatic room has another placeholder.
         """
+        check_refusal(refused, Subscribe)
 
-        def register(join: F) -> F:
-            hints = _hints(join)
-            first = _events_in(hints.get("return"), join)
+        def register(join: Join[P, A]) -> Join[P, A]:
+            signature = Signature.of(join)
             room = RoomPattern(
                 pattern,
                 join,
@@ -216,20 +225,15 @@ class Plugin:
                 self.name,
                 example,
                 occupancy,
-                first=tuple(first),
+                first=tuple(signature.events),
                 automatic=automatic,
             )
-            expected = room.placeholders
-            _check_occupancy(occupancy, expected)
-            if (
-                list(inspect.signature(join).parameters)[1:] != expected
-                or not _takes(join, None, **dict.fromkeys(expected))
-                or any(hints.get(name, str) is not str for name in expected)
-            ):
-                shown = "".join(f", {name}: str" for name in expected)
-                raise _wrong(join, f"(ctx: Context{shown})")
-            _check_refusal(refused, Subscribe)
-            self.emits(*first, *_given(refused))
+            placeholders = room.placeholders
+            check_occupancy(occupancy, placeholders)
+            arguments = "".join(f", {name}: str" for name in placeholders)
+            expected = f"(ctx: Context{arguments}) for rooms {pattern!r}"
+            signature.expect(expected, Context, **dict.fromkeys(placeholders, str))
+            self.emits(*signature.events, *_given(refused))
             self._rooms.append(room)
             return join
 
@@ -240,7 +244,17 @@ class Plugin:
 
         Args:
             overflow: what a slow client's full outbox does with them.
+
+        Raises:
+            UsageError: they are not classes of events, or the plugin is part of a server already.
         """
+        if self._is_served:
+            raise UsageError(
+                f"plugin {self.name!r} is part of a server already, which would not serve this: "
+                "declare it before Server(...)"
+            )
+        for event in events:
+            check_class(event, "plugin.emits takes classes of events, as in plugin.emits(Order)")
         self._emissions.extend(Emission(event, overflow, self.name) for event in events)
 
     def register(self, registry: Registry) -> None:
@@ -249,6 +263,8 @@ class Plugin:
         Raises:
             UsageError: something clashes with another plugin.
         """
+        check_lifespan(self.lifespan, self.name)  # it may have been set since
+        self._is_served = True
         for emission in self._emissions:
             registry.add_emission(emission)
         for route in self._routes:
@@ -276,94 +292,3 @@ def register_all(plugins: Iterable[Plugin], registry: Registry, *, has_credits: 
 
 def _given(event: type[E] | None) -> list[type[E]]:
     return [] if event is None else [event]
-
-
-def _takes(handler: Callable[..., Any], *positional: Any, **named: Any) -> bool:
-    """Whether the handler can be called as it will be."""
-    try:
-        inspect.signature(handler).bind(*positional, **named)
-    except TypeError:
-        return False
-    return True
-
-
-def _check_refusal(refused: type[ErrorEvent] | None, request: type[Event]) -> None:
-    """A refusal can always be made: what it needs is in the envelope or in the request."""
-    if refused is None:
-        return
-    known = {*ErrorEvent.__struct_fields__, *request.__struct_fields__, "event"}
-    needed = {field.name for field in msgspec.structs.fields(refused) if field.required}
-    missing = ", ".join(sorted(needed - known))
-    if missing:
-        raise UsageError(
-            f"{refused.__qualname__} cannot refuse {request.__qualname__}: "
-            f"give {missing} a default, or the request a field of that name"
-        )
-
-
-def _check_occupancy(function: Any, placeholders: list[str]) -> None:
-    if function is None:
-        return
-    listens = callable(function) and not inspect.iscoroutinefunction(function)
-    if not listens or not _takes(function, True, **dict.fromkeys(placeholders)):
-        shown = "".join(f", {name}: str" for name in placeholders)
-        raise UsageError(
-            f"what is told of occupancy must be a function, not async, with the signature "
-            f"(occupied: bool{shown}), not {function!r}"
-        )
-
-
-def _check_price(price: Any) -> None:
-    if price is None or (callable(price) and _takes(price, None)):
-        return
-    if isinstance(price, bool) or not isinstance(price, int) or not 0 <= price <= MAX_AMOUNT:
-        raise UsageError(
-            f"a price is a whole number of credits, 0 or more, or a function of the request, "
-            f"not {price!r}"
-        )
-
-
-def _check_weight(weight: int, request: type[Event]) -> None:
-    if type(weight) is not int or weight < 1:
-        raise UsageError(
-            f"{request.__qualname__} weighs a whole number of requests, 1 or more, not {weight!r}"
-        )
-
-
-def _hints(handler: Callable[..., Any]) -> dict[str, Any]:
-    if not inspect.iscoroutinefunction(handler):
-        raise UsageError(f"{handler.__qualname__} must be an async function")
-    local = inspect.getclosurevars(handler).nonlocals
-    try:
-        return get_type_hints(handler, localns={**_callers_names(handler), **local})
-    except NameError as error:
-        raise UsageError(
-            f"the annotations of {handler.__qualname__} cannot be read ({error}): "
-            "import the event classes at run time, not under TYPE_CHECKING"
-        ) from None
-
-
-def _callers_names(handler: Callable[..., Any]) -> dict[str, Any]:
-    """Names of the function that defines the handler: plugins are made inside factories."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        if frame.f_code.co_filename == handler.__code__.co_filename:
-            return dict(frame.f_locals)
-        frame = frame.f_back
-    return {}
-
-
-def _events_in(annotation: Any, handler: Callable[..., Any]) -> list[type[Event]]:
-    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    events = []
-    for part in parts:
-        if isinstance(part, type) and issubclass(part, Event):
-            events.append(part)
-        elif part not in (None, NoneType, Any):
-            raise UsageError(f"{handler.__qualname__} must return events or None, not {part!r}")
-    return events
-
-
-def _wrong(handler: Callable[..., Any], expected: str) -> UsageError:
-    found = inspect.signature(handler)
-    return UsageError(f"{handler.__qualname__}{found} must have the signature {expected}")
