@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long a machine takes is no property of the code: examples have no deadline.
+# How long a machine takes is not a property of the code: examples have no deadline.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 

@@ -1,6 +1,6 @@
 """How many publications a second give a server so much to do.
 
-What a delivery costs is no constant: a busy server joins several events into one write. So a pace
+What a delivery costs is not constant: a busy server joins several events into one write. So a pace
 at which it uses a share of a core cannot be computed from another; it is sought, by trying.
 """
 

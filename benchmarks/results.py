@@ -112,12 +112,12 @@ def load(path: Path) -> Results:
     """Read a stored run.
 
     Raises:
-        NotStored: it cannot be read, is no stored run, or one of another schema.
+        NotStored: it cannot be read, is not a stored run, or one of another schema.
     """
     try:
         results = msgspec.json.decode(path.read_bytes(), type=Results)
     except (OSError, msgspec.DecodeError) as error:
-        raise NotStored(f"{path} is no stored run: {error}") from error
+        raise NotStored(f"{path} is not a stored run: {error}") from error
     if results.schema != SCHEMA:
         raise NotStored(f"{path} has schema {results.schema}, this suite reads {SCHEMA}")
     return results

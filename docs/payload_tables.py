@@ -39,7 +39,7 @@ class PayloadTables:
 
         Args:
             name: the schema's.
-            published: its fields that are no extensions; None where that is not to be told.
+            published: its fields that are not extensions; None where that is not to be told.
         """
         schema = self._schemas[name]
         required = schema.get("required", ())

@@ -44,7 +44,7 @@ class Admission:
 
 
 class Credentials(msgspec.Struct):
-    """What a client connects with; that it cannot be resumed by some `pid` is no error."""
+    """What a client connects with; that it cannot be resumed by some `pid` is not an error."""
 
     token: str = ""
     pid: Any = None

@@ -168,7 +168,9 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         return receipt
 
     def tell(self, event: Event) -> Receipt:
-        """The same for what says how the request goes, and is not what is paid for.
+        """Like `emit`, but does not count as delivered output: for progress and notices.
+
+        So the price is given back if the request fails afterwards.
 
         Raises:
             UsageError: no plugin declared the event.

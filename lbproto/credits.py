@@ -91,7 +91,7 @@ class Credits:
             expires_at: what is left then is gone, in ms since the Unix epoch; None for never.
 
         Raises:
-            InvalidRequest: the amount is none, the moment has passed, the account would have
+            InvalidRequest: the amount is not valid, the moment has passed, the account would have
                 earned too much, or the id was used for something else.
             Overloaded: the store cannot be reached; whether it is done is not known then, and
                 asking again by the same id tells.

@@ -55,5 +55,5 @@ forwarded = msgspec.msgpack.Decoder(Forwarded).decode
 """What a message says.
 
 Raises:
-    msgspec.DecodeError: it is none.
+    msgspec.DecodeError: it is not a message of a node.
 """

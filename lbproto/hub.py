@@ -186,7 +186,9 @@ class Hub:
         return self.deliver(room, (event,), except_)
 
     def keep(self, room: str, event: Event) -> None:
-        """Keep in the log of all nodes, for those who miss it there, what is told a room elsewise.
+        """Append an event to the log that all nodes share, and deliver it to nobody.
+
+        Sessions that resume on another node find it there; members have got it another way.
 
         Where it cannot be kept, the log says so.
         """
@@ -197,7 +199,7 @@ class Hub:
                 logger.warning("%s: %r is not kept", error, event.event_name)
 
     def announce(self, room: str, events: Sequence[Event], except_: Collection[str] = ()) -> None:
-        """Like `publish`, for what has happened anyway and whose teller cannot be refused.
+        """Like `publish`, but never refused: the events report what has already happened.
 
         Other nodes that cannot take it are not told; the log says so.
         """

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Inflow:
-    """One node's ear.
+    """Receives what other nodes publish, and delivers it to this node's members.
 
     Args:
         pubsub: the way from the other nodes.
@@ -64,7 +64,7 @@ class Inflow:
             self._wake.set()
 
     async def listen(self, channel: str, take: Callable[[bytes], None]) -> None:
-        """Have what other nodes send by a channel that is no room's; returns once that holds."""
+        """Have what other nodes send by a channel that is not a room's; returns once that holds."""
         self._listening[channel] = take
         await self._pubsub.subscribe(channel)
 

@@ -202,7 +202,7 @@ class Log:
         return f"{self.epoch}.{position}"
 
     def position_of(self, offset: object) -> int | None:
-        """The position that a client names; None where it is none of this log's."""
+        """The position that a client names; None if it is not of this log."""
         position = position_in(self.epoch, offset)
         return position if position is not None and position <= self.position else None
 
@@ -265,7 +265,7 @@ def is_offset(offset: object) -> TypeGuard[str]:
 
 
 def position_in(epoch: str, offset: object) -> int | None:
-    """The position that a client names; None where it is none of the log of that epoch."""
+    """The position that a client names; None if it is of another epoch."""
     match = _match(offset)
     return int(match[2]) if match is not None and match[1] == epoch else None
 

@@ -67,7 +67,7 @@ class Queue:
 
 
 class Starter:
-    """Starts tasks of a group, also from a callback of the event loop, which is no task itself.
+    """Starts tasks of a group, also from a callback of the event loop, which is not a task itself.
 
     Args:
         tasks: the group; `run` is to be one of its tasks.

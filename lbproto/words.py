@@ -13,7 +13,7 @@ __all__ = ["Words"]
 
 
 class Words:
-    """For a server's runtime, which knows sockets and no sessions.
+    """Notices sent to a client about its connection: drain, dropped events, end.
 
     Args:
         hub: tells them.

@@ -67,12 +67,12 @@ def read(path: Path) -> UnitCosts:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no TOML, or has something else than costs.
+        ValueError: it is not TOML, or has something else than costs.
     """
     given = tomllib.loads(path.read_text("utf-8"))
     known = {each.name for each in fields(UnitCosts)}
     for name, value in given.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name not in known or not is_number or not 0 <= value < inf:
-            raise ValueError(f"{name} = {value!r} is no cost")
+            raise ValueError(f"{name} = {value!r} is not a cost")
     return replace(UnitCosts(), **given)

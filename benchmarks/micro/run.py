@@ -23,7 +23,7 @@ def main(name: str, row: str, times: int) -> None:
     else:
         print(clock(operation, quick=times < 0))
     sys.stdout.flush()
-    os._exit(0)  # what it takes to end is no part of the operation
+    os._exit(0)  # what it takes to end is not part of the operation
 
 
 if __name__ == "__main__":

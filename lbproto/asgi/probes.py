@@ -44,7 +44,7 @@ class Probes:
     def __post_init__(self) -> None:
         for path in filter(None, (self.live, self.ready)):
             if not path.startswith("/") or path.endswith("/"):
-                raise UsageError(f"probes: {path!r} is no path such as /healthz")
+                raise UsageError(f"probes: {path!r} is not a path such as /healthz")
         if self.live and self.live == self.ready:
             raise UsageError(f"probes: {self.live!r} cannot tell two things")
 

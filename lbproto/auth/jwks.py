@@ -156,7 +156,7 @@ def _usable(key_set: object) -> _Keys:
 
     members = key_set.get("keys") if isinstance(key_set, dict) else None
     if not isinstance(members, list):
-        raise ValueError("this is no JSON Web Key Set")
+        raise ValueError("this is not a JSON Web Key Set")
     keys: _Keys = []
     for member in members:
         if not isinstance(member, dict) or member.get("use", "sig") != "sig":

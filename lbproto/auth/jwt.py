@@ -52,8 +52,8 @@ class PEM(KeySource):
         keys: each in PEM form.
 
     Raises:
-        UsageError: there is none, or one is no public key for RS256 (RSA of at least 2048 bits) or
-            ES256 (P-256); or PyJWT is not installed.
+        UsageError: none is given, or one is not a public key for RS256 (RSA of at least 2048
+            bits) or ES256 (P-256); or PyJWT is not installed.
     """
 
     def __init__(self, *keys: str | bytes) -> None:
@@ -196,7 +196,7 @@ def _load(pem: str | bytes) -> tuple[str, PublicKeyTypes]:
     try:
         key = load_pem_public_key(pem.encode() if isinstance(pem, str) else pem)
     except ValueError:
-        raise UsageError("PEM: this is no public key in PEM form") from None
+        raise UsageError("PEM: this is not a public key in PEM form") from None
     algorithm = check_key(key)
     if algorithm is None:
         raise UsageError("PEM: a key is RSA of at least 2048 bits, or elliptic on P-256")

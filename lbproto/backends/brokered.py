@@ -363,7 +363,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         try:
             parcel = _decode(data)
         except msgspec.DecodeError as error:
-            logger.error("what was published to %r is no message of a node: %s", name, error)
+            logger.error("what was published to %r is not a message of a node: %s", name, error)
             return None
         missed = progress.advance(parcel)
         self._missed += missed or 0

@@ -265,7 +265,7 @@ class _Position(NamedTuple):
         """What a position says.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a position.
         """
         node, own, number = text.rsplit(":", 2)
         return cls(node, int(own), int(number))

@@ -43,7 +43,7 @@ def positions(text: str, shards: int) -> list[Position]:
     """What a position says of each of so many shards.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a position.
     """
     match = _POSITION.fullmatch(text)
     numbers = [int(each, 16) for each in match["shards"].split(":")[1:]] if match else []

@@ -32,7 +32,7 @@ def client(url: str, connections: int, timeout: float) -> Redis:
             or its turn to have one.
 
     Raises:
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
     pool = BlockingConnectionPool.from_url(
         url,

@@ -63,7 +63,7 @@ class RedisLimits(Bridged, LimitStore):
         waiting: how many requests may wait for their turn.
 
     Raises:
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
 
     def __init__(

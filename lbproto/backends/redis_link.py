@@ -29,7 +29,7 @@ class Source:
     """How the servers of one URL are reached.
 
     Raises:
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
 
     def __init__(self, url: str, timeout: float) -> None:

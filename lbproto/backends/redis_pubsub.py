@@ -87,7 +87,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
 
     Raises:
         UsageError: there is no URL; there are braces in the prefix; or not 1-6 shards.
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
 
     failures = (RedisError,)
@@ -250,7 +250,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         try:
             place, parcel = opened(data)
         except ValueError as error:
-            logger.error("what was published to %r is no message of a node: %s", name, error)
+            logger.error("what was published to %r is not a message of a node: %s", name, error)
             return
         shard.known = max(shard.known, place)
         come = Logged(place, place.number, name, parcel)

@@ -53,7 +53,7 @@ class RedisStorage(Bridged, Storage):
 
     Raises:
         UsageError: there are braces in the prefix.
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
 
     durable = True

@@ -25,7 +25,7 @@ class Done(Protocol):
 
 
 class Call(Generic[T]):
-    """What somebody waits for; nothing but that it is done, where it is no subclass.
+    """What somebody waits for; a plain `Call` has no result, only its end.
 
     Attributes:
         done: set in the event loop; None where nobody waits.

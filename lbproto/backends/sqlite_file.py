@@ -2,8 +2,8 @@
 
 Theory of operation. One thread has the file. It is given whatever waits, has all of it done in one
 transaction, and answers when that is on the disk. While the disk is waited for, more queues up: a
-disk that takes 5 ms for a commit is no limit of 200 commands a second, and the busier it is, the
-less a command costs. Between the thread and the event loop there is one call a transaction, in
+disk that takes 5 ms for a commit does not limit it to 200 commands a second: the busier it is,
+the less a command costs. Between the thread and the event loop there is one call a transaction, in
 each direction; those who are answered have asked again by the time of the next.
 
 Several processes may have the file open: whoever writes has it to itself for a transaction, the

@@ -96,7 +96,7 @@ def _version(connection: sqlite3.Connection, path: str, schema: Schema) -> int:
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != schema.mark and (owner or version or tables):
-        raise UsageError(f"{path!r} is no {schema.name}: it holds something else")
+        raise UsageError(f"{path!r} is not a {schema.name}: it holds something else")
     if version > len(schema.migrations):
         raise UsageError(f"{path!r} was written by a later version of lbproto")
     return int(version)

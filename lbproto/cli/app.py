@@ -332,4 +332,4 @@ def _payload(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         example = """'{"room": "market:ETH-USDT"}'"""
-        raise Failure(f"the payload is no JSON ({error}): write it like {example}") from None
+        raise Failure(f"the payload is not JSON ({error}); example: {example}") from None

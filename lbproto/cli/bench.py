@@ -84,7 +84,7 @@ class Plan:
         if self.rate is not None and not self.publish:
             raise Failure("--rate is how often is asked to publish: say by what, with --publish")
         if (self.publish or self.stalled) and not self.rooms:
-            raise Failure("nobody hears what is published: name a room with --room")
+            raise Failure("what is published reaches no room: name one with --room")
         if self.stalled >= self.clients:
             raise Failure("somebody has to read: take fewer --stalled, or more --clients")
 
@@ -92,7 +92,7 @@ class Plan:
         """What the clients say.
 
         Raises:
-            Failure: the payload is no JSON.
+            Failure: the payload is not JSON.
         """
         data = self.data or (_PUBLISH_DATA if self.publish else _REQUEST_DATA)
         common: dict[str, Any] = {
@@ -113,7 +113,7 @@ class Plan:
             msgspec.json.decode(filled)
         except msgspec.DecodeError as error:
             example = f"'{_PUBLISH_DATA}'"
-            raise Failure(f"the payload is no JSON ({error}): write it like {example}") from None
+            raise Failure(f"the payload is not JSON ({error}); example: {example}") from None
         return dialect
 
     def target(self) -> str:

@@ -51,7 +51,7 @@ def telling(token: str) -> Iterator[None]:
         token: what it shows.
 
     Raises:
-        Failure: nobody answers, it is no lbproto server, it refuses the token, or it went away.
+        Failure: nothing answers, it is not an lbproto server, it refuses the token or went away.
     """
     try:
         yield

@@ -189,7 +189,7 @@ def _from_file(file: Path | None, environment: Mapping[str, str]) -> _Given:
     try:
         tree = tomllib.loads(_read(file, asked_by))
     except tomllib.TOMLDecodeError as error:
-        raise Failure(f"{file} is no TOML: {error}") from None
+        raise Failure(f"{file} is not TOML: {error}") from None
     yield from _from_table(tree, "", str(file))
 
 

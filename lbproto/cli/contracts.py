@@ -41,7 +41,7 @@ def contract_of(source: str) -> Contract:
     """The contract that a file has, or a URL, or standard input (`-`), or that a server keeps.
 
     Raises:
-        Failure: there is none.
+        Failure: the contract cannot be had from there.
     """
     path = Path(source)
     if source == "-":
@@ -57,7 +57,7 @@ def contract_of(source: str) -> Contract:
     else:
         raise Failure(f"there is no file {source}; a server is named like hello:server")
     if len(document) > _MOST_BYTES:
-        raise Failure(f"{source} is larger than {_MOST_BYTES:,} bytes: that is no contract")
+        raise Failure(f"{source} is larger than {_MOST_BYTES:,} bytes, too large for a contract")
     try:
         return read(document)
     except NotAContract as error:

@@ -157,14 +157,14 @@ def open_store(url: str) -> LedgerStore:
     scheme, _, rest = url.partition(":")
     if scheme not in _STORES or not rest:
         kinds = "sqlite:FILE, redis://HOST, postgresql://HOST/DATABASE"
-        raise Failure(f"{url!r} is no store of credits: --store takes {kinds}")
+        raise Failure(f"{url!r} is not a store of credits: --store takes {kinds}")
     module, name, extra = _STORES[scheme]
     try:
         made: LedgerStore = getattr(import_module(module), name)(rest if not extra else url)
     except ModuleNotFoundError as missing:
         raise Failure(f"the store needs {missing.name}: pip install 'lbproto[{extra}]'") from None
     except (UsageError, ValueError) as error:
-        raise Failure(f"{url!r} is no store of credits: {error}") from None
+        raise Failure(f"{url!r} is not a store of credits: {error}") from None
     return made
 
 

@@ -38,7 +38,7 @@ def health(
         url = f"http://{host_here(config.host)}:{config.port}{path}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Failure(f"{url!r} is no address such as http://localhost:8091/readyz")
+        raise Failure(f"{url!r} is not an address such as http://localhost:8091/readyz")
     cls = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         with closing(cls(parts.hostname, parts.port, timeout=_SECONDS)) as connection:

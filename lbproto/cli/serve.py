@@ -99,7 +99,7 @@ def host_here(host: str) -> str:
 
 
 def _no_address(host: str) -> Failure:
-    return Failure(f"{host!r} is no address of this machine: choose another with --host")
+    return Failure(f"{host!r} is not an address of this machine: choose another with --host")
 
 
 def serve(

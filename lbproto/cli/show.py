@@ -28,7 +28,7 @@ _NUMBERS = ("open", "high", "low", "close", "volume")
 
 
 def output() -> Console:
-    """Standard output; without escape codes where it is no terminal."""
+    """Standard output; without escape codes where it is not a terminal."""
     width = None if sys.stdout.isatty() else _PLAIN_WIDTH
     return Console(width=width, markup=False, highlight=False, emoji=False)
 

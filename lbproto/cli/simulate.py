@@ -133,7 +133,7 @@ def _range(text: str) -> range:
     match = _RANGE.fullmatch(text)
     first, last = (int(match[1]), int(match[2])) if match else (1, 0)
     if last < first or last - first >= _MAX_SEEDS:
-        raise Failure(f"{text!r} is no range of at most {_MAX_SEEDS:,} seeds: write it like 0-999")
+        raise Failure(f"{text!r} is not a range of at most {_MAX_SEEDS:,} seeds; example: 0-999")
     return range(first, last + 1)
 
 
@@ -151,7 +151,7 @@ def _numbers(text: str) -> set[int]:
     if text == _NONE:
         return set()
     if not _NUMBERS.fullmatch(text):
-        raise Failure(f"{text!r} are no numbers: write them like 3,17,20")
+        raise Failure(f"{text!r} is not a list of numbers; example: 3,17,20")
     return set(map(int, text.split(",")))
 
 

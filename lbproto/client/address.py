@@ -40,7 +40,7 @@ class Address:
             socketio: whether Socket.IO is spoken, or else plain WebSocket.
 
         Raises:
-            UsageError: it is none.
+            UsageError: it is not a server address.
         """
         try:
             parts = urlsplit(url)
@@ -50,7 +50,7 @@ class Address:
                 raise ValueError
         except (KeyError, ValueError):
             raise UsageError(
-                f"{url!r} is no address of a server: it is like ws://localhost:8091"
+                f"{url!r} is not a server address; use ws://host:port"
             ) from None
         path = parts.path.rstrip("/").removesuffix(_PLAIN).removesuffix(_SOCKETIO)
         query = parts.query

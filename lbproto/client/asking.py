@@ -57,7 +57,7 @@ class Asked:
         """Wait for its answer.
 
         Raises:
-            Exception: why there is none.
+            Exception: why it was not answered.
         """
         await self._done.wait()
         if self.error is not None:

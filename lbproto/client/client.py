@@ -58,15 +58,15 @@ class Client:
         bounds: of what the server may do.
 
     Raises:
-        UsageError: that is no address; two events have one name; a job cannot be followed;
+        UsageError: that is not an address; two events have one name; a job cannot be followed;
             `websockets` is not installed.
 
     Entering it raises, and is not tried twice:
 
     - `Unauthorized`: the server does not accept the token;
     - `Overloaded`: it does not let the user in now;
-    - `Disconnected`: nobody answers there, or not now;
-    - `lbproto.wire.ProtocolError`: whoever answers is no lbproto server.
+    - `Disconnected`: nothing answers there, or not now;
+    - `lbproto.wire.ProtocolError`: what answers is not an lbproto server.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The client's side of each wire: what it sends, and what it reads from what it is sent. No I/O.
 
-It reads by the server's own decoders where there are any (`lbproto.wire`). So it is no proof that
+It reads by the server's own decoders where there are any (`lbproto.wire`). So it is not proof that
 those speak the protocol: that are the stock clients, and `lbproto.testing.codecs`, written anew.
 """
 
@@ -68,7 +68,7 @@ class Heard(msgspec.Struct, eq=False):
             try:
                 self._typed = self.payload.into(cls)
             except ProtocolError as error:
-                raise ProtocolError(f"`{self.name}` is no {cls.__qualname__}: {error}") from None
+                raise ProtocolError(f"`{self.name}` is not a {cls.__qualname__}: {error}") from None
         assert isinstance(self._typed, cls)  # noqa: S101 - made just now
         return self._typed
 

@@ -16,7 +16,7 @@ from lbproto.wire.settings import ProtocolError
 __all__ = ["ABNORMAL", "Disconnected", "TooSlow", "once_more", "refusal", "refusal_in"]
 
 ABNORMAL = 1006
-"""What a websocket's end is called that nobody announced."""
+"""The code of a websocket that ended without a close frame."""
 
 _FINAL = frozenset(
     {
@@ -28,7 +28,7 @@ _FINAL = frozenset(
         CloseCode.REPLACED,
     }
 )
-"""Close codes after which coming back is no use; see the reference of the wire."""
+"""Close codes after which to reconnect is useless; see the reference of the wire."""
 
 
 class Disconnected(ConnectionError):
@@ -78,7 +78,7 @@ def refusal(payload: Payload) -> RequestError:
     A code that this version does not know is `Internal`; the message begins with the code.
 
     Raises:
-        ProtocolError: this is no envelope.
+        ProtocolError: this is not an envelope.
     """
     envelope = payload.into(_Envelope)
     cls = BY_CODE.get(envelope.code)

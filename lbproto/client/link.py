@@ -76,7 +76,7 @@ class Link:
     Attributes:
         connected: what the server greeted with.
         pid: the private id to resume the session by; None where the server does not keep any.
-        reading: whether somebody reads; while nobody does, silence is no wonder.
+        reading: whether somebody reads; while nobody does, silence does not count.
     """
 
     def __init__(self, websocket: WebSocket, codec: Codec, where: str, bounds: Bounds) -> None:
@@ -259,8 +259,8 @@ async def connect(
     Raises:
         Unauthorized: the server does not accept the token.
         Overloaded: it does not let the user in now.
-        Disconnected: nobody answers there, or the connection was lost.
-        ProtocolError: it is no lbproto server.
+        Disconnected: nothing answers there, or the connection was lost.
+        ProtocolError: it is not an lbproto server.
     """
     from lbproto.client.websocket import open_websocket  # needs `lbproto[client]`
 

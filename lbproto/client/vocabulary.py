@@ -101,14 +101,14 @@ class Vocabulary:
         """Those of a request that is a job.
 
         Raises:
-            UsageError: it is none that is known here.
+            UsageError: this client knows no job of that name.
         """
         try:
             return self._jobs[request]
         except KeyError:
             name = request.__qualname__
             raise UsageError(
-                f"{name} is no job that this client knows: Client(..., jobs={{{name}: STAGES}})"
+                f"{name} is not a job that this client knows: Client(..., jobs={{{name}: STAGES}})"
             ) from None
 
     def job(self, heard: Heard) -> str | None:

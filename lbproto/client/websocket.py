@@ -99,7 +99,7 @@ class WebSocket:
 
         Raises:
             Disconnected: the websocket is closed, or lost.
-            ProtocolError: what came is no WebSocket frame, or too large a message.
+            ProtocolError: what came is not a WebSocket frame, or too large a message.
         """
         messages, self._early = self._early, []
         while not messages:
@@ -122,7 +122,7 @@ class WebSocket:
 
         Raises:
             Disconnected: the server does not want that, or not now.
-            ProtocolError: it is no WebSocket server, or not one of this subprotocol.
+            ProtocolError: it is not a WebSocket server, or not one of this subprotocol.
         """
         protocol = self._protocol
         protocol.send_request(protocol.connect())
@@ -257,7 +257,7 @@ async def open_websocket(
 
     Raises:
         Disconnected: nobody answers there, or they do not want to.
-        ProtocolError: whoever answers is no WebSocket server.
+        ProtocolError: what answers is not a WebSocket server.
         UsageError: no request can be made for this address.
     """
     protocol = client_protocol(address, subprotocol, bounds.max_message)
@@ -289,7 +289,7 @@ def client_protocol(address: Address, subprotocol: str | None, max_message: int)
     try:
         uri = parse_uri(address.url)
     except InvalidURI as error:
-        raise UsageError(f"{address} is no address of a server ({error})") from None
+        raise UsageError(f"{address} is not a server address ({error})") from None
     offered = None if subprotocol is None else [Subprotocol(subprotocol)]
     return ClientProtocol(uri, subprotocols=offered, max_size=max_message, logger=_logger)
 
@@ -325,6 +325,6 @@ async def _connect(address: Address, context: ssl.SSLContext | None) -> ByteStre
 def _unreached(address: Address, error: Exception) -> Disconnected:
     causes = [error.__cause__, *getattr(error.__cause__, "exceptions", ())]
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return Disconnected(f"nobody listens at {address}")
+        return Disconnected(f"nothing listens at {address}")
     why = next((cause for cause in causes if isinstance(cause, OSError)), error)
     return Disconnected(f"cannot connect to {address} ({why})")

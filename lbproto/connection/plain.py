@@ -125,7 +125,7 @@ class PlainConnection(Connection):
             self._socket.acknowledge(id_, {"ok": True})
 
     def _too_late(self) -> None:
-        if self._authenticating:  # which is no fault of its token
+        if self._authenticating:  # which is not a fault of its token
             error = Overloaded("To be let in takes too long for now: come back soon")
             self._refuse(error, CloseCode.TRY_AGAIN_LATER)
         else:

@@ -158,7 +158,7 @@ class SocketIO:
         self._deadline = runtime.timers.call_at(when, self._nobody_connected)
 
     def _nobody_connected(self) -> None:
-        self._connection.fail(CloseCode.POLICY_VIOLATION, "nobody connected in time")
+        self._connection.fail(CloseCode.POLICY_VIOLATION, "no namespace was connected in time")
 
     # The end
 

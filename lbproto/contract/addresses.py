@@ -53,12 +53,12 @@ def servers(url: str) -> dict[str, Any]:
         url: what its paths come after, such as `wss://example.com/live`.
 
     Raises:
-        UsageError: it is none of `http`, `https`, `ws` and `wss`, or names no host.
+        UsageError: its scheme is not `http`, `https`, `ws` or `wss`, or it has no host.
     """
     parts = urlsplit(url)
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not parts.netloc or "@" in parts.netloc:
-        raise UsageError(f"{url!r} is no server's address: write it like wss://example.com")
+        raise UsageError(f"{url!r} is not a server address; use wss://example.com")
     path = parts.path.rstrip("/")
     shared = {"host": parts.netloc, "security": [{"$ref": "#/components/securitySchemes/token"}]}
     return {

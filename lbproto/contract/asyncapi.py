@@ -50,7 +50,7 @@ def asyncapi(contract: Contract, *, url: str | None = None) -> Document:
             one the document has no `servers`.
 
     Raises:
-        UsageError: that is no URL of a server.
+        UsageError: that is not a URL of a server.
     """
     writer = _Writer(contract)
     return {

@@ -23,7 +23,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             what it may feel; `compatible` for what it need not know.
         kind: what has happened, in a word that stays the same.
         about: the event, room, code or limit.
-        direction: which way an event goes; None for what is no event.
+        direction: which way an event goes; None for what is not an event.
         path: the place in a payload, such as `$.window.from`; "" for the whole.
         message: the same for people.
     """

@@ -31,7 +31,7 @@ def diff(old: Contract, new: Contract) -> list[Change]:
         old, new: as `read` from documents, whose dialect their schemas are in.
 
     Raises:
-        NotAContract: a schema is none that lbproto writes.
+        NotAContract: a schema is not one that lbproto writes.
     """
     before, after = _shapes(old), _shapes(new)
     try:
@@ -50,7 +50,7 @@ def _shapes(contract: Contract) -> Shapes:
     try:
         return msgspec.convert(contract.schemas, dict[str, Shape])
     except (msgspec.ValidationError, RecursionError) as error:
-        raise NotAContract(f"a schema is none that lbproto writes: {error}") from None
+        raise NotAContract(f"a schema is not one that lbproto writes: {error}") from None
 
 
 # Events, both ways

@@ -14,7 +14,7 @@ __all__ = ["NotAContract", "read"]
 
 
 class NotAContract(ValueError):
-    """A document is none that lbproto has written; the message says why, for people."""
+    """A document was not written by lbproto; the message says why, for people."""
 
 
 class _Own(Part, kw_only=True):
@@ -57,7 +57,7 @@ def read(document: bytes) -> Contract:
         found = msgspec.json.decode(document, type=_Document)
         contract = _contract(found)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise NotAContract(f"it is no contract that lbproto has written: {error}") from None
+        raise NotAContract(f"it is not a contract written by lbproto: {error}") from None
     if found.own.format != FORMAT:
         raise NotAContract(f"its format is {found.own.format}, and this lbproto reads {FORMAT}")
     _check(contract)

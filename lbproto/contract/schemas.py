@@ -91,7 +91,7 @@ def name_of(reference: Schema) -> str:
 def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
     """A schema with a change made to it, and before that to every schema in it.
 
-    What is no schema is left as it is: names of fields, values.
+    What is not a schema is left as it is: names of fields, values.
     """
     if isinstance(schema, list):
         return [changed(each, change) for each in schema]

@@ -47,8 +47,8 @@ def grant(
         expires_at: what is left then is gone; None for never.
 
     Raises:
-        InvalidRequest: the amount is none, the moment has passed, the account would have earned
-            too much, or the transaction id was used for something else.
+        InvalidRequest: the amount is not valid, the moment has passed, the account would have
+            earned too much, or the transaction id was used for something else.
     """
     command = ("grant", amount, f"{reason}\n{priority}\n{expires_at}")
 
@@ -143,7 +143,7 @@ def settle(transaction_id: str, amount: int, now: int) -> Change[Movement | None
 
     Raises:
         NotFound: there is no such reservation, or it was released, or has expired.
-        InvalidRequest: it was settled with another amount, or the amount is none.
+        InvalidRequest: it was settled with another amount, or the amount is not valid.
         InsufficientCredits: what is beyond the reservation is not available; it is open still.
     """
 

@@ -78,7 +78,7 @@ class Draft:
         """The open reservation of that id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no open reservation of that id.
         """
         held = self.state.reservations.get(transaction_id)
         if held is None:

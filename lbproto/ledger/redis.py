@@ -71,7 +71,7 @@ class RedisLedger(Bridged, LedgerStore):
 
     Raises:
         UsageError: there are braces in the prefix.
-        ValueError: that is no URL of a Redis.
+        ValueError: that is not a URL of a Redis.
     """
 
     def __init__(

@@ -302,7 +302,7 @@ class Client:
         if told is not None:
             return self.failure(f"the server closed the connection ({reason_of(told)})")
         if isinstance(error, ConnectionRefusedError):
-            return self.failure("nobody listens there any more: does the server still run?")
+            return self.failure("nothing listens there any more: does the server still run?")
         why = f" ({error.strerror})" if error is not None and error.strerror else ""
         return self.failure(
             f"the connection was lost{why}: does the server still run, and take so many?"

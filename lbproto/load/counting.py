@@ -27,7 +27,7 @@ __all__ = ["Lines", "Tally", "delay_pattern"]
 
 _CHUNK = 1 << 16
 _PING, _CLOSE = 0x89, 0x88  # first bytes of frames
-_ASCII = 0x80  # bytes from here on are no character of their own
+_ASCII = 0x80  # bytes from here on are not characters of their own
 _TWO_BYTES = 126
 _MAX_CONTROL = 125
 _MESSAGES = frozenset({0x81, 0x82})  # first bytes of frames
@@ -118,7 +118,7 @@ class Tally:
         Args:
             marker: not empty.
             heartbeat: a frame of the server's, of less than 126 bytes, and the frame that answers.
-            binary: what comes is no text.
+            binary: what comes is not text.
         """
         self._marker = marker
         self._binary = binary
@@ -241,7 +241,7 @@ class Tally:
                 yield start, end
                 known = end
                 if end <= len(piece) and not self._binary:  # there it may lie across a ping
-                    start = end - 1  # a ping's payload may be any bytes, and is no frame
+                    start = end - 1  # a ping's payload may be any bytes, and is not a frame
             start = piece.find(_PING, start + 1)
 
     def _begins_frame(self, piece: bytes, start: int) -> bool:

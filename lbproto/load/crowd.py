@@ -47,7 +47,7 @@ class Crowd:
         patience: seconds without any progress after which it is given up.
 
     Raises:
-        LoadError: so many clients cannot be had, or the address is none.
+        LoadError: so many clients cannot be had, or the address is not valid.
         ValueError: a number is out of range.
     """
 

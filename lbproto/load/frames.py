@@ -37,7 +37,7 @@ _CODES = frozenset({*range(1000, 1015), *range(3000, 5000)}) - {1004, 1005, 1006
 
 
 class BadFrame(Exception):
-    """What came is no frame that a server may send; the message says why."""
+    """What came is not a frame that a server may send; the message says why."""
 
 
 def client_frame(message: str | bytes) -> bytes:

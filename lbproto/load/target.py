@@ -45,7 +45,7 @@ class Target:
             url: `ws://` or `http://`; a path in it goes before that of the dialect.
 
         Raises:
-            LoadError: it is none, or one with TLS.
+            LoadError: it is not a server address, or one with TLS.
         """
         parts = urlsplit("")
         try:
@@ -55,7 +55,7 @@ class Target:
         except (KeyError, ValueError):
             host, port = "", 0
         if not host:
-            raise LoadError(f"{url!r} is no address of a server: it is like ws://localhost:8091")
+            raise LoadError(f"{url!r} is not a server address; use ws://host:port")
         if parts.scheme in ("wss", "https"):
             raise LoadError(
                 f"{url} is behind TLS, which is not supported: measure the server's own port, "
@@ -67,7 +67,7 @@ class Target:
         """The first of the host's addresses where somebody listens.
 
         Raises:
-            LoadError: there is none.
+            LoadError: no address accepts connections.
         """
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
@@ -85,7 +85,7 @@ class Target:
                 else:
                     return family, at
         if isinstance(why, ConnectionRefusedError):
-            raise LoadError(f"nobody listens at {self.url}: start the server, or name another")
+            raise LoadError(f"nothing listens at {self.url}: start the server, or name another")
         raise LoadError(f"cannot connect to {self.url} ({why}): is the address right?")
 
     def is_local(self, family: socket.AddressFamily, address: tuple[str, int]) -> bool:

@@ -106,7 +106,7 @@ class Charging:
             InsufficientCredits: less is available; or was, when more was charged.
             RequestError: as the payload's decoding, `Context.authorize`, `Holds.reserve` or the
                 handler do.
-            UsageError: the price is none.
+            UsageError: the price is not a whole number of at least 0.
         """
         route = ctx.route
         assert route is not None  # noqa: S101 - it has a price

@@ -57,7 +57,7 @@ class Repeats:
         """Serve a request, or answer it as its first was answered.
 
         Raises:
-            InvalidRequest: the id is none, or was given to another request.
+            InvalidRequest: the id is not valid, or was given to another request.
             LimitExceeded: the first one's answer was too large to be kept.
             Overloaded: what other nodes serve cannot be known.
             RequestError: as the first.

@@ -45,7 +45,7 @@ class Tracing:
         begun = self._begin(ctx, waited)
         try:
             await call_next(ctx)
-        except GeneratorExit:  # the event loop is gone: this is no task any more
+        except GeneratorExit:  # the event loop is gone: this is not a task any more
             raise
         except BaseException as error:
             self._end(ctx, begun, _code(ctx, error), waited, monotonic() - began)

@@ -29,7 +29,7 @@ _Seconds = Annotated[float, msgspec.Meta(le=_MAX_SECONDS)]
 
 
 class BadRecording(ValueError):
-    """It is no recording, or one of a version that is not known here."""
+    """It is not a recording, or one of a version that is not known here."""
 
 
 class Header(msgspec.Struct, omit_defaults=True):
@@ -103,7 +103,7 @@ def decode(content: bytes) -> Recording:
     """What a file's content says.
 
     Raises:
-        BadRecording: it is none; the message says which line, and why.
+        BadRecording: it is not a recording; the message says which line, and why.
     """
     if len(content) > _MAX_BYTES:
         raise BadRecording(f"a recording has {_MAX_BYTES} bytes at most")
@@ -111,9 +111,9 @@ def decode(content: bytes) -> Recording:
     try:
         header = msgspec.json.decode(first, type=Header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRecording(f"line 1 is no recording's: {error}") from None
+        raise BadRecording(f"this is not a recording: {error}") from None
     if header.format != FORMAT:
-        raise BadRecording('line 1 is no recording\'s: its format is not "lbproto-recording"')
+        raise BadRecording('line 1 is not a recording\'s: its format is not "lbproto-recording"')
     if header.version != VERSION:
         raise BadRecording(f"version {header.version} of recordings is not known here")
     return Recording(header, list(_rows(lines)))

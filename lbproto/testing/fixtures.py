@@ -38,7 +38,7 @@ def _where_installed(package: str) -> pytest.MarkDecorator:
 def _unhurried_loop() -> asyncio.AbstractEventLoop:
     """A loop that checks what debug mode does, without what makes that slow.
 
-    It logs no slow callbacks: how long a machine takes is no property of the code. What is
+    It logs no slow callbacks: how long a machine takes is not a property of the code. What is
     scheduled keeps no stack of where it was made: that takes longer than most tests.
     """
     loop = asyncio.new_event_loop()

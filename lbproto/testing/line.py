@@ -25,7 +25,7 @@ from lbproto.wire.settings import ProtocolError
 __all__ = ["Closed", "Line", "Outgoing"]
 
 Outgoing = Event | Mapping[str, Any]
-"""What a client sends: an event, or `{"event": name, "data": payload}` for whatever is no event."""
+"""What a client sends: an event, or `{"event": name, "data": payload}` for anything else."""
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, msgspec.MsgspecError)
 

@@ -139,7 +139,7 @@ class PluginSuite:
     async def test_requests_are_served_or_refused_never_broken(
         self, wire: Wire, serve: Serve, make_plugin: MakePlugin, options: dict[str, Any]
     ) -> None:
-        """Also where their sense is none: an undeclared event is such a break too."""
+        """Also requests that make no sense; an undeclared event counts as a break too."""
         async with _running(serve, make_plugin, options) as server:
             for route in _routes(server):
                 for request in self._samples(server, route.request):

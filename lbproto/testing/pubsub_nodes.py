@@ -49,7 +49,7 @@ class Inbox:
         """The next message.
 
         Raises:
-            TimeoutError: there is none.
+            TimeoutError: none came in time.
             AssertionError: one is lost.
         """
         channel, payload = await self.take_any()
@@ -60,7 +60,7 @@ class Inbox:
         """The next message, or the next that is lost: None.
 
         Raises:
-            TimeoutError: there is none.
+            TimeoutError: none came in time.
         """
         with anyio.fail_after(PATIENCE):
             return await self._stream.receive()

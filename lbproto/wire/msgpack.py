@@ -46,7 +46,7 @@ class MsgpackDecoder:
         """Take one message; every one is a whole packet.
 
         Raises:
-            ProtocolError: this is no packet.
+            ProtocolError: this is not a packet.
         """
         if isinstance(message, str):
             raise ProtocolError("a text packet on a MessagePack connection")

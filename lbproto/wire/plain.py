@@ -69,7 +69,7 @@ class PlainFormat(WireFormat):
         """Take one message.
 
         Raises:
-            InvalidRequest: it is no request; the message says why. The connection lives on, since
+            InvalidRequest: it is not a request; the message says why. The connection lives on:
                 the next message can be read whatever this one was.
         """
         try:

@@ -38,7 +38,7 @@ SERVER_LEFT = "server namespace disconnect"
 
 
 class Refused(Exception):
-    """Raised by `Handler.authenticate`: the client may not connect, and trying again is no use.
+    """Raised by `Handler.authenticate`: the client may not connect, and trying again is useless.
 
     Args:
         message: shown to the client.

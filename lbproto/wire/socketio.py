@@ -92,7 +92,7 @@ class JSONDecoder:
             The packet it completes, or None while attachments are missing.
 
         Raises:
-            ProtocolError: this is no packet, or not the attachment that was announced.
+            ProtocolError: this is not a packet, or not the attachment that was announced.
         """
         if isinstance(message, bytes):
             return self._receive_attachment(message)

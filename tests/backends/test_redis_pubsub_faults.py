@@ -276,7 +276,7 @@ async def test_what_no_node_has_published_is_logged(
             data %= int(epoch), int(number) + 1
         with valkey._server.client() as client:
             client.execute_command("SPUBLISH", f"{prefix}:{{0}}:room:x", data)
-        await until(lambda: "is no message of a node" in caplog.text)
+        await until(lambda: "is not a message of a node" in caplog.text)
         assert two.ready
 
 

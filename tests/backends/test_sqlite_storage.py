@@ -108,7 +108,7 @@ async def test_a_file_that_another_process_keeps_is_not_waited_for_for_ever(
 async def test_a_file_that_is_something_else_is_left_alone(path: Path) -> None:
     async with SQLiteLedger(path):
         pass
-    with pytest.raises(UsageError, match="is no storage: it holds something else"):
+    with pytest.raises(UsageError, match="is not a storage: it holds something else"):
         await SQLiteStorage(path).__aenter__()
     with pytest.raises(UsageError, match="not open"):
         await SQLiteStorage(path).get("a")

@@ -27,5 +27,5 @@ def test_what_is_no_run_is_refused(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "run.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(NotStored, match="is no stored run"):
+    with pytest.raises(NotStored, match="is not a stored run"):
         load(path)

@@ -101,11 +101,11 @@ def test_a_token_that_is_missing_or_refused(run_here: Main, demo: Running, token
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("call", "ping", "{room: 5}"), "the payload is no JSON (JSON is malformed"),
-        (("call", "ping", "--url", "localhost:8091"), "'localhost:8091' is no address of a server"),
-        (("call", "ping", "--url", "ws://"), "'ws://' is no address of a server"),
-        (("call", "ping", "--url", "ws://h:99999"), "'ws://h:99999' is no address of a server"),
-        (("call", "ping", "--url", "ws://127.0.0.1:1"), "nobody listens at ws://127.0.0.1:1/ws"),
+        (("call", "ping", "{room: 5}"), "the payload is not JSON (JSON is malformed"),
+        (("call", "ping", "--url", "localhost:8091"), "'localhost:8091' is not a server address"),
+        (("call", "ping", "--url", "ws://"), "'ws://' is not a server address"),
+        (("call", "ping", "--url", "ws://h:99999"), "'ws://h:99999' is not a server address"),
+        (("call", "ping", "--url", "ws://127.0.0.1:1"), "nothing listens at ws://127.0.0.1:1/ws"),
         (("call", "ping", "--url", "ws://no.such.invalid"), "cannot connect to ws://no.such"),
     ],
 )

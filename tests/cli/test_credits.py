@@ -105,9 +105,9 @@ def test_a_grant_that_expires(run_here: Main, store: str) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("credits.db", "'credits.db' is no store of credits: --store takes sqlite:FILE"),
-        ("sqlite:", "is no store of credits"),
-        ("mysql://localhost", "is no store of credits"),
+        ("credits.db", "'credits.db' is not a store of credits: --store takes sqlite:FILE"),
+        ("sqlite:", "is not a store of credits"),
+        ("mysql://localhost", "is not a store of credits"),
         ("sqlite:/no/such/file", "there is no file /no/such/file"),
     ],
 )

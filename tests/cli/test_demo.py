@@ -162,11 +162,11 @@ def test_a_port_in_use(run_here: Main, demo: Running) -> None:
         (("--replay", "{file}", "--symbol", "A", "--speed", "-1"), "not -1.0"),
         (("--replay", "nowhere.csv", "--symbol", "A"), "nowhere.csv: No such file or directory"),
         (("--replay", "/", "--symbol", "A"), "cannot read /: Is a directory"),
-        (("--replay", "{odd}", "--symbol", "A"), "is no CSV file with the columns timestamp_ms"),
+        (("--replay", "{odd}", "--symbol", "A"), "is not a CSV file with the columns timestamp_ms"),
         (("--replay", "{empty}", "--symbol", "A"), "has no trades"),
         (("--replay", "{gz}", "--symbol", "A"), "{gz}: Not a gzipped file"),
-        (("--host", "192.0.2.1"), "'192.0.2.1' is no address of this machine"),
-        (("--host", "no.such.name.invalid"), "is no address of this machine"),
+        (("--host", "192.0.2.1"), "'192.0.2.1' is not an address of this machine"),
+        (("--host", "no.such.name.invalid"), "is not an address of this machine"),
     ],
 )
 def test_what_keeps_it_from_starting_is_one_sentence(

@@ -156,8 +156,8 @@ def test_the_demo_serves_its_own(demo: Running, tmp_path: Path) -> None:
     ("source", "told"),
     [
         ("missing.json", "there is no file missing.json; a server is named like hello:server"),
-        ("text", "text cannot be read: it is no contract that lbproto has written"),
-        ("large", "large is larger than 16,777,216 bytes: that is no contract"),
+        ("text", "text cannot be read: it is not a contract written by lbproto"),
+        ("large", "large is larger than 16,777,216 bytes, too large for a contract"),
         ("greeting_old:nothing", "the module 'greeting_old' has no 'nothing'"),
         ("http://127.0.0.1:1/", "http://127.0.0.1:1/ cannot be read: "),
     ],

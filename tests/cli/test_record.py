@@ -161,7 +161,7 @@ def test_whatever_is_said_at_the_socket_is_answered(server: Running, run_here: M
         (("record", "list", "--control", "no.sock"), "no server listens at no.sock"),
         (("record", "list", "--control", "stale.sock"), "the server at stale.sock does not answer"),
         (("replay", "no.jsonl", "{module}:server"), "cannot read no.jsonl: No such file"),
-        (("replay", "lbproto.toml", "{module}:server"), "lbproto.toml: line 1 is no recording's"),
+        (("replay", "lbproto.toml", "{module}:server"), "lbproto.toml: this is not a recording"),
         (("replay", "empty.jsonl", "{module}:host"), "name the Server behind it"),
         (("serve", "{module}:host", "--port", "0"), "does not tell what is behind it"),
     ],

@@ -124,7 +124,7 @@ def test_a_secret_may_be_in_a_file_of_its_own() -> None:
             "lbproto.toml: server.settings.polling has to be true or false, not 'no'",
         ),
         ("[server]\npubsub = 1", "lbproto.toml: server.pubsub has to be text, not what is there"),
-        ("port =", "lbproto.toml is no TOML: Invalid value (at end of document)"),
+        ("port =", "lbproto.toml is not TOML: Invalid value (at end of document)"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_is_expected(text: str, told: str) -> None:

@@ -121,7 +121,7 @@ def test_who_has_no_other_client_asks_for_its_health(
     assert run_here("health", "--live").out == '{"status":"live"}\n'
     monkeypatch.setenv("LBPROTO_HEALTH_LIVE", "")
     assert "has no such probe" in run_here("health", "--live").err
-    assert "is no address such as" in run_here("health", "--url", "localhost:1").err
+    assert "is not an address such as" in run_here("health", "--url", "localhost:1").err
     with socket.create_server(("localhost", 0)) as listener:
         port = listener.getsockname()[1]
     assert "does not answer" in run_here("health", "--url", f"http://localhost:{port}/").err

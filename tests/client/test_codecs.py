@@ -132,5 +132,5 @@ def test_rubbish_is_refused(wire: Wire, message: Message) -> None:
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_payload_that_does_not_fit_is_refused_when_it_is_looked_at(wire: Wire) -> None:
     frame = FORMATS[wire].event("whole", ({"number": "five"},))
-    with pytest.raises(ProtocolError, match=r"`whole` is no Whole: Expected `int`, got `str` - at"):
+    with pytest.raises(ProtocolError, match=r"`whole` is not a Whole: Expected `int`, got `str` -"):
         heard(wire, *frame.messages).typed(Whole)

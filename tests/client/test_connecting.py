@@ -40,7 +40,7 @@ def test_one_url_does_for_every_wire(url: str, plain: str, socketio: str) -> Non
     ["", "h:80", "ws://", "ftp://h", "ws://h:0", "ws://h:70000", "ws://ada:secret@h", "ws://["],
 )
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(UsageError, match="is no address of a server: it is like ws://"):
+    with pytest.raises(UsageError, match="is not a server address; use ws://"):
         Client(url)
 
 

@@ -257,7 +257,7 @@ async def test_a_job_whose_first_event_is_none_ends() -> None:
             await peer.event("dig_started" if number == 1 else "pong", data, re=number)
 
     async with impostor(script) as url, briefly(url) as client:
-        for told in ("Expected `str`, got `int`", "`pong` answers `dig`, and is no stage"):
+        for told in ("Expected `str`, got `int`", "`pong` answers `dig` but is not a stage"):
             async with client.job(Dig()) as job:
                 with pytest.raises(ProtocolError, match=told):
                     await anext(job)

@@ -144,7 +144,7 @@ async def test_what_is_no_job_is_a_mistake() -> None:
         pass
 
     async with served(Site().plugin()) as url, connected(url) as client:
-        with pytest.raises(UsageError, match="is no job that this client knows"):
+        with pytest.raises(UsageError, match="is not a job that this client knows"):
             async with client.job(Odd()):
                 pass
     with pytest.raises(UsageError, match=r"the success of .*Odd is told by no event"):

@@ -142,9 +142,9 @@ async def test_what_does_not_fit_its_class_ends_those_who_listen_to_it() -> None
     async with served(Site().plugin()) as url, connected(url) as client:
         told, pongs = client.listen(Told), client.listen(Pong)
         await client.subscribe(ROOM)
-        with pytest.raises(ProtocolError, match=r"`said` is no .*Told: Expected `int`, got `str`"):
+        with pytest.raises(ProtocolError, match=r"`said` is not a .*Told: Expected `int`"):
             await anext(told)
-        with pytest.raises(ProtocolError, match=r"`doubled` is no .*Answer: Expected `str`"):
+        with pytest.raises(ProtocolError, match=r"`doubled` is not a .*Answer: Expected `str`"):
             await client.request(Double(number=1), Answer)
         await client.emit(Ping())
         assert isinstance(await anext(pongs), Pong)

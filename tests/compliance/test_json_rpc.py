@@ -62,7 +62,7 @@ def check_against_node(node: Anvil, rows: Sequence[Transfer]) -> None:
             change[row.sender] -= int(row.value)
             change[row.receiver] += int(row.value)
     tip = int(node.call("eth_blockNumber"), 16)
-    for height in range(tip + 1):  # fees are no transfers
+    for height in range(tip + 1):  # fees are not transfers
         for receipt in node.call("eth_getBlockReceipts", hex(height)):
             fee = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
             change[receipt["from"]] -= fee

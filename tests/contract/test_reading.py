@@ -1,4 +1,4 @@
-"""Documents come from anywhere: what is no contract is refused in a sentence."""
+"""Documents come from anywhere: what is not a contract is refused in a sentence."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_is_not_as_lbproto_writes_it(
 )
 def test_a_schema_that_is_none(document: Document, schema: Any) -> None:
     changed = with_(lambda d: d["components"]["schemas"].update(Ping=schema))(document)
-    with pytest.raises(NotAContract, match="a schema is none that lbproto writes"):
+    with pytest.raises(NotAContract, match="a schema is not one that lbproto writes"):
         diff(read(encoded(document)), read(encoded(changed)))
 
 

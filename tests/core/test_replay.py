@@ -185,12 +185,12 @@ HEADER = b'{"format":"lbproto-recording","version":1,"session":"s","user":"u","w
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "line 1 is no recording's: "),
-        (b"\xff\xfe", "line 1 is no recording's: "),
-        (b'{"format":"other"}', "line 1 is no recording's: Object missing required field"),
+        (b"", "this is not a recording: "),
+        (b"\xff\xfe", "this is not a recording: "),
+        (b'{"format":"other"}', "this is not a recording: Object missing required field"),
         (
             HEADER.replace(b"lbproto-recording", b"other") + b'"began":""}',
-            'line 1 is no recording\'s: its format is not "lbproto-recording"',
+            'line 1 is not a recording\'s: its format is not "lbproto-recording"',
         ),
         (HEADER.replace(b":1,", b":2,") + b'"began":""}', "version 2 of recordings is not known"),
         (HEADER + b'"began":""}\n{"at":0,"way":"?","event":"x"}', "line 2: Invalid enum value '?'"),

@@ -24,7 +24,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def answer(receive: Receive, send: Send) -> None:
-    """Everything that is no websocket."""
+    """Everything that is not a websocket."""
     event = await receive()
     if event["type"] == "lifespan.startup":
         await send({"type": "lifespan.startup.complete"})

@@ -117,7 +117,7 @@ async def connected(
 
     Args:
         path: below which Socket.IO answers.
-        automatic: how many automatic rooms there are; None where it is no lbproto server.
+        automatic: how many automatic rooms there are; None where it is not an lbproto server.
     """
     clients = [Client(namespaces) for _ in users]
     try:

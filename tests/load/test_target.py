@@ -28,7 +28,7 @@ def test_addresses(url: str, host: str, port: int, prefix: str) -> None:
     "url", ["localhost:8091", "ws://", "ftp://h", "ws://h:99999", "", "ws://["]
 )
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(LoadError, match="is no address of a server: it is like ws://"):
+    with pytest.raises(LoadError, match="is not a server address; use ws://"):
         Target.of(url)
 
 
@@ -49,7 +49,7 @@ def test_the_first_address_where_somebody_listens() -> None:
 
 
 def test_nobody_listens() -> None:
-    with pytest.raises(LoadError, match=r"nobody listens at ws://127\.0\.0\.1:1: start the server"):
+    with pytest.raises(LoadError, match=r"nothing listens at ws://127\.0\.0\.1:1: start"):
         Target.of("ws://127.0.0.1:1").resolve()
 
 

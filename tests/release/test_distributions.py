@@ -54,7 +54,7 @@ def source(built: Path, name: str) -> dict[str, bytes]:
     def files(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
         for member in archive:
             content = archive.extractfile(member)
-            assert content is not None, f"{member.name} is no file"
+            assert content is not None, f"{member.name} is not a file"
             yield member.name.partition("/")[2], content.read()
 
     (path,) = built.glob(f"{name}-*.tar.gz")
@@ -74,7 +74,7 @@ def in_tree(folder: Path, *under: str) -> dict[str, bytes]:
     if listed.returncode:
         if os.environ.get("CI"):
             pytest.fail(listed.stderr)
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     paths = [each for each in listed.stdout.split("\0") if each and (folder / each).is_file()]
     return {each: (folder / each).read_bytes() for each in paths}
 

@@ -90,7 +90,7 @@ def test_the_houses_own_side_by_side() -> None:
 def test_what_fails_is_told_and_a_project_keeps_its_own_tests(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(BROKEN)
     (tmp_path / "test_own.py").write_text("def test_own_asyncio(): pass")
-    own = tmp_path / "test_conformance.py"  # is no suite of lbproto's for its name
+    own = tmp_path / "test_conformance.py"  # is not a suite of lbproto's for its name
     own.write_text(OWN)
     # The suites are in this repository, whose conftest.py is not of that project.
     options = ("--noconftest", "--lbproto-backend", "mine:Mine", "-k", "asyncio and count")

@@ -119,7 +119,7 @@ class WebSocket:
             return message
 
     async def hear(self) -> Message:
-        """The next message that is no ping; those are answered."""
+        """The next message that is not a ping; those are answered."""
         while (message := await self.receive()) == "2":
             await self.send("3")
         return message

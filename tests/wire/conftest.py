@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from tests.serving import serving
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unhurried")
 
 

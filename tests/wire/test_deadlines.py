@@ -26,7 +26,7 @@ TOO_LATE = (
     '{"event":"error","data":'
     '{"code":"UNAUTHORIZED","message":"no token came in time","event":"authenticate"}}'
 )
-NOBODY = (CloseCode.POLICY_VIOLATION, "nobody connected in time")
+NOBODY = (CloseCode.POLICY_VIOLATION, "no namespace was connected in time")
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ async def test_the_server_may_end_a_socket_and_the_client_may_come_back() -> Non
         await client.send("40", "40/ws")
         assert await client.ask('42/ws,["leave"]') == ["41/ws,"]
         assert program.log[-1] == ("closed", "/ws", "server namespace disconnect")
-        # The client may not know yet: what it had under way is no offence.
+        # The client may not know yet: what it had under way is not an offence.
         assert await client.ask('42/ws,["echo"]', "41/ws", '43/ws,1["late"]') == []
         assert not client.connection.closed
         assert welcomed(await client.ask("40/ws"), "/ws")

@@ -1,4 +1,4 @@
-// Numbers and times for people; whatever is no number or time is shown as it is.
+// Numbers and times for people; whatever is not a number or time is shown as it is.
 
 import { text } from "./dom.js";
 

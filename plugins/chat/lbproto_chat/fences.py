@@ -12,7 +12,7 @@ __all__ = ["Fence"]
 
 _OPENING = re.compile(r"```(\w*)\s")
 _TAGS = ("", "sql", "duckdb", "postgresql", "postgres")
-_LONGEST = 32  # characters of an opening, else it is none
+_LONGEST = 32  # characters of an opening; a longer one does not open a block
 
 
 class Fence:

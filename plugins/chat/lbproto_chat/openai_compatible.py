@@ -2,7 +2,7 @@
 
 Theory of operation. A stream is entered once its first token is there: until then whatever may be
 tried again is, with growing pauses; from then on nothing is, as what was said is said. Each token
-has to come in time by itself, since comments that keep a connection alive are no tokens. Leaving
+has to come in time by itself, since comments that keep a connection alive are not tokens. Leaving
 the stream early closes the connection, by which servers know that they may stop.
 """
 
@@ -255,7 +255,7 @@ class _Stream:
             try:
                 parts = [self._text(event) for event in self._reader.feed(data)]
             except (msgspec.DecodeError, TooLong, UnicodeDecodeError) as error:
-                raise ModelFailed(f"the model's endpoint sends what is no chunk: {error}") from None
+                raise ModelFailed(f"the model's endpoint sent an invalid chunk: {error}") from None
             if any(parts):
                 return Delta("".join(parts), sum(map(bool, parts)))
         return None
@@ -277,7 +277,7 @@ class _Stream:
         return text
 
     async def _refusal(self) -> Exception:
-        """What a response that is none comes to; its text is shown to nobody, as it may name us."""
+        """The error of an unsuccessful response; its text may name us, and is not shown."""
         status = self._response.status_code
         body = b""
         async for data in self._raw:

@@ -94,7 +94,7 @@ def key_of_store(directory: Path) -> bytes:
 
     Raises:
         OSError: there is none, and none can be written.
-        ValueError: what is there is none.
+        ValueError: the file does not hold a key.
     """
     path = directory / "cursor.key"
     with suppress(FileNotFoundError):

@@ -73,7 +73,7 @@ class Desk:
 
         Raises:
             OSError: the store has none, and none can be written.
-            ValueError: it is none.
+            ValueError: it is not a key.
         """
         if key is None:
             key = await to_thread.run_sync(key_of_store, self._store.directory)
@@ -141,7 +141,7 @@ class Desk:
 
         Raises:
             NotFound: the chain or the address is not held, or what a cursor is of is gone.
-            InvalidRequest: the cursor is none of this address's.
+            InvalidRequest: the cursor belongs to another address.
         """
         return await to_thread.run_sync(page, self._store, self._cursors, self._prices, request)
 
@@ -154,7 +154,7 @@ class Desk:
 
         Raises:
             NotFound: there is no such country.
-            InvalidRequest: the corridor leads nowhere, or the window is none.
+            InvalidRequest: the corridor leads nowhere, or the window is not valid.
             LimitExceeded: there are too many flows in the window.
         """
         corridor = parse_corridor(request.corridor)

@@ -34,7 +34,7 @@ def page(
 
     Raises:
         NotFound: the chain or the address is not held, or what the cursor is of is gone.
-        InvalidRequest: the cursor is none of this address's.
+        InvalidRequest: the cursor belongs to another address.
     """
     address = parse(request.chain, request.address)
     chain = CHAINS[request.chain]

@@ -48,7 +48,7 @@ class StaticPrices:
 
         Raises:
             OSError: it cannot be read.
-            ValueError: a row is malformed, or has a price that is none; the message names its line.
+            ValueError: a row is malformed, or its price is not a price; the message names the line.
         """
         path = Path(path)
         with path.open(newline="", encoding="utf-8") as file:

@@ -94,7 +94,7 @@ def test_logs_that_move_no_amount_are_passed_over() -> None:
     [
         (log(TRANSFER), "neither ERC-20's nor ERC-721's"),
         (log(TRANSFER, word(1)), "neither ERC-20's nor ERC-721's"),
-        (log(TRANSFER, word(2**255), word(2)), "a topic that is no address"),
+        (log(TRANSFER, word(2**255), word(2)), "a topic that is not an address"),
         (log(TRANSFER, word(1), "0x2"), "no topic: '0x2'"),
         (log(TRANSFER, word(1), word(2), data="0x"), "no number: '0x'"),
         (log(TRANSFER, word(1), word(2), data=word(1) + "00" * 32), "no number"),

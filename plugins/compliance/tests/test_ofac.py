@@ -252,9 +252,9 @@ READER = """\
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("<html/>", "it is no SDN list, but of 'html'"),
-        ("<sdnList/>", "there is nobody on the list"),
-        ("<Sanctions/>", "there is nobody on the list"),
+        ("<html/>", "it is not an SDN list: its root is 'html'"),
+        ("<sdnList/>", "the list is empty"),
+        ("<Sanctions/>", "the list is empty"),
         (PLAIN.replace("<Record_Count>3<", "<Record_Count>4<"), "it has 4 entries, and has 3"),
         (BOMB, "declares entities"),
         (READER, "declares entities"),

@@ -139,7 +139,7 @@ def test_categories(tmp_path: Path, fields: dict[str, str | list[str]], category
         ({"address": ""}, "it is about no address"),
         ({"address": ARCHIVE[:-1] + "M"}, "checksum"),
         ({"address": "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"}, "network"),
-        ({"address": ["a", "b"]}, "its address is no text"),
+        ({"address": ["a", "b"]}, "its address is not text"),
         ({"label": "  "}, "it has no label"),
         ({"actor": "x" * 501}, "its actor has more than 500 characters"),
         ({"label": "x" * 501}, "its label has more than 500 characters"),
@@ -147,9 +147,9 @@ def test_categories(tmp_path: Path, fields: dict[str, str | list[str]], category
         ({"source": ""}, "it has no source"),
         ({"currency": ""}, "it names no network and no currency"),
         ({"lastmod": "yesterday"}, "it was changed at no time: 'yesterday'"),
-        ({"country": "Nigeria"}, "it has a country that is none of ISO 3166: 'Nigeria'"),
-        ({"confidence": "certain"}, "it has a confidence that is none: 'certain'"),
-        ({"concepts": "exchange"}, "its concepts are no list"),
+        ({"country": "Nigeria"}, "its country is not in ISO 3166: 'Nigeria'"),
+        ({"confidence": "certain"}, "its confidence is not a known level: 'certain'"),
+        ({"concepts": "exchange"}, "its concepts are not a list"),
     ],
 )
 def test_a_malformed_tag_is_set_aside(
@@ -174,12 +174,12 @@ def test_a_malformed_tag_is_set_aside(
         ("title: [unclosed", "while parsing a flow sequence"),
         (
             "title: !!python/object/apply:os.system [ls]\ncreator: x\ntags: []",
-            "its title is no text",
+            "its title is not text",
         ),
         ("a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "it has aliases"),
         ("a: " + "[" * 20 + "]" * 20, "it is nested more than 8 deep"),
-        (b"title: \xff\xfe\xff", "is no TagPack"),
-        (b"\x00\x01\x02", "is no TagPack"),
+        (b"title: \xff\xfe\xff", "is not a TagPack"),
+        (b"\x00\x01\x02", "is not a TagPack"),
     ],
 )
 def test_what_is_no_tagpack_is_refused(tmp_path: Path, text: str | bytes, reason: str) -> None:

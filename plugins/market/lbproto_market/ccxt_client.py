@@ -186,7 +186,7 @@ class ExchangeClient:
 def read_trades(trades: Iterable[Mapping[str, Any]], venue: str) -> list[Trade]:
     """Trades as ccxt has them (with `number` set to `str`) in our terms, in their order.
 
-    What is no trade is left out, and the log says so.
+    What is not a trade is left out, and the log says so.
 
     An id that is a number stays as it is. Any other becomes a number that grows with time: the
     timestamp, and some bits of the id's digest. Where there is no id at all, it is the content that
@@ -209,7 +209,7 @@ def _read(raw: Mapping[str, Any], venue: str, same: dict[str, int]) -> Trade:
     if isinstance(name, str) and _is_number(name):
         number = int(name)
     elif not isinstance(timestamp, int):
-        number = 0  # it is no trade in any case
+        number = 0  # it is not a trade in any case
     else:
         if name is None:
             name = f"{timestamp} {price} {amount} {side}"

@@ -65,7 +65,7 @@ def _fits(number: Decimal, digits: int) -> bool:
 
 
 def is_text(name: str) -> bool:
-    """Whether UTF-8 has it: half a surrogate pair is none."""
+    """Whether UTF-8 can encode it: half a surrogate pair it cannot."""
     return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 

@@ -99,7 +99,7 @@ def connect(path: str, memory: int) -> DuckDBPyConnection:
         _opened.add(real)
     try:
         if os.path.lexists(path) and not Path(path).is_file():
-            raise UsageError(f"the archive {path!r} cannot be opened: it is no file")
+            raise UsageError(f"the archive {path!r} cannot be opened: it is not a file")
         connection = duckdb.connect(
             path,
             config={
@@ -150,7 +150,7 @@ def _check(connection: DuckDBPyConnection, path: str) -> None:
         return
     row = connection.execute("SELECT * FROM archive").fetchone() if "archive" in names else None
     if row is None or row[0] != _OWNER:
-        raise UsageError(f"{path!r} is no archive of candles: it holds something else")
+        raise UsageError(f"{path!r} is not an archive of candles; it holds something else")
     if row[1] > _FORMAT:
         raise UsageError(f"{path!r} was written by a later version of lbproto-market: install that")
 

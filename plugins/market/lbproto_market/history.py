@@ -139,7 +139,7 @@ class History:
 
 
 def _count(value: Decimal, places: int) -> int | None:
-    """How many units of so many decimal places a value has; None if that is no whole number."""
+    """How many units of so many decimal places a value has; None if that is not a whole number."""
     scaled = EXACT.scaleb(value, places)
     units = int(scaled)
     return units if units == scaled else None

@@ -299,7 +299,7 @@ class Nodes:
             try:
                 self._hear(decode(payload))
             except msgspec.MsgspecError as error:
-                logger.error("what was published to the market is no message of a node: %s", error)
+                logger.error("a message to the market was not published by a node: %s", error)
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Answer):

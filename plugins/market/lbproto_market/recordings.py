@@ -33,8 +33,8 @@ class Recording:
     """A file of trades in the order in which they happened.
 
     It has the columns `timestamp_ms`, `id`, `price` and `amount`, and may have `side` (`buy` or
-    `sell`: which way the taker went); others are ignored. A row that is no trade is left out, and
-    that is told: the first one and how many they are in the log, the
+    `sell`: which way the taker went); others are ignored. A row that is not a trade is left out,
+    and that is told: the first one and how many they are in the log, the
     number also in `malformed`.
 
     Args:
@@ -65,7 +65,7 @@ class Recording:
                 yield batch
         if self.malformed and not self._told:  # once, however often the file is gone through
             self._told = True
-            logger.warning("%s: %d rows are no trades and were left out", self.path, self.malformed)
+            logger.warning("%s: %d rows left out: not trades", self.path, self.malformed)
 
     def _trades(self, rows: Iterable[_Row]) -> Iterator[Trade]:
         for number, row in rows:
@@ -136,4 +136,4 @@ def _parquet_rows(path: Path) -> Generator[_Row, None, None]:
 
 
 def _unfit(path: Path, format_: str) -> UsageError:
-    return UsageError(f"{path} is no {format_} file with the columns {', '.join(_COLUMNS)}")
+    return UsageError(f"{path} is not a {format_} file with the columns {', '.join(_COLUMNS)}")

@@ -41,16 +41,16 @@ class Trade(NamedTuple):
 
 
 class MalformedTrade(ValueError):
-    """A recorded row that is no trade; the message says why."""
+    """A recorded row that is not a trade; the message says why."""
 
 
 def parse_trade(
     timestamp_ms: str, id_: str, price: str, amount: str, side: str = "", *, venue: str
 ) -> Trade:
-    """Read a trade from text, as recordings hold it; a side that is none is taken for untold.
+    """Read a trade from text, as recordings hold it; an unknown side is taken for no side.
 
     Raises:
-        MalformedTrade: a field is missing, is no number or is outside what a trade can have.
+        MalformedTrade: a field is missing, is not a number or is outside what a trade can have.
     """
     try:
         trade = Trade(

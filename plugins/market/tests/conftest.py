@@ -162,7 +162,7 @@ def new_feed() -> type[HandFeed]:
 
 
 def _beside(name: str) -> Any:
-    """A module of this directory, which is no package."""
+    """A module of this directory, which is not a package."""
     spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None

@@ -326,7 +326,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         tables.open()
     path.unlink()
     path.mkdir()
-    with pytest.raises(UsageError, match="cannot be opened: it is no file"):
+    with pytest.raises(UsageError, match="cannot be opened: it is not a file"):
         tables.open()
     with pytest.raises(UsageError, match="cannot be opened"):
         _tables(tmp_path / "nowhere").open()
@@ -335,10 +335,10 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "match"),
     [
-        ("CREATE TABLE orders (id INTEGER)", "is no archive of candles: it holds something else"),
+        ("CREATE TABLE orders (id INTEGER)", "is not an archive of candles; it holds something else"),
         (
             "CREATE TABLE archive AS SELECT 'mine' AS owner, 1 AS format",
-            "is no archive of candles: it holds something else",
+            "is not an archive of candles; it holds something else",
         ),
         (
             "CREATE TABLE archive AS SELECT 'lbproto-market archive' AS owner, 2 AS format",

@@ -175,7 +175,7 @@ def test_a_trade_ahead_of_time_is_refused_and_moves_nothing() -> None:
     assert (outcome.trades, outcome.skewed, outcome.left_out) == ([], 2, 0)
     assert machine.now_ms == 100_000
     assert len(machine.add([_trade(105_000, id_=4)], wall_ms=100_000).trades) == 1
-    # It is no duplicate once it is no longer ahead.
+    # It is not a duplicate once it is no longer ahead.
     assert len(machine.add([_trade(105_001, id_=2)], wall_ms=100_001).trades) == 1
 
 

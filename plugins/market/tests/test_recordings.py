@@ -89,7 +89,7 @@ def test_a_malformed_row_is_left_out_and_told(
     first, total = (record.getMessage() for record in caplog.records)
     assert "row 3 left out" in first
     assert reason in first
-    assert "2 rows are no trades" in total
+    assert "2 rows left out: not trades" in total
 
 
 def test_a_file_without_the_columns_is_refused(write: Write) -> None:

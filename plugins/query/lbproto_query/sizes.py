@@ -27,7 +27,7 @@ def check_size(request: QueryRequest) -> None:
         request.sql.encode()
         size = len(msgspec.msgpack.encode(request.params))
     except UnicodeError as error:
-        raise InvalidRequest("The query has characters that are none") from error
+        raise InvalidRequest("The query has characters that are not valid Unicode") from error
     except (RecursionError, OverflowError) as error:
         raise LimitExceeded("The parameters are too deep or too large") from error
     if size > _MAX_PARAM_BYTES:

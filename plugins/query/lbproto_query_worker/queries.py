@@ -164,7 +164,7 @@ class Query:
                 return self._send_rows(cursor)
             except Exception as error:
                 if is_memory(error) and not self._silent:
-                    raise OUT_OF_MEMORY from error  # which is no reason to begin again
+                    raise OUT_OF_MEMORY from error  # which is not a reason to begin again
                 raise
 
     def _send_rows(self, cursor: duckdb.DuckDBPyConnection) -> tuple[int, bool]:

@@ -54,7 +54,7 @@ def serve(line: socket.socket, open_: Callable[[], Database], *, threads: int) -
         line: a connected stream socket; closed at the end.
         open_: opens the catalogue.
         threads: how many DuckDB has, for the system to end this process when it needs more CPU
-            time than they could have used; none is no bound.
+            time than they could have used; None for no bound.
     """
     with line:
         try:

@@ -143,7 +143,7 @@ class Client:
             packet, rest = match.groups()
             if packet != "2":
                 break
-            self._websocket.send("3")  # a heartbeat is no part of what is told
+            self._websocket.send("3")  # a heartbeat is not part of what is told
         frame = Frame("server", packet, json.loads(rest) if rest else None)
         self.lines.append(frame)
         return frame

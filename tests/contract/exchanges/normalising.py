@@ -31,7 +31,7 @@ _NUMBERS = {"durationMs": 12, "estimatedMs": 40, "retryAfter": 60, "rowsProcesse
 _PCT = 12.5  # of a query: it is as far as the machine is fast
 
 _MOMENT = "2026-01-20T12:00:00.000Z"
-_RUN = timedelta(hours=12)  # what is further away than that is no moment of the run
+_RUN = timedelta(hours=12)  # what is further away than that is not a moment of the run
 
 _LONGEST, _SHOWN = 3, 2  # a list that is not shortened, and how much is shown of one that is
 

@@ -115,7 +115,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A figure of many rows that is no plain aggregate of one measure; `sql` is an aggregate."""
+    """A figure of many rows that is not a plain aggregate of one measure; `sql` is an aggregate."""
 
     name: str
     words: list[str]
@@ -216,7 +216,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             try:
                 re.compile(identifier.like)
             except re.error as error:
-                message = f"What {identifier.column} looks like is no regular expression: {error}"
+                message = f"The pattern of {identifier.column} is not a regular expression: {error}"
                 raise UsageError(message) from error
 
 
@@ -231,12 +231,12 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
         Raises:
             OSError: it cannot be read.
-            UsageError: it is no layer; the message says where.
+            UsageError: it is not a layer; the message says where.
         """
         try:
             layer = msgspec.toml.decode(Path(path).read_bytes(), type=cls)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise UsageError(f"{path} is no layer: {error}") from error
+            raise UsageError(f"{path} is not a layer: {error}") from error
         for table in layer.tables:
             table.check()
         return layer

@@ -93,7 +93,7 @@ class Figures:
         self.entity = self.entity or entity
 
     def _compared_by(self, entity: Entity, op: str, hint: Measure | None) -> Target | None:
-        """By what the largest is the largest; by its usual size if this is none."""
+        """By what the largest is the largest; its usual size if this names nothing."""
         if self.focus is None or entity.key:
             return None if hint is None else Target("", hint)
         if op not in ("max", "min"):

@@ -302,7 +302,7 @@ class _Parser:
             self._made.waiting or not self._made.entity
         ):
             noun = self._table.entity(self._table.default)
-            if not noun.where:  # where it has some of its own a label is no noun
+            if not noun.where:  # where it has some of its own a label is not a noun
                 self._made.noun(noun, item.text)
 
     def on_entity(self, item: Item) -> None:

@@ -50,7 +50,7 @@ def _is_silent(item: Item, after: str) -> bool:
 
 
 def _orders(after: Item | None, before: Sequence[Item]) -> bool:
-    """A second that orders ("the second largest"), and is no time ("per second")."""
+    """A second that orders ("the second largest"), and is not a time ("per second")."""
     if after is None or (before and before[-1].kind in ("per", "by", "any")):
         return False
     return after.kind in ("super", "most") or after.value in ("max", "min")

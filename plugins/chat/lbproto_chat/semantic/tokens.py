@@ -1,6 +1,6 @@
 """A question's text, cut into words and typed slots: numbers, times, dates, spans.
 
-Nothing here knows what a question is about. Text is taken as it is: what is no slot is a word, and
+Nothing here knows what a question is about. Text is taken as it is: anything but a slot is a word, and
 what is neither (control characters, brackets, quotes) parts them.
 """
 
@@ -50,7 +50,7 @@ class Clock(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A piece of the question: its text, and what it is if that is no word."""
+    """A piece of the question: its text, and what it is if that is not a word."""
 
     text: str
     slot: Number | Nth | Moments | Clock | None = None

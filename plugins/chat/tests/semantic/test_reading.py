@@ -220,10 +220,10 @@ def test_values_are_literals_and_names_are_quoted(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("tables = 1", "is no layer"),
+        ("tables = 1", "is not a layer"),
         ("[[tables]]\nname = 'a'\nabout = 'b'\ndefault = 'c'\nentities = []", "no entity c"),
-        ("[[tables]]\nnome = 'a'", "is no layer"),
-        ("tables = [", "is no layer"),
+        ("[[tables]]\nnome = 'a'", "is not a layer"),
+        ("tables = [", "is not a layer"),
         ("[[tables]]\ntime = { column = 't', from = 2025-01-01T00:00:00 }", "timezone"),
     ],
 )

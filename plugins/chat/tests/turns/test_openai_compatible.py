@@ -172,7 +172,7 @@ async def test_a_first_token_that_does_not_come(scripted: Any, new_model: NewMod
 
 
 async def test_a_stream_that_stalls(scripted: Any, new_model: NewModel) -> None:
-    """Comments, which keep the connection alive, are no tokens."""
+    """Comments, which keep the connection alive, are not tokens."""
     scripted.says(["a", *[b": wait\n\n"] * 5, anyio.Event()])
     told = Told()
     with pytest.raises(RequestTimeout):

@@ -19,7 +19,7 @@ def decode(text: str) -> bytes:
     The time it takes grows with the square of the length: see to it that that is bounded.
 
     Raises:
-        MalformedAddress: a character is none of Base58's (0, O, I and l are not).
+        MalformedAddress: a character is not in Base58 (0, O, I and l are not).
     """
     number = 0
     for character in text:

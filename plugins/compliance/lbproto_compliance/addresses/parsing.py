@@ -44,7 +44,7 @@ def parse(chain: str, text: str) -> str:
         text: an address of its main network, without anything around it.
 
     Raises:
-        MalformedAddress: it is none; it says why.
+        MalformedAddress: it is not an address; the error says why.
         NotFound: there is no such chain.
     """
     reader = _READERS.get(chain)
@@ -103,7 +103,7 @@ def _evm(text: str) -> str:
         raise MalformedAddress("encoding", "it does not begin with 0x")
     digits = text[2:]
     if not _HEX.fullmatch(digits):
-        raise MalformedAddress("alphabet", "it has a character that is no hexadecimal digit")
+        raise MalformedAddress("alphabet", "it has a character that is not a hexadecimal digit")
     if len(digits) != _EVM_DIGITS:
         raise MalformedAddress("length", f"it has {len(digits)} digits, not {_EVM_DIGITS}")
     # Upper and lower case say nothing where they are not mixed (EIP 55).

@@ -1,4 +1,4 @@
-"""Why a text is no address."""
+"""Why a text is not an address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Reason: TypeAlias = Literal["alphabet", "checksum", "encoding", "length", "netwo
 
 
 class MalformedAddress(InvalidRequest):
-    """A text is no address of the chain.
+    """A text is not an address of the chain.
 
     The message never has the text itself in it: it may be a private key, pasted by mistake.
 

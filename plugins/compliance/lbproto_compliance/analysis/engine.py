@@ -65,7 +65,7 @@ def analyse(
         hops: how far to look, 1 to 5 payments.
         chain: a name in `CHAINS`.
         taint: how money is followed where it was mixed.
-        prices: for amounts in US dollars; none by default. They are no part of the score.
+        prices: for amounts in US dollars; none by default. They are not part of the score.
         weights: what a signal adds to the score.
         limits: of the walk.
         step: see `Step`.

@@ -23,7 +23,7 @@ FEWEST_LINKS = 5
 """Payments of a chain."""
 
 _MOST_LINKS = 100  # that are followed in each direction
-_MOST_DEGREE = 100  # transactions: one with more is no step of anything
+_MOST_DEGREE = 100  # transactions: one with more is not a step of anything
 _LEAST_REST = 0.8  # of what was paid, that moves on
 
 
@@ -38,7 +38,7 @@ class _Link(NamedTuple):
 def find_peel_chain(graph: Graph, seed: int) -> Iterator[Finding]:
     """The chain that the address is a part of, if it has at least `FEWEST_LINKS` payments.
 
-    Whoever is paid a little by a chain is no part of it.
+    Whoever is paid a little by a chain is not part of it.
     """
     before = _links_before(graph, seed)
     after = _links_after(graph, seed)

@@ -98,7 +98,7 @@ class Analysis(Model, kw_only=True):
 
     Args:
         risk_score: 0 to 100, the sum of all contributions.
-        risk_level: of that; `unknown` below 10, as finding nothing is no proof of innocence.
+        risk_level: of that; `unknown` below 10, as finding nothing is not proof of innocence.
         clusters: the address's own first, then those of attributed addresses among the evidence,
             and of hubs.
         signals: what counts most first.

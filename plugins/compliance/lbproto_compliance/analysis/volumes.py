@@ -71,7 +71,7 @@ def distinct(graph: Graph, nodes: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def totals(edges: Edges) -> dict[int, int]:
-    """The sums of one address's payments by asset; what it pays itself is none."""
+    """The sums of one address's payments by asset; payments to itself do not count."""
     counts = edges.sources != edges.targets
     amounts = np.rint(edges.amounts)
     sums: dict[int, int] = {}

@@ -79,7 +79,7 @@ def map_arrays(directory: Path) -> Arrays:
 
     Raises:
         OSError: one is missing.
-        ValueError: one is cut off, or is no array.
+        ValueError: one is cut off, or is not an array.
     """
     return Arrays._make(_map(directory / f"{name}.npy") for name in Arrays._fields)
 

@@ -7,7 +7,7 @@ tell whose is whose, and most participants some change. A transaction is taken f
 2. at least as many addresses are among its inputs: each participant brings one;
 3. outputs whose amount is their own are at most one more than those that share theirs: a change
    for each participant, and the coordinator's fee;
-4. that amount is no dust: protocols that mark coins send many outputs of a least amount.
+4. that amount is not dust: protocols that mark coins send many outputs of a least amount.
 
 This holds for JoinMarket as Goldfeder, Kalodner, Reisman and Narayanan tell it ("When the cookie
 meets the blockchain", PoPETs 2018; `is_coinjoin` in Kalodner et al., "BlockSci", USENIX Security

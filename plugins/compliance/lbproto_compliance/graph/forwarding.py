@@ -89,7 +89,7 @@ def _looked_at(graph: Graph, node: int, rules: Forwarding) -> list[int]:
 def _customers(
     graph: Graph, node: int, exchanges: frozenset[int], rules: Forwarding
 ) -> frozenset[int]:
-    """Whose payments a deposit address forwarded; nobody's where it is none."""
+    """Whose payments a deposit address forwarded; empty for any other address."""
     if node in exchanges or graph.degree(node) > rules.most_degree:
         return frozenset()
     out = graph.outgoing(node)

@@ -58,7 +58,7 @@ def read_transaction(
 ) -> tuple[list[Coin], list[Rejected]]:
     """The inputs and outputs of a transaction, and what could not be read of it.
 
-    An address that is none of Bitcoin's main network is set aside, and what it received or spent
+    An address outside Bitcoin's main network is set aside, and what it received or spent
     stays without an address.
 
     Args:

@@ -230,7 +230,7 @@ class Traces:
     """Traces of ethereum-etl's, in its order: what contracts moved, and rewards of miners.
 
     A transaction's outermost call is the transaction itself. What failed, moved nothing, or ran in
-    another contract's name is no row.
+    another contract's name is not a row.
 
     Args:
         chain: whose.
@@ -294,10 +294,10 @@ def _nested(record: Fields, name: str, counted: str) -> list[Fields]:
         try:
             found = msgspec.json.decode(found)
         except (msgspec.DecodeError, RecursionError):
-            raise Malformed(f"{name} are no JSON") from None
+            raise Malformed(f"{name} are not JSON") from None
     found = [] if found is None else found
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise Malformed(f"{name} are no list of objects")
+        raise Malformed(f"{name} are not a list of objects")
     if told(record, counted) and integer(record, counted) != len(found):
         raise Malformed(f"{name} are {len(found)}, which is not {counted}")
     return cast(list[Fields], found)
@@ -309,7 +309,7 @@ def _owner(item: Fields) -> str | None:
     if addresses is None or addresses == []:
         return None
     if not isinstance(addresses, list):
-        raise Malformed("addresses are no list")
+        raise Malformed("addresses are not a list")
     if len(addresses) > 1:
         return None
     # That is how bitcoin-etl writes scripts that have no address.

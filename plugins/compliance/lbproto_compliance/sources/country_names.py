@@ -51,5 +51,5 @@ CODES = {
 
 
 def country_code(name: str) -> str | None:
-    """ISO 3166 alpha-2, or `None` for what is no country, such as `undetermined`."""
+    """ISO 3166 alpha-2, or `None` for what is not a country, such as `undetermined`."""
     return CODES.get(name.casefold())

@@ -66,14 +66,14 @@ class Position(msgspec.Struct, frozen=True):
         """Of a batch's checkpoint.
 
         Raises:
-            SourceError: it is none of a chain.
+            SourceError: it is not the checkpoint of a chain.
         """
         if checkpoint is None:
             return None
         try:
             return msgspec.json.decode(checkpoint, type=cls)
         except msgspec.DecodeError:
-            raise SourceError("the checkpoint is none of a chain that was read by blocks") from None
+            raise SourceError("the checkpoint is not of a chain read by blocks") from None
 
     def encode(self) -> str:
         """As a batch has it."""

@@ -32,7 +32,7 @@ def topic_address(text: str) -> str:
     """The address that a log has as a topic, 32 bytes wide, or `ValueError`."""
     topic = _matching(_HASH, "topic", text)
     if not topic.startswith(_PADDING):
-        raise ValueError(f"a topic that is no address: {topic}")
+        raise ValueError(f"a topic that is not an address: {topic}")
     return "0x" + topic[len(_PADDING) :]
 
 

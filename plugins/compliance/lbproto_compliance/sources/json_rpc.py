@@ -61,7 +61,7 @@ class JsonRpc:
         patience: Patience | None = None,
     ) -> None:
         if chain not in _CHAIN_IDS:
-            raise SourceError(f"{chain} is none of {', '.join(_CHAIN_IDS)}")
+            raise SourceError(f"{chain} is not one of {', '.join(_CHAIN_IDS)}")
         self.name = f"json-rpc:{chain}"
         self._chain = chain
         self._url = url

@@ -25,7 +25,7 @@ __all__ = ["file_sources"]
 def file_sources(chain: str, paths: Sequence[Path], moment: Moment | None = None) -> list[Source]:
     """Files of chain data as sources; blocks, since each is read once for its digest.
 
-    Files of blocks and of receipts are no sources: they complete the others.
+    Files of blocks and of receipts are not sources: they complete the others.
 
     Args:
         chain: a name of `CHAINS`.

@@ -86,10 +86,10 @@ def _in_batches(list_: str, entries: Sequence[Entry], checkpoint: str | None) ->
         checkpoint: behind which to go on.
 
     Raises:
-        SourceError: it is no checkpoint of a list.
+        SourceError: it is not a checkpoint of a list.
     """
     if checkpoint is not None and not (checkpoint.isascii() and checkpoint.isdecimal()):
-        raise SourceError("the checkpoint is none of a list")
+        raise SourceError("the checkpoint is not of a list")
     if checkpoint is None and not entries:
         yield Batch([], [], "0", 1, (list_,))
     for start in range(int(checkpoint or 0), len(entries), _BATCH):
@@ -108,7 +108,7 @@ def shown(what: str, text: str) -> str:
     """A text fit to be a row's: without space around it.
 
     Raises:
-        ValueError: there is none, or too much, or characters that are none.
+        ValueError: it is empty, too long, or has invalid characters.
     """
     text = text.strip()
     if not text:

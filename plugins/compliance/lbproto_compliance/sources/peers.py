@@ -67,7 +67,7 @@ class Peer:
         concurrency: how many requests may be under way.
 
     Raises:
-        SourceError: it is no http or https URL.
+        SourceError: it is not an http or https URL.
     """
 
     def __init__(self, url: str, patience: Patience, concurrency: int) -> None:
@@ -188,7 +188,7 @@ class _Body:
     """An answer's body, unpacked no further than its bound.
 
     Attributes:
-        refused: why there is no use in adding to it, if there is none.
+        refused: why more is not accepted; None while it is.
     """
 
     def __init__(self, bound: int, encoding: str) -> None:

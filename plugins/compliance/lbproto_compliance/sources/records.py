@@ -40,7 +40,7 @@ class CutOff(SourceError):
 
 
 class Malformed(ValueError):
-    """A record is none of its layout; the message says why."""
+    """A record does not fit its layout; the message says why."""
 
 
 class Record(NamedTuple):
@@ -65,7 +65,7 @@ class Record(NamedTuple):
             Malformed: it cannot be parted.
         """
         if self.fields is None:
-            raise Malformed("it is no object of JSON, or has not the columns of the header")
+            raise Malformed("it is not an object of JSON, or has not the columns of the header")
         return self.fields
 
 
@@ -182,7 +182,7 @@ class RecordFile:
                 ).fetchall()
             except duckdb.Error as error:
                 raise CutOff(
-                    f"{self.path} is no Parquet file, or not all of one: get it again"
+                    f"{self.path} is not a Parquet file, or not all of one: get it again"
                 ) from error
         return [str(name) for name, *_ in rows]
 

@@ -68,7 +68,7 @@ def read_list(file: IO[bytes]) -> Iterator[Listed]:
         return _read_plain(elements)
     if root.tag == "Sanctions":
         return _read_advanced(elements)
-    raise ValueError(f"it is no SDN list, but of {root.tag[:40]!r}")
+    raise ValueError(f"it is not an SDN list: its root is {root.tag[:40]!r}")
 
 
 def _elements(file: IO[bytes]) -> Iterator[Element]:
@@ -224,7 +224,7 @@ def _primary_name(profile: Element) -> str:
 
 def _check_count(found: int, expected: int | None) -> None:
     if found == 0:
-        raise ValueError("there is nobody on the list")
+        raise ValueError("the list is empty")
     if expected is not None and found != expected:
         raise ValueError(f"it says that it has {expected} entries, and has {found}")
 

@@ -128,7 +128,7 @@ class TagPack(ListFile):
             source = self._source(pack)
             return source, list(self._tags(pack, source))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise SourceError(f"{self._path} is no TagPack: {error}") from None
+            raise SourceError(f"{self._path} is not a TagPack: {error}") from None
 
     def _source(self, pack: _Tag) -> str:
         if "header" in pack:
@@ -163,7 +163,7 @@ def _load(data: bytes) -> _Tag:
     """The file as YAML, if it is not made to be large where it looks small.
 
     Raises:
-        ValueError, yaml.YAMLError: it is none.
+        ValueError, yaml.YAMLError: it is not such YAML.
     """
     depth = 0
     for event in yaml.parse(data, Loader=yaml.CSafeLoader):
@@ -200,10 +200,10 @@ def _attribution(chain: str, tag: _Tag, source: str) -> Attribution:
 
 
 def _category(tag: _Tag) -> str:
-    """The gravest of what is said; what is none of ours as it is, and `service` if nothing is."""
+    """The gravest of what is said; an unknown one as it is, and `service` if nothing is."""
     concepts = tag.get("concepts", [])
     if not isinstance(concepts, list):
-        raise ValueError("its concepts are no list")
+        raise ValueError("its concepts are not a list")
     said = [_text(tag, "abuse"), _text(tag, "category"), *map(str, concepts)]
     named = [each.lower().replace(" ", "_") for each in said if each]
     found = {_CATEGORIES[each] for each in named if each in _CATEGORIES}
@@ -217,14 +217,14 @@ def _category(tag: _Tag) -> str:
 def _confidence(tag: _Tag) -> float:
     level = _text(tag, "confidence") or "unknown"
     if level not in _CONFIDENCES:
-        raise ValueError(f"it has a confidence that is none: {level[:40]!r}")
+        raise ValueError(f"its confidence is not a known level: {level[:40]!r}")
     return _CONFIDENCES[level] / 100
 
 
 def _country(tag: _Tag) -> str | None:
     country = _text(tag, "country")
     if country is not None and country not in COUNTRIES:
-        raise ValueError(f"it has a country that is none of ISO 3166: {country[:40]!r}")
+        raise ValueError(f"its country is not in ISO 3166: {country[:40]!r}")
     return country
 
 
@@ -243,5 +243,5 @@ def _text(tag: _Tag, key: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"its {key} is no text")
+        raise ValueError(f"its {key} is not text")
     return value.strip()

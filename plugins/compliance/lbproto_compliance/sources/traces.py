@@ -178,5 +178,5 @@ def _paid(sender: str | None, receiver: str | None, value: str | None) -> Iterat
 
 def _internal(sender: str | None, receiver: str | None, value: str | None) -> Internal:
     if sender is None or receiver is None:
-        raise ValueError("a step that names nobody who pays, or nobody who is paid")
+        raise ValueError("a step without a payer or without a payee")
     return Internal(address_of(sender), address_of(receiver), number_of(value or "0x0"))

@@ -53,7 +53,7 @@ def text(record: Fields, name: str) -> str | None:
         return None
     value = record[name]
     if not isinstance(value, str):
-        raise Malformed(f"{name} is no text")
+        raise Malformed(f"{name} is not text")
     return value
 
 
@@ -78,15 +78,15 @@ def amount(record: Fields, name: str, highest: int | None = None) -> str:
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise Malformed(f"{name} is no number")
+        raise Malformed(f"{name} is not a number")
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise Malformed(f"{name} is no number: {value!r:.40}") from None
+        raise Malformed(f"{name} is not a number: {value!r:.40}") from None
     if not number.is_finite() or number.adjusted() >= _DIGITS:
         raise Malformed(f"{name} is beyond 78 digits")
     if number < 0 or number != number.to_integral_value():
-        raise Malformed(f"{name} is no whole number of base units: {value!r:.40}")
+        raise Malformed(f"{name} is not a whole number of base units: {value!r:.40}")
     if isinstance(value, float) and number > 2**53:
         raise Malformed(f"{name} is a floating-point number, and no longer exact: {value!r:.40}")
     return int(number)
@@ -101,13 +101,13 @@ def moment(record: Fields, name: str) -> datetime:
         try:
             found = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
         except ValueError:
-            raise Malformed(f"{name} is no time: {value!r:.40}") from None
+            raise Malformed(f"{name} is not a time: {value!r:.40}") from None
     else:
         return datetime.fromtimestamp(integer(record, name, _END_OF_TIME), UTC)
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     if not 0 <= found.timestamp() <= _END_OF_TIME:
-        raise Malformed(f"{name} is no time that a block was made: {value!s:.40}")
+        raise Malformed(f"{name} is not a time that a block was made: {value!s:.40}")
     return found
 
 
@@ -118,7 +118,7 @@ def evm_address(record: Fields, name: str) -> str | None:
         return None
     value = value.lower()
     if not _EVM.fullmatch(value):
-        raise Malformed(f"{name} is no address: {value!r:.60}")
+        raise Malformed(f"{name} is not an address: {value!r:.60}")
     return value
 
 
@@ -127,7 +127,7 @@ def coin_address(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Malformed(f"{value!r:.60} is no address")
+        raise Malformed(f"{value!r:.60} is not an address")
     try:
         return _parsed(value)
     except MalformedAddress as malformed:
@@ -143,5 +143,5 @@ def tx_hash(record: Fields, name: str) -> str:
     """The hash of a transaction, in lower case."""
     value = (text(record, name) or "").lower()
     if not _HASH.fullmatch(value):
-        raise Malformed(f"{name} is no hash of 32 bytes: {value!r:.80}")
+        raise Malformed(f"{name} is not a hash of 32 bytes: {value!r:.80}")
     return value

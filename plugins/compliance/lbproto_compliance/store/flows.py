@@ -62,7 +62,7 @@ _TRANSFERS = f"""
 """  # noqa: S608 - numbers of ours
 
 # A payer's share is in proportion to what it puts in, where all of that is known, else one in so
-# many inputs. What has no address takes its share too, and is no node.
+# many inputs. What has no address takes its share too, and is not a node.
 _COINS = """
     CREATE TEMP TABLE sides AS
     SELECT tx, side, node, sum(value)::DOUBLE AS value, count(*) AS coins,

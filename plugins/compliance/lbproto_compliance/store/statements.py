@@ -38,7 +38,7 @@ ORDERS = {
 }
 
 _FIRST_GIVEN = 1_000_000
-"""No block has so many transactions: places from here on are given, and are no told one's."""
+"""No block has so many transactions: places from here on are given, not read from a chain."""
 
 LACKS_INDICES = "SELECT EXISTS (FROM fresh WHERE tx_index < 0)"
 

@@ -177,7 +177,7 @@ def test_a_coinjoin(coins: Book) -> None:
 
 def test_a_sanctioned_address_of_the_same_owner(coins: Book) -> None:
     coins.spend({"thief": 500_000}, [("fence", 500_000)])
-    mixing = dict.fromkeys(("thief", "carol", "dan"), 100_000)  # what joins nobody is no evidence
+    mixing = dict.fromkeys(("thief", "carol", "dan"), 100_000)  # what joins nobody is not evidence
     coins.spend(mixing, [(f"{name}-mixed", 100_000) for name in mixing])
     joint = coins.spend({"alice": 100_000, "thief": 200_000}, [("bob", 290_000)])
     coins.say("thief", "sanctioned")

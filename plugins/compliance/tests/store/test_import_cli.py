@@ -71,7 +71,7 @@ def test_rows_set_aside_are_shown(run: Run, tmp_path: Path) -> None:
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].endswith(": 1 rows, 7 set aside")
-    assert lines[1] == r"  line 2: from_address is no address: '\x1b[31m'"
+    assert lines[1] == r"  line 2: from_address is not an address: '\x1b[31m'"
     assert lines[6] == "  and 2 more"
     assert "1 transfers, 7 set aside" in run("show", tmp_path / "data").out
 

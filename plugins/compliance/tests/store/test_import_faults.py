@@ -30,7 +30,7 @@ from lbproto_compliance.store import Store
 
 Imports = Callable[..., Outcome]
 
-UNPARTED = "it is no object of JSON, or has not the columns of the header"
+UNPARTED = "it is not an object of JSON, or has not the columns of the header"
 HEADER = "txid,tx_index,side,index,address,value_sat,prev_txid,prev_index\n"
 SHOP = "152f1muMCNa7goXYhYAQC61hxEgGacmncB"
 ADA = f"0x{'a' * 40}"
@@ -46,9 +46,9 @@ def line(digit: int, side: str = "out", value: object = 5, address: str = SHOP) 
 
 MALFORMED = [
     (line(2, value=""), "value_sat is missing"),
-    (line(2, value="-5"), "value_sat is no whole number of base units: '-5'"),
-    (line(2, value="0.5"), "value_sat is no whole number of base units: '0.5'"),
-    (line(2, value="five"), "value_sat is no number: 'five'"),
+    (line(2, value="-5"), "value_sat is not a whole number of base units: '-5'"),
+    (line(2, value="0.5"), "value_sat is not a whole number of base units: '0.5'"),
+    (line(2, value="five"), "value_sat is not a number: 'five'"),
     (line(2, value="nan"), "value_sat is beyond 78 digits"),
     (line(2, value="9" * 500), "value_sat is beyond 78 digits"),
     (line(2, value=21 * 10**14 + 1), "value_sat is more than 2100000000000000"),
@@ -71,7 +71,7 @@ MALFORMED = [
             "it is of a test network, not of the main one"
         ),
     ),
-    (line(2).replace(hash_(2), "xyz"), "txid is no hash of 32 bytes: 'xyz'"),
+    (line(2).replace(hash_(2), "xyz"), "txid is not a hash of 32 bytes: 'xyz'"),
     (line(2)[:-3] + "\n", UNPARTED),
     ('"' + line(2), UNPARTED),
     ("\0\n", UNPARTED),
@@ -109,7 +109,7 @@ def test_a_transaction_is_set_aside_as_a_whole(
     assert outcome.added == 2
     assert [(one.place, one.reason) for one in outcome.read[0].rejects] == [
         ("line 3", "line 4 of the same transaction is malformed"),
-        ("line 4", "value_sat is no number: 'x'"),
+        ("line 4", "value_sat is not a number: 'x'"),
     ]
 
 
@@ -205,7 +205,7 @@ def test_malformed_blocks_are_told(tmp_path: Path, store: Store, imports: Import
         "token_address,from_address,to_address,value,transaction_hash,log_index,block_number\n"
         f"{ADA},{ADA},{ADA},1,0x{hash_(1)},0,1\n"
     )
-    with pytest.raises(SourceError, match=r"blocks\.csv, line 2: timestamp is no time: 'soon'"):
+    with pytest.raises(SourceError, match=r"blocks\.csv, line 2: timestamp is not a time: 'soon'"):
         imports(store.chain("ethereum"), *file_sources("ethereum", [blocks, tokens]))
 
 
@@ -239,10 +239,10 @@ DEEP = "[" * 100_000 + "]" * 100_000
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"block_timestamp": '"0001-01-01T00:00:00+14:00"'}, "is no time that a block was made"),
-        ({"block_timestamp": '"9999-12-31T23:59:59-14:00"'}, "is no time that a block was made"),
-        ({"block_timestamp": '"1969-12-31T23:59:59"'}, "is no time that a block was made"),
-        ({"outputs": f'"{DEEP}"'}, "outputs are no JSON"),
+        ({"block_timestamp": '"0001-01-01T00:00:00+14:00"'}, "is not a time that a block was made"),
+        ({"block_timestamp": '"9999-12-31T23:59:59-14:00"'}, "is not a time that a block was made"),
+        ({"block_timestamp": '"1969-12-31T23:59:59"'}, "is not a time that a block was made"),
+        ({"outputs": f'"{DEEP}"'}, "outputs are not JSON"),
         ({"outputs": DEEP}, UNPARTED),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_snapshot_stays_what_it_is(
     assert [moved.tx_hash for moved in second.page("miner", 9)] == ["t2", "t1"]
     assert (first.heights, second.heights) == ((1, 1), (1, 2))
     moved = second.page("miner", 1)[0]
-    # What has come back is no payment; the fee is.
+    # What has come back is not a payment; the fee is.
     assert (moved.direction, moved.value, moved.counterparties) == ("out", "31", ["shop"])
 
 
