@@ -81,7 +81,8 @@ class Plugin:
         """Declare what answers a request.
 
         The decorated function is `async (ctx: Context, request: Request) -> Answer`; the events
-        that its return annotation names are declared with it. A handler that returns None sends no answer.
+        that its return annotation names are declared with it. One that
+        returns None sends no answer.
 
         Args:
             request: the event a client sends.

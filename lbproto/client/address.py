@@ -49,9 +49,7 @@ class Address:
             if not host or port == 0 or parts.username is not None:
                 raise ValueError
         except (KeyError, ValueError):
-            raise UsageError(
-                f"{url!r} is not a server address; use ws://host:port"
-            ) from None
+            raise UsageError(f"{url!r} is not a server address; use ws://host:port") from None
         path = parts.path.rstrip("/").removesuffix(_PLAIN).removesuffix(_SOCKETIO)
         query = parts.query
         if socketio:

@@ -124,7 +124,9 @@ class Following(Generic[R]):
         try:
             if answer is None or answer.name not in self._classes:
                 name = "nothing" if answer is None else f"`{answer.name}`"
-                raise ProtocolError(f"{name} answers `{self.request.event_name}` but is not a stage")
+                raise ProtocolError(
+                    f"{name} answers `{self.request.event_name}` but is not a stage"
+                )
             self.id = getattr(answer.typed(self._classes[answer.name]), self._stages.id)
             if self._left:
                 self._session.start_soon(self.give_up)

@@ -335,7 +335,10 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "match"),
     [
-        ("CREATE TABLE orders (id INTEGER)", "is not an archive of candles; it holds something else"),
+        (
+            "CREATE TABLE orders (id INTEGER)",
+            "is not an archive of candles; it holds something else",
+        ),
         (
             "CREATE TABLE archive AS SELECT 'mine' AS owner, 1 AS format",
             "is not an archive of candles; it holds something else",

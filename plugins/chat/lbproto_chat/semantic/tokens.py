@@ -1,7 +1,7 @@
 """A question's text, cut into words and typed slots: numbers, times, dates, spans.
 
-Nothing here knows what a question is about. Text is taken as it is: anything but a slot is a word, and
-what is neither (control characters, brackets, quotes) parts them.
+Nothing here knows what a question is about. Text is taken as it is: anything but a slot is a word,
+and what is neither (control characters, brackets, quotes) parts them.
 """
 
 from __future__ import annotations
