@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 
 from lbproto.simulator.outcome import simulate
 from lbproto.simulator.scenario import Scenario
@@ -50,7 +53,7 @@ def many(
         for batch in batches:
             yield from _simulate(batch, scenario)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _end_with_parent) as pool:
         waiting = [pool.submit(_simulate, batch, scenario) for batch in batches]
         try:
             for each in waiting:
@@ -58,6 +61,18 @@ def many(
         finally:
             for each in waiting:
                 each.cancel()
+
+
+def _end_with_parent() -> None:
+    """Have this process end with the one that has started it, also where that is killed."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    assert parent is not None  # noqa: S101 - it was started by one
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _batches(seeds: Iterable[int]) -> Iterator[list[int]]:
