@@ -13,7 +13,13 @@ from typing import Any
 from lbproto.errors import UsageError
 from lbproto.events import Event
 
-__all__ = ["check_bounds", "check_class", "check_event", "check_number", "shown"]
+__all__ = ["check_bounds", "check_class", "check_event", "check_number", "name_of", "shown"]
+
+
+def name_of(function: object) -> str:
+    """What a function is called where it is written, also behind a `partial`."""
+    inner = getattr(function, "func", function)
+    return getattr(inner, "__qualname__", type(inner).__qualname__)
 
 
 def shown(given: object) -> str:

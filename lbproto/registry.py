@@ -17,12 +17,25 @@ from lbproto.encoded import decode_hook
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy
+from lbproto.mistakes import check_event, name_of
 from lbproto.overflow import OverflowPolicy, disconnect
 
-__all__ = ["RESERVED", "Counted", "Emission", "Price", "Registry", "RoomPattern", "Route"]
+__all__ = [
+    "REQUEST_ID",
+    "RESERVED",
+    "Counted",
+    "Emission",
+    "Price",
+    "Registry",
+    "RoomPattern",
+    "Route",
+]
 
 RESERVED = "lbproto:"
 """What no room's name begins with: nodes have channels of such names among themselves."""
+
+REQUEST_ID = "requestId"
+"""The field by which a repeat of a request is known, on the wire."""
 
 Counted = Literal["user", "session"]
 """Which limits a request counts against."""
@@ -90,8 +103,9 @@ class RoomPattern:
         automatic: whether each new session joins its room of this family by itself.
 
     Raises:
-        UsageError: a placeholder is there twice; or the family is automatic, and there is another
-            one than `user_id`.
+        UsageError: no room has a name like the pattern; that has other braces than those of
+            placeholders, or one of them twice; or the family is automatic, and has another one than
+            `user_id`.
     """
 
     pattern: str
@@ -106,6 +120,18 @@ class RoomPattern:
     _regex: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        literals = _PLACEHOLDER.split(self.pattern)[::3]
+        stray = re.search(r"\{[^{}]*\}|[{}]", "".join(literals))
+        if stray is not None:
+            raise UsageError(
+                f"the room pattern {self.pattern!r} has {stray[0]!r}, which is not a placeholder: "
+                "write {name} or {name*}, in lower case"
+            )
+        if not self.pattern or self.pattern.startswith(RESERVED):
+            raise UsageError(
+                f"no room can be called like the pattern {self.pattern!r}: "
+                f"names have 1 or more characters, and do not begin with {RESERVED!r}"
+            )
         if len(set(self.placeholders)) < len(self.placeholders):
             raise UsageError(f"the room pattern {self.pattern!r} names a placeholder twice")
         if self.automatic and not {"user_id"}.issuperset(self.placeholders):
@@ -113,7 +139,6 @@ class RoomPattern:
                 f"rooms {self.pattern!r} cannot be automatic: of whom joins by itself only the "
                 "{user_id} is known"
             )
-        literals = _PLACEHOLDER.split(self.pattern)[::3]
         source = re.escape(literals[0])
         for (name, star), literal in zip(
             _PLACEHOLDER.findall(self.pattern), literals[1:], strict=True
@@ -128,12 +153,19 @@ class RoomPattern:
 
     def room_of(self, user_id: str) -> str:
         """The room that this user joins by itself."""
-        return _PLACEHOLDER.sub(lambda _: user_id, self.pattern)
+        return self._named(user_id, user_id)
 
     def match(self, room: str) -> dict[str, str] | None:
         """The placeholders' values, or None where `room` is not of this family."""
         match = self._regex.fullmatch(room)
         return None if match is None else match.groupdict()
+
+    def includes(self, other: RoomPattern) -> bool:
+        """Whether all rooms of the other family are of this one, too."""
+        return all(self.match(other._named("\0", parts)) is not None for parts in ("\0", "\0:\0"))
+
+    def _named(self, part: str, parts: str) -> str:
+        return _PLACEHOLDER.sub(lambda found: parts if found[2] else part, self.pattern)
 
 
 class Registry:
@@ -153,12 +185,16 @@ class Registry:
         """Declare a request.
 
         Raises:
-            UsageError: another one has this name.
+            UsageError: another one has this name; or a field of its own would tell repeats.
         """
+        _check_request_id(route)
         name = route.request.event_name
         if name in self.routes:
-            other = self.routes[name].plugin
-            raise UsageError(f"plugins {other!r} and {route.plugin!r} both answer {name!r}")
+            both = " and ".join(
+                f"{name_of(each.handler)} of plugin {each.plugin!r}"
+                for each in (self.routes[name], route)
+            )
+            raise UsageError(f"{both} both answer {name!r}")
         self.routes[name] = route
 
     def add_emission(self, emission: Emission) -> None:
@@ -184,12 +220,14 @@ class Registry:
         """Declare a family of rooms.
 
         Raises:
-            UsageError: another one has this pattern.
+            UsageError: all of its rooms are of another one, which was declared before.
         """
         for known in self.rooms:
-            if known.pattern == room.pattern:
+            if known.includes(room):
                 raise UsageError(
-                    f"plugins {known.plugin!r} and {room.plugin!r} both have rooms {room.pattern!r}"
+                    f"rooms {room.pattern!r} of plugin {room.plugin!r} are all taken by "
+                    f"{known.pattern!r} of plugin {known.plugin!r}: "
+                    "give them other names, or declare them first"
                 )
         self.rooms.append(room)
 
@@ -197,14 +235,18 @@ class Registry:
         """How `event` is sent.
 
         Raises:
-            UsageError: nobody declared it, and the registry is strict.
+            UsageError: it is no event; or nobody declared it, and the registry is strict.
         """
+        check_event(event, "emit takes an event, as in emit(Order(...))")
         known = self.emissions.get(event.event_name)
         if known is not None and known.event is type(event):
             return known
         if self._strict:
             name = type(event).__qualname__
-            raise UsageError(f"{name} is not declared: add plugin.emits({name}) to the plugin")
+            raise UsageError(
+                f"{name} is not declared: add plugin.emits({name}) to the plugin, or let the "
+                f"annotation of the handler say that it returns {name}"
+            )
         return Emission(type(event), disconnect, "")
 
     def restored(self, name: str, payload: msgspec.Raw) -> Event | None:
@@ -251,3 +293,18 @@ class Registry:
 
     def _families(self) -> Iterator[str]:
         return (room.pattern for room in self.rooms)
+
+
+def _check_request_id(route: Route) -> None:
+    if route.repeatable or REQUEST_ID not in route.request.__struct_encode_fields__:
+        return
+    fields = msgspec.structs.fields(route.request)
+    field = next(field for field in fields if field.encode_name == REQUEST_ID)
+    found = msgspec.inspect.type_info(field.type)
+    parts = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
+    if {type(part) for part in parts} != {msgspec.inspect.StrType, msgspec.inspect.NoneType}:
+        raise UsageError(
+            f"{route.request.__qualname__}.{field.name} is `{REQUEST_ID}` on the wire, by which a "
+            "repeat of a request is known: give it another name, or the type `str | None` where it "
+            "is meant as that; or declare plugin.on(..., repeatable=True), and repeats are served"
+        )

@@ -14,7 +14,7 @@ from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from lbproto.errors import UsageError
 from lbproto.events import Event
-from lbproto.mistakes import shown
+from lbproto.mistakes import name_of
 
 __all__ = ["Signature", "is_async", "takes"]
 
@@ -45,7 +45,7 @@ class Signature:
             UsageError: it is not async, its annotations cannot be read, or it says that it returns
                 something else than events.
         """
-        name = getattr(_function(handler), "__qualname__", None) or shown(handler)
+        name = name_of(handler)
         if inspect.isasyncgenfunction(_function(handler)):
             raise UsageError(
                 f"{name} yields: have it return one event, and send others by ctx.emit"
