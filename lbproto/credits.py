@@ -27,7 +27,7 @@ T = TypeVar("T")
 Announce = Callable[[Account, Movement], None]
 """Tells a movement."""
 
-_DUE = 100  # accounts that are swept at a time
+_SWEEP_BATCH = 100  # accounts that are swept at a time
 
 
 def tell(hub: Hub, account: Account, movement: Movement) -> None:
@@ -206,8 +206,8 @@ class Credits:
         """
         while True:
             now = self.now()
-            accounts = await self._store.due(now, _DUE)
+            accounts = await self._store.due(now, _SWEEP_BATCH)
             for account in accounts:
                 await self.transact(account, "", look(now))
-            if len(accounts) < _DUE:
+            if len(accounts) < _SWEEP_BATCH:
                 return

@@ -16,7 +16,9 @@ from lbproto.transport import CloseCode
 
 __all__ = ["Expiry"]
 
-_WARNING = 60.0  # seconds ahead of a token's end that its client is told; or half of what is left
+_WARNING_SECONDS = (
+    60.0  # seconds ahead of a token's end that its client is told; or half of what is left
+)
 
 
 class Expiry:
@@ -77,7 +79,7 @@ class Expiry:
         expires_at = session.identity.expires_at
         if self._enforced and expires_at is not None:
             left = expires_at - self._clock.now()
-            warned = left - min(_WARNING, left / 2)
+            warned = left - min(_WARNING_SECONDS, left / 2)
             self._expiries[session] = self._in(warned, partial(self._warn, session, expires_at))
 
     def ended(self, session: Session) -> None:

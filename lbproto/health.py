@@ -24,8 +24,8 @@ Check = Literal["connections", "broker", "storage"]
 """What a node needs: to take connections, to hear the other nodes, and to reach its storage."""
 
 _KEY = "lbproto/health"  # nothing is kept there
-_PATIENCE = 2.0  # seconds that the storage has to answer
-_KEPT = 1.0  # seconds for which its answer is not asked for again, however often we are
+_STORAGE_TIMEOUT = 2.0  # seconds that the storage has to answer
+_CACHE_SECONDS = 1.0  # seconds for which its answer is not asked for again, however often we are
 _OK = "ok"
 
 
@@ -100,7 +100,7 @@ class HealthChecks:
             try:
                 self._told = "does not answer"  # where this is cancelled
                 self._told = await self._ask()
-                self._told_until = self._runtime.clock.monotonic() + _KEPT
+                self._told_until = self._runtime.clock.monotonic() + _CACHE_SECONDS
             finally:
                 self._asking.set()
                 self._asking = None
@@ -108,7 +108,7 @@ class HealthChecks:
 
     async def _ask(self) -> str:
         runtime = self._runtime
-        deadline = runtime.clock.monotonic() + _PATIENCE
+        deadline = runtime.clock.monotonic() + _STORAGE_TIMEOUT
         with anyio.CancelScope() as scope, runtime.timers.deadline(deadline, scope.cancel):
             try:
                 await self._storage.get(_KEY)

@@ -35,12 +35,12 @@ __all__ = ["Hold", "Holds", "RepeatKey"]
 
 logger = logging.getLogger(__name__)
 
-_LIFETIME = 60_000  # ms that a reservation lives, unless its request is still being served
-_LEFT = 40_000  # ms that one always has left while it is
-_ROUND = 5.0  # seconds between two looks at what needs to be extended, or has expired
-_REPEATS = 600_000  # ms in which a request that is repeated is not paid for again
+_LIFETIME_MS = 60_000  # ms that a reservation lives, unless its request is still being served
+_MIN_LEFT_MS = 40_000  # ms that one always has left while it is
+_ROUND_SECONDS = 5.0  # seconds between two looks at what needs to be extended, or has expired
+_REPEAT_MS = 600_000  # ms in which a request that is repeated is not paid for again
 _MAX_ATTEMPTS = 100
-_SHIELDED = 5.0  # seconds that a request has, when it is cancelled, to say what it costs
+_SETTLE_SECONDS = 5.0  # seconds that a request has, when it is cancelled, to say what it costs
 
 RepeatKey = tuple[str, bytes]
 """A request's `requestId`, and the digest of the request."""
@@ -102,7 +102,7 @@ class Holds:
             Overloaded: the store cannot be reached.
         """
         now = self._credits.now()
-        expires_at = now + _LIFETIME
+        expires_at = now + _LIFETIME_MS
         if repeat is None:
             if not amount:
                 return Hold(account, action)
@@ -119,7 +119,7 @@ class Holds:
         paid = 0
         for attempt in range(_MAX_ATTEMPTS):
             id_ = _id_of(action, repeat, attempt)
-            rest = take_up(id_, amount - paid, action, now, expires_at, now - _REPEATS)
+            rest = take_up(id_, amount - paid, action, now, expires_at, now - _REPEAT_MS)
             try:
                 standing = (await self._credits.transact(account, id_, rest)).answer
             except anyio.get_cancelled_exc_class():
@@ -143,7 +143,7 @@ class Holds:
             Overloaded: the store cannot be reached.
         """
         now = self._credits.now()
-        change = enlarge(hold.transaction_id, needed, wanted, now, now + _LIFETIME)
+        change = enlarge(hold.transaction_id, needed, wanted, now, now + _LIFETIME_MS)
         held = (await self._credits.transact(hold.account, hold.transaction_id, change)).answer
         hold.amount, hold.expires_at = held.amount, held.expires_at
 
@@ -159,7 +159,7 @@ class Holds:
             self._settle_later(hold, amount, error)
         except anyio.get_cancelled_exc_class():
             # It may have been committed, and not been told.
-            with anyio.move_on_after(_SHIELDED, shield=True) as scope:
+            with anyio.move_on_after(_SETTLE_SECONDS, shield=True) as scope:
                 try:
                     await self._settle(hold, amount, again=True)
                 except Overloaded as error:
@@ -207,7 +207,7 @@ class Holds:
     async def run(self) -> None:
         """Extend, settle what could not be settled, and sweep, until cancelled."""
         while True:
-            await self._clock.sleep(_ROUND)
+            await self._clock.sleep(_ROUND_SECONDS)
             try:
                 await self._settle_again()
                 await self._extend()
@@ -224,14 +224,14 @@ class Holds:
 
     async def _extend(self) -> None:
         now = self._credits.now()
-        for hold in [hold for hold in self._open if hold.expires_at < now + _LEFT]:
-            change = extend(hold.transaction_id, now, now + _LIFETIME)
+        for hold in [hold for hold in self._open if hold.expires_at < now + _MIN_LEFT_MS]:
+            change = extend(hold.transaction_id, now, now + _LIFETIME_MS)
             try:
                 await self._credits.transact(hold.account, hold.transaction_id, change)
             except NotFound:  # see `_collect`; or it has just been settled
                 self._open.discard(hold)
             else:
-                hold.expires_at = now + _LIFETIME
+                hold.expires_at = now + _LIFETIME_MS
 
 
 def _id_of(action: str, repeat: RepeatKey, attempt: int) -> str:

@@ -17,7 +17,7 @@ from lbproto.sessions import Sessions
 
 __all__ = ["Moderation", "RoomMember"]
 
-_AT_ONCE = 200  # members told in one message
+_MEMBERS_PER_MESSAGE = 200  # members told in one message
 _Two = tuple[str, str]
 
 
@@ -124,8 +124,8 @@ class Moderation:
             (session.sid, session.user_id, session.socket is None)
             for session in self._membership.members(room)
         ]
-        parts = range(0, len(told), _AT_ONCE)
-        reply.end(*(told[start : start + _AT_ONCE] for start in parts))
+        parts = range(0, len(told), _MEMBERS_PER_MESSAGE)
+        reply.end(*(told[start : start + _MEMBERS_PER_MESSAGE] for start in parts))
 
     async def _sum(self, name: str, body: Any) -> int:
         counts: list[int] = []

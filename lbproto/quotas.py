@@ -13,7 +13,7 @@ from lbproto.limits import Bucket, Tier
 
 __all__ = ["Quota", "UserBuckets"]
 
-_LOOKED_AT = 2  # old buckets for each new one: they go faster than they come
+_SWEPT_PER_BUCKET = 2  # old buckets for each new one: they go faster than they come
 
 
 class Quota:
@@ -71,7 +71,7 @@ class UserBuckets:
 
     def _add(self, user_id: str, tier: Tier, now: int) -> Bucket:
         buckets, order = self._buckets, self._order
-        for _ in range(min(_LOOKED_AT, len(order))):
+        for _ in range(min(_SWEPT_PER_BUCKET, len(order))):
             looked_at = order.popleft()
             if buckets[looked_at].full(now):
                 del buckets[looked_at]

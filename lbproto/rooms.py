@@ -16,8 +16,8 @@ from lbproto.wire.formats import WireFormat
 
 __all__ = ["Member", "Placeholder", "Room", "Rooms"]
 
-_FEW = 4  # members for whom it is not worth to be sent to together
-_MAX_PAST = 256  # stays that a session is remembered to have had
+_MIN_GROUP = 4  # members for whom it is not worth to be sent to together
+_MAX_PAST_STAYS = 256  # stays that a session is remembered to have had
 
 
 class Member(Protocol):
@@ -127,7 +127,7 @@ class Room:
 
     def step_in(self) -> None:
         """Have those sent to together that can be: before anything is sent to the groups."""
-        if len(self.members) < _FEW:
+        if len(self.members) < _MIN_GROUP:
             return
         if any(group.full for group in self.groups.values()):
             self._turn.write()
@@ -361,7 +361,7 @@ class Rooms:
         """Remember that a session was in a room, while something it was sent may be on its way."""
         past = self._past.setdefault(member, deque())
         past.append(_Stay(self._rooms[name].lane, self._of[member][name], self.position))
-        while past and (past[0].until < self._log.oldest or len(past) > _MAX_PAST):
+        while past and (past[0].until < self._log.oldest or len(past) > _MAX_PAST_STAYS):
             self._drop_stay(member, past.popleft())
 
     def _drop_stay(self, member: Member, stay: _Stay) -> None:

@@ -64,7 +64,9 @@ __all__ = ["Sessions"]
 logger = logging.getLogger(__name__)
 
 _LEFT = (CLIENT_LEFT, SERVER_LEFT)
-_GOING = 2.0  # seconds that a session which goes on elsewhere counts here too, so that none leaves
+_MOVED_SECONDS = (
+    2.0  # seconds that a session which goes on elsewhere counts here too, so that none leaves
+)
 
 
 class _Entrant(NamedTuple):
@@ -359,7 +361,7 @@ class Sessions(Handler):
         socket = session.socket
         session.detach()
         self.directory.withdraw(session)
-        self._away.go(session, _GOING)
+        self._away.go(session, _MOVED_SECONDS)
         if socket is not None:
             socket.state = None
             self._acknowledgements.abandon(socket)

@@ -36,11 +36,11 @@ __all__ = ["Group", "Line", "Turn", "in_step", "step_out"]
 
 logger = logging.getLogger(__name__)
 
-_FULL = 65_536  # bytes that a group holds at most before more is put down
-_HOT = 1_000.0  # writes a second, or later what they would be, from which on holding pays
-_JOINED = 2  # events a write, on average, that are still worth it
-_JUDGED = 0.1  # seconds over which that is measured, at least
-_ALONE = 256  # turns for which a line of several busy groups stays out of them
+_MAX_GROUP_BYTES = 65_536  # bytes that a group holds at most before more is put down
+_HOLD_ABOVE = 1_000.0  # writes a second, or later what they would be, from which on holding pays
+_MIN_EVENTS_PER_WRITE = 2  # events a write, on average, that are still worth it
+_MEASURE_SECONDS = 0.1  # seconds over which that is measured, at least
+_ALONE_TURNS = 256  # turns for which a line of several busy groups stays out of them
 
 
 class Line(Protocol):
@@ -136,7 +136,7 @@ class Turn:
             seen.update(group.lines)
             for line in several:
                 step_out(line)
-                line.alone_until = self.number + _ALONE
+                line.alone_until = self.number + _ALONE_TURNS
 
 
 class Group:
@@ -188,17 +188,17 @@ class Group:
         """See whether it is hot; looked at again a while later."""
         self._writes_done += 1
         seconds = now - self._judged
-        if seconds >= _JUDGED:
-            joins = self._events >= _JOINED * self._writes_done
+        if seconds >= _MEASURE_SECONDS:
+            joins = self._events >= _MIN_EVENTS_PER_WRITE * self._writes_done
             would_be = self._events if self.hot else self._writes_done
-            self.hot = would_be >= _HOT * seconds and (joins or not self.hot)
+            self.hot = would_be >= _HOLD_ABOVE * seconds and (joins or not self.hot)
             self._events = self._writes_done = 0
             self._judged = now
 
     @property
     def full(self) -> bool:
         """Whether the turn is to be written before anything more is put down."""
-        return self._size > _FULL
+        return self._size > _MAX_GROUP_BYTES
 
     def step_in(self, line: Line, member: Any) -> bool:
         """Let a line that is in step be sent to with the others; not in the middle of a turn.

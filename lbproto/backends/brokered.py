@@ -103,7 +103,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         self._task: asyncio.Task[None] | None = None
         self._ready = False
         self._lost_connections = 0
-        self._hold = _HOLD
+        self._hold = _HOLD_SECONDS
         self._published = self._parcels = self._dropped = self._missed = 0
         self._refused = 0
         self._told = 0  # of those missed and dropped
@@ -238,7 +238,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
                     logger.exception("the connection to the other nodes failed")
                 if self._hearing.is_set() or not tried.done():
                     self._lost_connections += 1
-                    self._hold = _HOLD
+                    self._hold = _HOLD_SECONDS
                     delay = _FIRST_DELAY
                     logger.warning("The other nodes are out of reach: %s", _reason(error))
                 if isinstance(error, TimeoutError) or (
@@ -326,7 +326,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
             await asyncio.sleep(self._hold)
         while True:
             if not self._unsent:
-                self._unsent = self._packer.pack(await self._outbox.take(_MAX_ROUND))
+                self._unsent = self._packer.pack(await self._outbox.take(_MAX_ROUND_BYTES))
             async with self._sending:
                 await self._send(link, self._unsent)
             count = sum(each.messages for each in self._unsent)
@@ -380,8 +380,8 @@ def _reason(error: Exception) -> str:
 
 _decode = msgspec.msgpack.Decoder(Parcel).decode
 
-_MAX_ROUND = 1_000_000  # bytes that are published before the broker is waited for, about
+_MAX_ROUND_BYTES = 1_000_000  # bytes that are published before the broker is waited for, about
 _FIRST_DELAY = 0.05  # seconds until the next link is tried, at most; then twice as long
 _LAST_DELAY = 1.0
-_HOLD = 1.5  # seconds: longer than the others wait at most before they try again
+_HOLD_SECONDS = 1.5  # seconds: longer than the others wait at most before they try again
 _HOLD_AFTER_SILENCE = 3.5  # where they may be trying, too, which takes them until a next packet

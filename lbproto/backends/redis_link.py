@@ -22,7 +22,7 @@ Command = Sequence[str | bytes | int]
 """A command and its arguments."""
 
 _DENIED = "ACL failure in script", "The user executing the script can't"  # since Redis 7; before
-_CLOSING = 0.5  # seconds
+_CLOSE_SECONDS = 0.5  # seconds
 
 
 class Source:
@@ -75,7 +75,7 @@ class _Server:
         """Give it up, without waiting for long for a server that hangs; raises nothing."""
         for connection in (self.publisher, self.subscriber):
             with suppress(OSError, exceptions.RedisError):
-                async with asyncio.timeout(_CLOSING):
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await connection.disconnect()
 
 

@@ -39,7 +39,7 @@ MAX_SHARDS = 6
 """Of more a position would not fit into its 256 characters."""
 
 _FROM_SECONDS = 3_600  # longer than anybody asks for it, or sends again what was not answered
-_PAGE = 256  # parcels that are read at once
+_PAGE_PARCELS = 256  # parcels that are read at once
 
 
 def tags(shards: int) -> list[str]:
@@ -170,7 +170,7 @@ class Logs:
         """
         entries, head = await link.ask(
             [
-                (tag, ("XRANGE", self._key(tag, "log"), first, "+", "COUNT", _PAGE)),
+                (tag, ("XRANGE", self._key(tag, "log"), first, "+", "COUNT", _PAGE_PARCELS)),
                 (tag, ("HMGET", self._key(tag, "head"), "epoch", "number")),
             ]
         )

@@ -239,7 +239,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
             self._by_tag[each.tag].answered(place, _now() - self._bounds.seconds)
         for shard in self._shards:
             while shard.reminders:
-                some = shard.reminders[:_REMINDERS]
+                some = shard.reminders[:_MAX_REMINDERS]
                 await self._logs.append(link, [shard.append(some)])
                 del shard.reminders[: len(some)]
         return places
@@ -301,7 +301,7 @@ class RedisPubSub(BrokeredPubSub[RedisLink]):
         """Give the node what it has missed up to a place; or tell it that it is gone."""
         while shard.reached < target:
             while self._arrivals.crowded:  # noqa: ASYNC110 - it is emptied by another thread
-                await asyncio.sleep(_CROWDED)
+                await asyncio.sleep(_POLL_SECONDS)
             async with asyncio.timeout(self._timeout), self._sending:
                 page = await self._logs.read(link, shard.tag, shard.reached.number + 1)
             if page.place.epoch != target.epoch:
@@ -349,5 +349,5 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-_REMINDERS = 1_000  # at once
-_CROWDED = 0.01  # seconds between two looks
+_MAX_REMINDERS = 1_000  # at once
+_POLL_SECONDS = 0.01  # seconds between two looks

@@ -14,9 +14,9 @@ from lbproto.backends.redis_questions import Questions
 
 __all__ = ["Reader"]
 
-_COMING = 1.0  # seconds that another node's latest messages may take
-_POLL = 0.05  # seconds between two looks
-_UNUSED = 10.0  # seconds until what was read is let go
+_ARRIVAL_SECONDS = 1.0  # seconds that another node's latest messages may take
+_POLL_SECONDS = 0.05  # seconds between two looks
+_UNUSED_SECONDS = 10.0  # seconds until what was read is let go
 
 
 class Reader:
@@ -49,7 +49,7 @@ class Reader:
 
     def forget_unused(self) -> None:
         """Let go what nobody has asked for lately."""
-        if self._by_channel and monotonic() - self._used > _UNUSED:
+        if self._by_channel and monotonic() - self._used > _UNUSED_SECONDS:
             self._begin(Place())
 
     async def head_with(self, own: Mapping[str, int]) -> Place | None:
@@ -61,14 +61,14 @@ class Reader:
         Raises:
             Overloaded: it cannot be read.
         """
-        until = monotonic() + _COMING
+        until = monotonic() + _ARRIVAL_SECONDS
         while True:
             head = await self._questions.ask(partial(self._logs.head, tag=self._tag, nodes=own))
             if all(come >= wanted for come, wanted in zip(head.own, own.values(), strict=True)):
                 return head.place
             if monotonic() > until:
                 return None
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def read(
         self, channels: Collection[str], after: int, until: Place

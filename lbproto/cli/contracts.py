@@ -18,8 +18,8 @@ from lbproto.contract import Contract, NotAContract, asyncapi, describe, read
 
 __all__ = ["contract_of", "server_of"]
 
-_MOST_BYTES = 16 * 1024 * 1024
-_SECONDS = 10
+_MAX_BYTES = 16 * 1024 * 1024
+_TIMEOUT_SECONDS = 10
 _SCHEMES = ("http://", "https://")
 
 
@@ -45,19 +45,19 @@ def contract_of(source: str) -> Contract:
     """
     path = Path(source)
     if source == "-":
-        document = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        document = sys.stdin.buffer.read(_MAX_BYTES + 1)
     elif source.startswith(_SCHEMES):
         document = _fetched(source)
     elif path.is_file():
         with path.open("rb") as file:
-            document = file.read(_MOST_BYTES + 1)
+            document = file.read(_MAX_BYTES + 1)
     elif ":" in source:
         # As a document would have it: both sides of a comparison are in one dialect.
         document = msgspec.json.encode(asyncapi(describe(server_of(source))))
     else:
         raise Failure(f"there is no file {source}; a server is named like hello:server")
-    if len(document) > _MOST_BYTES:
-        raise Failure(f"{source} is larger than {_MOST_BYTES:,} bytes, too large for a contract")
+    if len(document) > _MAX_BYTES:
+        raise Failure(f"{source} is larger than {_MAX_BYTES:,} bytes, too large for a contract")
     try:
         return read(document)
     except NotAContract as error:
@@ -66,8 +66,8 @@ def contract_of(source: str) -> Contract:
 
 def _fetched(url: str) -> bytes:
     try:
-        with urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - http or https, as asked for
-            document: bytes = response.read(_MOST_BYTES + 1)
+        with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - http or https, as asked for
+            document: bytes = response.read(_MAX_BYTES + 1)
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it is an answer, too

@@ -15,9 +15,9 @@ from lbproto.cli.serve import host_here
 
 __all__ = ["health"]
 
-_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _OK = 200
-_MOST = 65_536  # bytes that are shown
+_MAX_SHOWN_BYTES = 65_536  # bytes that are shown
 
 
 def health(
@@ -41,10 +41,10 @@ def health(
         raise Failure(f"{url!r} is not an address such as http://localhost:8091/readyz")
     cls = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        with closing(cls(parts.hostname, parts.port, timeout=_SECONDS)) as connection:
+        with closing(cls(parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)) as connection:
             connection.request("GET", parts.path or path)
             answer = connection.getresponse()
-            typer.echo(answer.read(_MOST).decode(errors="replace"))
+            typer.echo(answer.read(_MAX_SHOWN_BYTES).decode(errors="replace"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Failure(f"{url} does not answer: {error}") from None
     raise typer.Exit(0 if answer.status == _OK else 1)

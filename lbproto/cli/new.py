@@ -22,7 +22,7 @@ __all__ = ["commands"]
 commands = typer.Typer(no_args_is_help=True, help="Write the start of something of your own.")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
-_LONGEST = 18
+_MAX_NAME_LENGTH = 18
 _OWN = frozenset({"chat", "compliance", "credits", "market", "query", "system"})
 _SUFFIX = ".tmpl"
 _NEXT = (
@@ -73,10 +73,10 @@ def _check(name: str) -> None:
     bare = name.removeprefix("lbproto-")
     if name != bare and _NAME.fullmatch(bare):
         raise Failure(f"leave the prefix out: lbproto new plugin {bare}")
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH:
         raise Failure(
             f"{name[:80]!r} names no plugin: write lower-case letters, digits and single hyphens, "
-            f"at most {_LONGEST}, beginning with a letter, such as order-book"
+            f"at most {_MAX_NAME_LENGTH}, beginning with a letter, such as order-book"
         )
     if name in _OWN:
         raise Failure(f"lbproto has a plugin {name!r} itself: take another name")

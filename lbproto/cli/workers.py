@@ -26,9 +26,9 @@ __all__ = ["CannotServe", "supervise"]
 
 logger = logging.getLogger(__name__)
 
-_SILENT = 30.0  # seconds until a worker is taken to hang
+_HANG_SECONDS = 30.0  # seconds until a worker is taken to hang
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds until a place is taken again
-_STEADY = 60.0  # seconds after which a worker that ends has been no false start
+_STEADY_SECONDS = 60.0  # seconds after which a worker that ends has been no false start
 _TURNS_SECONDS = 1.0
 _STOP_SECONDS = 10.0  # what workers are left beyond the drain, before they are killed
 _READ = 4_096
@@ -150,7 +150,7 @@ class _Supervisor:
         self._instructions = instructions
         self._listeners = listeners
         self._longest_end = drain_seconds + _STOP_SECONDS
-        self._silent = max(_SILENT, self._longest_end)  # one that drains says nothing
+        self._silent = max(_HANG_SECONDS, self._longest_end)  # one that drains says nothing
         self._workers: set[_Worker] = set()
         self._stopping = asyncio.Event()
 
@@ -214,7 +214,7 @@ class _Supervisor:
                 return
             logger.error("worker %d has ended (%d): another takes its place", worker.pid, code)
             lived = asyncio.get_running_loop().time() - worker.began
-            wait = _FIRST_WAIT if lived > _STEADY else wait
+            wait = _FIRST_WAIT if lived > _STEADY_SECONDS else wait
             worker = await self._start_again(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 
-_AT_ONCE = 64  # beyond that the server waits in vain
+_MAX_CONCURRENT = 64  # beyond that the server waits in vain
 
 
 class Answering:
@@ -49,7 +49,7 @@ class Answering:
 
     def hear(self, heard: Heard, link: Link | None) -> None:
         """An event has come over a connection."""
-        if heard.asks is None or link is None or self._under_way >= _AT_ONCE:
+        if heard.asks is None or link is None or self._under_way >= _MAX_CONCURRENT:
             return
         if (found := self._functions.get(heard.name)) is not None:
             self._under_way += 1

@@ -9,7 +9,7 @@ from lbproto.errors import UsageError
 
 __all__ = ["Bounds", "Reconnect"]
 
-_LONGEST = 600.0  # seconds that a server may have a client wait
+_MAX_WAIT_SECONDS = 600.0  # seconds that a server may have a client wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,4 +76,4 @@ class Reconnect:
                 most.
         """
         jitter = random.uniform(0, self.ceiling(attempt))  # noqa: S311 - it keeps no secret
-        return min(max(retry_after or 0.0, 0.0), _LONGEST) + jitter
+        return min(max(retry_after or 0.0, 0.0), _MAX_WAIT_SECONDS) + jitter

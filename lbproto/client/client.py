@@ -33,7 +33,7 @@ __all__ = ["Client"]
 E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Event)
 
-_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 _NO_EXTRA = "a client needs websockets: pip install 'lbproto[client]'"
 
 
@@ -158,7 +158,7 @@ class Client:
         event: Event,
         /,
         *,
-        timeout: float = _SECONDS,  # noqa: ASYNC109 - of the whole, not of a wait
+        timeout: float = _TIMEOUT_SECONDS,  # noqa: ASYNC109 - of the whole, not of a wait
         repeat: bool = False,
     ) -> Event | None: ...
 
@@ -169,7 +169,7 @@ class Client:
         answer: type[E],
         /,
         *,
-        timeout: float = _SECONDS,  # noqa: ASYNC109 - likewise
+        timeout: float = _TIMEOUT_SECONDS,  # noqa: ASYNC109 - likewise
         repeat: bool = False,
     ) -> E: ...
 
@@ -179,7 +179,7 @@ class Client:
         answer: type[Event] | None = None,
         /,
         *,
-        timeout: float = _SECONDS,  # noqa: ASYNC109 - likewise
+        timeout: float = _TIMEOUT_SECONDS,  # noqa: ASYNC109 - likewise
         repeat: bool = False,
     ) -> Event | None:
         """Send a request, and wait for the first event that answers it.

@@ -50,8 +50,8 @@ __all__ = ["Session"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_OFFSET = 1_024  # characters
-_LONGEST = 600.0  # seconds that a server may have a room wait
+_MAX_OFFSET_LENGTH = 1_024  # characters
+_MAX_WAIT_SECONDS = 600.0  # seconds that a server may have a room wait
 _REQUEST_ID = "request_id"
 
 
@@ -285,7 +285,7 @@ class Session:
 
     def _hear(self, heard: Heard) -> None:
         if heard.kind == "event":
-            if heard.offset is not None and len(heard.offset) <= _MAX_OFFSET:
+            if heard.offset is not None and len(heard.offset) <= _MAX_OFFSET_LENGTH:
                 self._offset = heard.offset
             self._listeners.hear(heard)
             self.answering.hear(heard, self._link)
@@ -331,7 +331,7 @@ class Session:
             try:
                 await self.ask(Subscribe(room=room), Asked())
             except RateLimited as busy:
-                await anyio.sleep(min(max(busy.retry_after or 1.0, 0.0), _LONGEST))
+                await anyio.sleep(min(max(busy.retry_after or 1.0, 0.0), _MAX_WAIT_SECONDS))
                 continue
             except Disconnected:
                 if self.over is not None:

@@ -39,8 +39,10 @@ from lbproto.wire.formats import msgpack_encoder
 
 __all__ = ["JobsElsewhere"]
 
-_UNREAD = 256 * 1024  # bytes that the client may have to read still, before more is asked for
-_MISSED = 1024 * 1024  # bytes that it may miss while it is away
+_MAX_UNREAD_BYTES = (
+    256 * 1024
+)  # bytes that the client may have to read still, before more is asked for
+_MAX_MISSED_BYTES = 1024 * 1024  # bytes that it may miss while it is away
 
 
 class _Wanted(msgspec.Struct, array_like=True):
@@ -189,12 +191,12 @@ class JobsElsewhere:
                 if event is not None:
                     tell(ctx, event)
                 missed += memoryview(answer).nbytes
-                while missed > _MISSED and session.socket is None and not session.closed:
+                while missed > _MAX_MISSED_BYTES and session.socket is None and not session.closed:
                     await changed.wait()
                 socket = session.socket
                 if socket is not None:
                     missed = 0
-                    if socket.statistics().queued_bytes > _UNREAD:
+                    if socket.statistics().queued_bytes > _MAX_UNREAD_BYTES:
                         await socket.wait_drained()
                 following.read()
         finally:

@@ -18,7 +18,7 @@ __all__ = ["LostJobs"]
 
 logger = logging.getLogger(__name__)
 
-_AGAIN = 5.0  # seconds until a storage that is out of reach is asked again
+_RETRY_SECONDS = 5.0  # seconds until a storage that is out of reach is asked again
 
 
 class LostJobs:
@@ -72,7 +72,7 @@ class LostJobs:
                 lost, wait = await records.lost(session.user_id)
             except RequestError as error:
                 logger.warning("Lost jobs are not known of for now: %s", error)
-                lost, wait = [], _AGAIN
+                lost, wait = [], _RETRY_SECONDS
             for job in lost:
                 told = self._told.setdefault(session, set())
                 if job.id not in told and not session.closed:

@@ -43,14 +43,20 @@ __all__ = ["LostJob", "Records", "restarted"]
 
 logger = logging.getLogger(__name__)
 
-_LEASE = 15.0  # seconds until a node that has died has no lease any more
-_ROUND = 5.0  # seconds between two renewals of the lease
-_RUNNING = 86_400.0  # seconds that a record is kept; renewed as long as its job runs
-_UNREAD = 300.0  # seconds that one is kept whose end was told, and nobody was there to read it
-_MARGIN = 1.0  # seconds by which clocks may differ before a lease is looked at too early
-_TOLD = 120.0  # seconds that the record of a lost job is kept once a session was told
-_PATIENCE = 1.0  # seconds that a job waits for its record, and the end of a node for the last ones
-_MOST = 16 * 1024  # bytes of a record
+_LEASE_SECONDS = 15.0  # seconds until a node that has died has no lease any more
+_RENEW_SECONDS = 5.0  # seconds between two renewals of the lease
+_RUNNING_SECONDS = 86_400.0  # seconds that a record is kept; renewed as long as its job runs
+_UNREAD_SECONDS = (
+    300.0  # seconds that one is kept whose end was told, and nobody was there to read it
+)
+_CLOCK_SKEW_SECONDS = (
+    1.0  # seconds by which clocks may differ before a lease is looked at too early
+)
+_TOLD_SECONDS = 120.0  # seconds that the record of a lost job is kept once a session was told
+_WRITE_TIMEOUT = (
+    1.0  # seconds that a job waits for its record, and the end of a node for the last ones
+)
+_MAX_RECORD_BYTES = 16 * 1024  # bytes of a record
 
 _encoder = msgspec.json.Encoder(enc_hook=json_hook)
 
@@ -120,7 +126,7 @@ class Records:
             try:
                 yield
             finally:
-                with anyio.move_on_after(_PATIENCE, shield=True):
+                with anyio.move_on_after(_WRITE_TIMEOUT, shield=True):
                     async with anyio.create_task_group() as tasks:
                         for key in list(self._ended):
                             tasks.start_soon(self._remove, key)
@@ -128,20 +134,20 @@ class Records:
 
     async def _tend(self) -> None:
         while True:
-            await self._clock.sleep(_ROUND)
+            await self._clock.sleep(_RENEW_SECONDS)
             await self._renew()
             for key in self._ended - self._writing:  # those that could not be removed
                 if not await self._remove(key):
                     break
             now = self._clock.monotonic()
             for key, (value, since) in list(self._running.items()):
-                if since < now - _RUNNING / 2 and key in self._running:  # still
+                if since < now - _RUNNING_SECONDS / 2 and key in self._running:  # still
                     self._running[key] = value, now
-                    await self._write(key, value, _RUNNING)
+                    await self._write(key, value, _RUNNING_SECONDS)
 
     async def _renew(self) -> None:
-        until = b"%.3f" % (self._clock.now() + _LEASE)
-        await self._try(self._storage.put(_lease(self._node), until, ttl=_LEASE))
+        until = b"%.3f" % (self._clock.now() + _LEASE_SECONDS)
+        await self._try(self._storage.put(_lease(self._node), until, ttl=_LEASE_SECONDS))
 
     async def _try(self, work: Awaitable[object]) -> bool:
         """Whether the storage has done something; that it has not is logged, the first time."""
@@ -183,13 +189,13 @@ class Records:
         payloads = [(end.event_name, msgspec.Raw(_encoder.encode(end))) for end in ends]
         record = Record(self._node, request, self._clock.now(), payloads)
         value = _encoder.encode(record)
-        if len(value) > _MOST:  # its loss is told by a general error
+        if len(value) > _MAX_RECORD_BYTES:  # its loss is told by a general error
             record.ends = []
             value = _encoder.encode(record)
         key = _key(user_id, id_)
         self._running[key] = value, self._clock.monotonic()
-        with anyio.move_on_after(_PATIENCE, shield=True) as scope:
-            await self._write(key, value, _RUNNING)
+        with anyio.move_on_after(_WRITE_TIMEOUT, shield=True) as scope:
+            await self._write(key, value, _RUNNING_SECONDS)
         if scope.cancelled_caught:
             self._is_out_of_reach("the storage takes too long")
 
@@ -216,7 +222,7 @@ class Records:
         for session in sessions:
             session.watch(look)
         if self._tasks is not None:
-            self._tasks.start_soon(partial(self._write, key, value, _UNREAD))
+            self._tasks.start_soon(partial(self._write, key, value, _UNREAD_SECONDS))
 
     async def _write(self, key: str, value: bytes, ttl: float) -> None:
         self._writing.add(key)
@@ -291,14 +297,19 @@ class Records:
         """A session was told of it: others of its user are, too, but not for long."""
         if not job.record.is_told:
             job.record.is_told = True
-            await self._try(self._storage.put(job.key, _encoder.encode(job.record), ttl=_TOLD))
+            await self._try(
+                self._storage.put(job.key, _encoder.encode(job.record), ttl=_TOLD_SECONDS)
+            )
 
     async def _left(self, node: str) -> float:
         """For how many seconds a node has its lease still, about; 0 where it has none."""
         until = await self._storage.get(_lease(node))
         if until is None:
             return 0.0
-        return min(_LEASE + _MARGIN, max(_ROUND, float(until) - self._clock.now() + _MARGIN))
+        return min(
+            _LEASE_SECONDS + _CLOCK_SKEW_SECONDS,
+            max(_RENEW_SECONDS, float(until) - self._clock.now() + _CLOCK_SKEW_SECONDS),
+        )
 
 
 def restarted() -> Overloaded:

@@ -32,8 +32,10 @@ from lbproto.middleware.errors import error_event, request_fields
 
 __all__ = ["Work", "tell"]
 
-_MISSED = 1024 * 1024  # bytes that a session that is away may miss, before the job waits for it
-_KEPT = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
+_MAX_MISSED_BYTES = (
+    1024 * 1024
+)  # bytes that a session that is away may miss, before the job waits for it
+_MAX_KEPT_BYTES = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
 
 
 class _Watcher:
@@ -84,7 +86,7 @@ class Work:
         self._records = records
         self._began = clock.monotonic()
         self._lifecycle = Lifecycle(self.policy.stages, self._make, self._make_last)
-        self._journal = Journal(_KEPT)
+        self._journal = Journal(_MAX_KEPT_BYTES)
         self._watchers: dict[Listener, _Watcher] = {}
         self._changed = anyio.Event()
         ctx.job = self
@@ -263,7 +265,7 @@ class Work:
     async def _wait_for_watchers(self, ahead: int) -> None:
         """Wait until all of them have read enough."""
         for session, watcher in list(self._watchers.items()):
-            while watcher.missed > _MISSED and not (session.closed or self.ended):
+            while watcher.missed > _MAX_MISSED_BYTES and not (session.closed or self.ended):
                 self._changed = anyio.Event()
                 await self._changed.wait()
             socket = session.socket

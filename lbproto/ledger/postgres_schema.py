@@ -14,7 +14,7 @@ __all__ = ["migrate"]
 _LOCK = 1_819_500_388
 """First half of the advisory lock that one migrates at a time by; the schema is the other."""
 
-_PATIENCE = 600.0  # seconds that a migration may take
+_MIGRATION_SECONDS = 600.0  # seconds that a migration may take
 
 _MIGRATIONS = (
     """
@@ -80,7 +80,7 @@ async def migrate(connection: PoolConnectionProxy[Record], schema: str) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         lock = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
-        await connection.execute(lock, _LOCK, schema, timeout=_PATIENCE)
+        await connection.execute(lock, _LOCK, schema, timeout=_MIGRATION_SECONDS)
         statement = "SELECT format('CREATE SCHEMA IF NOT EXISTS %I', $1::text)"
         await connection.execute(await connection.fetchval(statement, schema))
         await connection.execute(
@@ -91,7 +91,7 @@ async def migrate(connection: PoolConnectionProxy[Record], schema: str) -> None:
         if version > len(_MIGRATIONS):
             raise UsageError("The tables of credits are of a later version of lbproto: update it")
         for number, script in enumerate(_MIGRATIONS[version:], version + 1):
-            await connection.execute(script, timeout=_PATIENCE)
+            await connection.execute(script, timeout=_MIGRATION_SECONDS)
             await connection.execute("INSERT INTO migrations (version) VALUES ($1)", number)
 
 

@@ -43,7 +43,7 @@ _SHARDS = 16
 
 _NAME = "credit store"
 
-_TRIES = 100
+_MAX_TRIES = 100
 """How often others may come first before a commit is given up."""
 
 logger = logging.getLogger("lbproto.ledger")
@@ -151,7 +151,7 @@ class RedisLedger(Bridged, LedgerStore):
 
         async def commit() -> Sequence[Outcome[Any] | Exception]:
             nonlocal arguments, results
-            for _ in range(_TRIES):
+            for _ in range(_MAX_TRIES):
                 answer = await self._script(keys.all, arguments)
                 if not answer or answer[0] == stamp:  # written now, or where the answer was lost
                     return results

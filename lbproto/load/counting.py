@@ -32,7 +32,7 @@ _TWO_BYTES = 126
 _MAX_CONTROL = 125
 _MESSAGES = frozenset({0x81, 0x82})  # first bytes of frames
 _FIRST_BYTES = _MESSAGES | {0x00, 0x01, 0x02, 0x80, 0x88, 0x89, 0x8A}
-_LONGEST = 3_600_000_000_000  # ns: a longer delay is the difference between two clocks
+_MAX_DELAY_NS = 3_600_000_000_000  # ns: a longer delay is the difference between two clocks
 _NEVER = 1 << 62
 
 Receive = Callable[[int], bytes]
@@ -195,7 +195,7 @@ class Tally:
         if found is not None:
             number = found[1]
             delay = now - (int.from_bytes(number) if self._binary else int(number))
-            if 0 <= delay < _LONGEST:
+            if 0 <= delay < _MAX_DELAY_NS:
                 self.delays.append(delay)
 
     # What is not counted

@@ -21,11 +21,11 @@ from lbproto.load.usage import ServerProcess
 
 __all__ = ["Crowd"]
 
-_PATIENCE = 20.0  # seconds without progress
-_TURN = 0.1  # seconds that are waited for something to happen, before one looks around
-_QUIET = 0.02  # seconds without a message: nothing is under way
-_SETTLE = 2.0  # seconds that quiet is waited for, where there may be none
-_GOODBYE = 2.0  # seconds for the server to end the connections of those who leave
+_PATIENCE_SECONDS = 20.0  # seconds without progress
+_POLL_SECONDS = 0.1  # seconds that are waited for something to happen, before one looks around
+_QUIET_SECONDS = 0.02  # seconds without a message: nothing is under way
+_SETTLE_SECONDS = 2.0  # seconds that quiet is waited for, where there may be none
+_CLOSE_SECONDS = 2.0  # seconds for the server to end the connections of those who leave
 
 Tell = Callable[[int], None]
 
@@ -60,7 +60,7 @@ class Crowd:
         inflight: int = 64,
         stalled: int = 0,
         process: ServerProcess | None = None,
-        patience: float = _PATIENCE,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
         if clients < 1 or inflight < 1 or not 0 <= stalled < clients:
             raise ValueError("clients and inflight are at least 1, and somebody has to read")
@@ -164,7 +164,7 @@ class Crowd:
         """Have all clients leave; no effect the second time."""
         everyone = [*self._clients, *([self._publisher] if self._publisher else [])]
         leaving = {client.fd: client for client in everyone if client.leave()}
-        deadline = monotonic() + _GOODBYE
+        deadline = monotonic() + _CLOSE_SECONDS
         while leaving and (left := deadline - monotonic()) > 0:
             for fd, _ in self._poller.poll(left):
                 if fd in leaving and _over(leaving[fd]):
@@ -302,7 +302,7 @@ class Crowd:
             for client in islice(coming, self._inflight - len(waiting)):
                 begin(client)
                 waiting.add(client)
-            self.turn(_TURN)
+            self.turn(_POLL_SECONDS)
             there = {client for client in waiting if client.state >= goal}
             waiting -= there
             arrived += len(there)
@@ -316,8 +316,8 @@ class Crowd:
 
     def _settle(self) -> None:
         """Wait until nothing is under way: then all have heard the same."""
-        end = monotonic() + _SETTLE
-        while self.turn(_QUIET) and monotonic() < end:
+        end = monotonic() + _SETTLE_SECONDS
+        while self.turn(_QUIET_SECONDS) and monotonic() < end:
             pass
 
 

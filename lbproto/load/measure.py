@@ -15,10 +15,12 @@ from lbproto.load.running import Run
 
 __all__ = ["fan_out", "idle", "listen", "paced", "requests"]
 
-_TURN = 0.02  # seconds that are waited for something to happen, before one looks at the time
-_EVERY = 16  # of so many deliveries one is looked at for its delay, where there are many
-_STRAY = 0.2  # seconds that are waited for deliveries that nobody asked for
-_CATCH_UP = 2.0  # seconds that clients may need to have heard the same
+_POLL_SECONDS = (
+    0.02  # seconds that are waited for something to happen, before one looks at the time
+)
+_SAMPLE_EVERY = 16  # of so many deliveries one is looked at for its delay, where there are many
+_STRAY_SECONDS = 0.2  # seconds that are waited for deliveries that nobody asked for
+_CATCH_UP_SECONDS = 2.0  # seconds that clients may need to have heard the same
 
 Tell = Callable[[Progress], None]
 
@@ -48,7 +50,7 @@ def fan_out(
     Raises:
         LoadError: a connection was lost, or deliveries are missing.
     """
-    run, ask = _publishing(crowd, events, _EVERY, progress)
+    run, ask = _publishing(crowd, events, _SAMPLE_EVERY, progress)
     for duration, measured in ((warm, False), (seconds, True)):
         run.begin(duration, warm=measured)
         oldest: deque[int] = deque()
@@ -59,7 +61,7 @@ def fan_out(
                 while len(oldest) < window:
                     ask()
                     oldest.append(run.expected)
-            run.turn(_TURN)
+            run.turn(_POLL_SECONDS)
     return _published(run, events)
 
 
@@ -93,7 +95,7 @@ def paced(
             while not run.over and due <= monotonic():
                 ask()
                 due += 1 / rate
-            run.turn(min(_TURN, max(0.0, due - monotonic())))
+            run.turn(min(_POLL_SECONDS, max(0.0, due - monotonic())))
     return _published(run, events)
 
 
@@ -115,10 +117,10 @@ def listen(crowd: Crowd, *, seconds: float = 5.0, progress: Tell | None = None) 
     run = Run(crowd, crowd.dialect.marker, 1, progress)
     run.begin(seconds, warm=True)
     while not run.over:
-        run.turn(_TURN)
-    end = monotonic() + _CATCH_UP
+        run.turn(_POLL_SECONDS)
+    end = monotonic() + _CATCH_UP_SECONDS
     while not run.in_step() and monotonic() < end:
-        run.turn(_TURN)
+        run.turn(_POLL_SECONDS)
     run.finish()
     return run.heard()
 
@@ -153,7 +155,7 @@ def requests(
             run.begin(duration, warm=measured)
             asking.begin(depth)
             while run.goes_on():
-                run.turn(_TURN)
+                run.turn(_POLL_SECONDS)
     run.finish()
     return run.asked(depth, asking.delays)
 
@@ -169,7 +171,7 @@ def idle(crowd: Crowd, *, seconds: float) -> None:
     """
     end = monotonic() + seconds
     while not crowd.stopping and (left := end - monotonic()) > 0:
-        crowd.turn(min(left, _TURN))
+        crowd.turn(min(left, _POLL_SECONDS))
 
 
 def _publishing(
@@ -199,7 +201,7 @@ def _publishing(
 
 def _published(run: Run, events: int) -> FanOut:
     run.finish()
-    end = monotonic() + _STRAY
+    end = monotonic() + _STRAY_SECONDS
     while monotonic() < end:
-        run.turn(_TURN)
+        run.turn(_POLL_SECONDS)
     return run.published(events)

@@ -13,7 +13,7 @@ __all__ = ["READ", "WRITE", "Poller", "open_poller"]
 READ, WRITE = 1, 4
 """What is waited for: the numbers of `EPOLLIN` and `EPOLLOUT`."""
 
-_MOST = 1024  # sockets told at a time
+_MAX_EVENTS = 1024  # sockets told at a time
 
 
 class Poller(Protocol):
@@ -55,7 +55,7 @@ class Selecting:
     def unregister(self, fd: int, /) -> None:
         self._selector.unregister(fd)
 
-    def poll(self, timeout: float = 0, maxevents: int = _MOST, /) -> list[tuple[int, int]]:
+    def poll(self, timeout: float = 0, maxevents: int = _MAX_EVENTS, /) -> list[tuple[int, int]]:
         ready = self._selector.select(timeout)[:maxevents]
         return [
             (key.fd, (READ if events & selectors.EVENT_READ else 0) | _write(events))

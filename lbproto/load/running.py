@@ -17,7 +17,7 @@ from lbproto.load.usage import Usage
 
 __all__ = ["Run"]
 
-_TELL = 0.1  # seconds between two tellings
+_REPORT_SECONDS = 0.1  # seconds between two tellings
 
 
 class Run:
@@ -101,7 +101,7 @@ class Run:
     def turn(self, timeout: float) -> None:
         """Wait for something to happen, for at most so many seconds."""
         self._crowd.turn(timeout)
-        if self._progress is not None and (now := monotonic()) - self._told >= _TELL:
+        if self._progress is not None and (now := monotonic()) - self._told >= _REPORT_SECONDS:
             self._told = now
             self._progress(Progress(now - self._start, self._seconds, self.arrived, self._warm))
 

@@ -16,7 +16,7 @@ __all__ = ["Handshake", "NoWebSocket", "Target"]
 
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
-_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 _MAX_HEAD = 1 << 16
 _TOKEN = "bearer."  # noqa: S105 - what a subprotocol with a token begins with
 
@@ -77,7 +77,7 @@ class Target:
         for family, _, _, _, address in found:
             at = (str(address[0]), self.port)
             with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.settimeout(_SECONDS)
+                probe.settimeout(_TIMEOUT_SECONDS)
                 try:
                     probe.connect(at)
                 except OSError as error:

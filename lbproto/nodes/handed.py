@@ -25,8 +25,8 @@ __all__ = [
     "size",
 ]
 
-_ANSWER = 128 * 1024  # bytes of one answer, about
-_LEFT = 64 * 1024  # bytes of what was sent to one session that outlive its node
+_MAX_ANSWER_BYTES = 128 * 1024  # bytes of one answer, about
+_MAX_TAIL_BYTES = 64 * 1024  # bytes of what was sent to one session that outlive its node
 
 
 class Own(msgspec.Struct, array_like=True):
@@ -131,7 +131,7 @@ def size(sent: Own) -> int:
 
 def batches(sent: Sequence[Own]) -> Iterator[Owns]:
     """So many at a time as fit into an answer."""
-    return in_parts(sent, size, _ANSWER)
+    return in_parts(sent, size, _MAX_ANSWER_BYTES)
 
 
 def left(lane: Lane, sid: str, position: int) -> tuple[int, Owns]:
@@ -151,7 +151,7 @@ def left(lane: Lane, sid: str, position: int) -> tuple[int, Owns]:
     for entry in lane.between(floor, position):
         each = own(entry)
         bytes_ += size(each)
-        if bytes_ > _LEFT:
+        if bytes_ > _MAX_TAIL_BYTES:
             floor = entry.position
             break
         kept.append(each)

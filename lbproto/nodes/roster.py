@@ -17,7 +17,7 @@ be, that knew its users: it meets them now, and they are gone.
 
 Users of a node that is met for the first time were there before: their arrival is not news. One that
 begins says so before it has any. Where that was not heard, as behind a partition, its users are
-news all the same to whoever was there before it: those who are, answer within `_MEETING`.
+news all the same to whoever was there before it: those who are, answer within `_MEETING_SECONDS`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ __all__ = ["SILENCE", "Moved", "Roster", "Said"]
 SILENCE = 15.0
 """Seconds after which a node that is not heard is dead."""
 
-_DOUBTED = 10.0  # seconds after which it is dead where others say so: less than that by a beat
-_MEETING = 10.0  # seconds in which a node that begins meets the others
-_AGAIN = 1.0  # seconds until a node that has not answered is asked again
-_MOST_NODES = 256
+_DOUBTED_SECONDS = (
+    10.0  # seconds after which it is dead where others say so: less than that by a beat
+)
+_MEETING_SECONDS = 10.0  # seconds in which a node that begins meets the others
+_RETRY_SECONDS = 1.0  # seconds until a node that has not answered is asked again
+_MAX_NODES = 256
 
 Said = Changes | Whole | Beat | Farewell | Gone
 
@@ -137,7 +139,7 @@ class _Node:
         self.is_met = is_met
         self.is_behind = False
         self.heard = now
-        self.asked = -_AGAIN
+        self.asked = -_RETRY_SECONDS
 
 
 class _Former(NamedTuple):
@@ -162,7 +164,7 @@ class Roster:
 
     def __init__(self, own: str, began: float = inf) -> None:
         self._own = own
-        self._met_until = began + _MEETING
+        self._met_until = began + _MEETING_SECONDS
         self._nodes: dict[str, _Node] = {}
         self._former: dict[str, _Former] = {}
 
@@ -218,7 +220,7 @@ class Roster:
         """
         asked = []
         for name, node in self._nodes.items():
-            if node.is_behind and now >= node.asked + _AGAIN:
+            if node.is_behind and now >= node.asked + _RETRY_SECONDS:
                 node.asked = now
                 asked.append(name)
         return asked
@@ -253,7 +255,7 @@ class Roster:
 
     def _node(self, name: str, now: float) -> _Node | None:
         node = self._nodes.get(name)
-        if node is None and name != self._own and len(self._nodes) < _MOST_NODES:
+        if node is None and name != self._own and len(self._nodes) < _MAX_NODES:
             former = self._former.get(name)
             if former is None or former.may_return:
                 self._former.pop(name, None)
@@ -269,12 +271,12 @@ class Roster:
 
     def _remember(self, name: str, former: _Former) -> None:
         self._former[name] = former
-        if len(self._former) > _MOST_NODES:
+        if len(self._former) > _MAX_NODES:
             del self._former[next(iter(self._former))]
 
     def _hear_gone(self, said: Gone, now: float) -> list[Moved]:
         node = self._nodes.get(said.of)
-        if node is not None and now < node.heard + _DOUBTED:
+        if node is not None and now < node.heard + _DOUBTED_SECONDS:
             return []
         if node is not None and node.number >= 0:  # else it is not known yet who was there
             return self._bury(said.of, may_return=True)

@@ -24,7 +24,7 @@ __all__ = ["Recorded", "Reply", "Request", "ask", "control", "sockets"]
 
 _MAX_REQUEST = 4_096  # bytes
 _MAX_REPLY = 64 * 1024 * 1024
-_SECONDS = 10.0  # that a request, or a reply, may take
+_TIMEOUT_SECONDS = 10.0  # that a request, or a reply, may take
 _READ = 65_536
 
 
@@ -97,7 +97,10 @@ class _Control:
     async def serve(self, stream: SocketStream) -> None:
         """Answer one connection."""
         async with stream:
-            with anyio.move_on_after(_SECONDS), suppress(OSError, anyio.BrokenResourceError):
+            with (
+                anyio.move_on_after(_TIMEOUT_SECONDS),
+                suppress(OSError, anyio.BrokenResourceError),
+            ):
                 try:
                     buffered = BufferedByteReceiveStream(stream)
                     line = await buffered.receive_until(b"\n", _MAX_REQUEST)
@@ -150,7 +153,7 @@ async def ask(path: Path, request: Request) -> tuple[Reply, list[bytes]]:
         OSError: nobody is there.
         ValueError: what it says cannot be read.
     """
-    with anyio.fail_after(_SECONDS):
+    with anyio.fail_after(_TIMEOUT_SECONDS):
         async with await anyio.connect_unix(path) as stream:
             await stream.send(msgspec.json.encode(request) + b"\n")
             told = bytearray()

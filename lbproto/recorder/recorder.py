@@ -22,7 +22,7 @@ __all__ = ["Recorder"]
 
 logger = logging.getLogger(__name__)
 
-_BURST = 10.0  # seconds in which no more incidents are kept than are kept at all
+_BURST_SECONDS = 10.0  # seconds in which no more incidents are kept than are kept at all
 
 
 class Recorder:
@@ -170,7 +170,7 @@ class Recorder:
     def _failed(self, ctx: Context, incident: str) -> None:
         tap = self._taps.get(ctx.session)
         now = self._server.clock.monotonic()
-        if len(self._failures) == self._kept and now - self._failures[0] < _BURST:
+        if len(self._failures) == self._kept and now - self._failures[0] < _BURST_SECONDS:
             return  # whoever makes a request fail again and again is not to keep us busy
         if tap is not None:  # a moment later, so that the answer is there too
             self._failures.append(now)

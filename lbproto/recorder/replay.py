@@ -24,7 +24,7 @@ from lbproto.wire.port import CLIENT_LEFT, Refused
 __all__ = ["Replayed", "Step", "in_virtual_time", "replay"]
 
 _CREDITS = 1_000_000
-_AFTER = 1.0  # seconds that the server has for what comes of the last request
+_SETTLE_SECONDS = 1.0  # seconds that the server has for what comes of the last request
 _UNTOLD = ("connected", "recovered", "session_lost")  # told of the connection, which is another one
 
 
@@ -176,7 +176,7 @@ async def replay(recording: Recording, server: Server) -> Replayed:
     for row in recording.rows:
         await clock.advance(max(0.0, start + row.at - clock.monotonic()))
         await stage.play(row)
-    await clock.advance(_AFTER)
+    await clock.advance(_SETTLE_SECONDS)
     client.drop()
     then = [_told(row) for row in recording.rows if row.way == "<" and row.fate != "dropped"]
     now = [_told(entry) for entry in client.transcript[before:] if entry.direction == "<"]

@@ -34,7 +34,7 @@ def durable() -> Iterator[Valkey]:
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes find their way back sooner than hundreds."""
     monkeypatch.setattr(brokered, "_LAST_DELAY", 0.1)
-    monkeypatch.setattr(brokered, "_HOLD", 0.5)
+    monkeypatch.setattr(brokered, "_HOLD_SECONDS", 0.5)
     monkeypatch.setattr(brokered, "_HOLD_AFTER_SILENCE", 2.0)
 
 

@@ -58,7 +58,7 @@ async def test_many_who_come_at_once_read_the_log_once(
                 tasks.start_soon(ask, 599 - number if number < 60 else number)
         reads = valkey.command("INFO", "commandstats")["cmdstat_xrange"]["calls"]
         assert reads < 10
-        monkeypatch.setattr(redis_reader, "_UNUSED", -1.0)
+        monkeypatch.setattr(redis_reader, "_UNUSED_SECONDS", -1.0)
         await until(lambda: not two._readers[0]._by_channel)
         await ask(300)
 

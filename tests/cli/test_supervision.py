@@ -43,7 +43,7 @@ def seen(directory: Path, what: str) -> set[str]:
 def test_a_worker_that_hangs_is_ended_and_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(workers, "_SILENT", 0.2)
+    monkeypatch.setattr(workers, "_HANG_SECONDS", 0.2)
     monkeypatch.setattr(workers, "_STOP_SECONDS", 0.2)
     monkeypatch.setattr(workers, "_FIRST_WAIT", 0.0)
 

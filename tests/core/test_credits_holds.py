@@ -297,7 +297,7 @@ async def test_what_is_being_set_aside_when_the_request_is_cut_off_is_let_go_of(
 async def test_a_settlement_that_is_cut_off_and_takes_too_long_is_made_up_for(
     desk: Desk, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbproto.holds._SHIELDED", 0)
+    monkeypatch.setattr("lbproto.holds._SETTLE_SECONDS", 0)
     store = Stuck()
     desk.gate = anyio.Event()
     async with running(desk.plugin(), credits=store, clock=clock) as server:

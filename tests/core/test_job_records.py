@@ -138,7 +138,7 @@ async def test_a_job_of_days_is_kept_as_long_as_it_runs() -> None:
 
 
 async def test_a_record_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_MOST", 100)
+    monkeypatch.setattr(records, "_MAX_RECORD_BYTES", 100)
     nodes = Nodes()
     await died(nodes)
     await nodes.clock.advance(LEASE)

@@ -39,7 +39,7 @@ async def test_jobs_run_without_the_storage(caplog: pytest.LogCaptureFixture) ->
 async def test_a_storage_that_does_not_answer_is_not_waited_for_for_long(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(records, "_PATIENCE", 0.3)  # longer than a busy machine takes
+    monkeypatch.setattr(records, "_WRITE_TIMEOUT", 0.3)  # longer than a busy machine takes
     nodes, begun = Nodes(), anyio.Event()
 
     async def begin(job: Job[Dig]) -> None:

@@ -23,7 +23,7 @@ LEDGER = "LBPROTO_TEST_LEDGER"
 PRICE = 2
 
 if STORAGE in os.environ:  # this is a server, which is known to be dead sooner: tests wait less
-    records._LEASE, records._ROUND = 3.0, 1.0
+    records._LEASE_SECONDS, records._RENEW_SECONDS = 3.0, 1.0
 
 clock = Ahead(float(os.environ.get(AHEAD, "0")))
 

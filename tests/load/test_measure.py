@@ -329,7 +329,7 @@ def publishing(rounds: list[list[int]]) -> Callable[[ServerConnection, int], Non
 def test_clients_are_compared(
     rounds: list[list[int]], deliveries: int, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_module, "_CATCH_UP", 0.1)
+    monkeypatch.setattr(measure_module, "_CATCH_UP_SECONDS", 0.1)
     with peer(publishing(rounds)) as url, Crowd(url, DIALECT, 3, inflight=3) as crowd:
         crowd.connect()
         crowd.subscribe("all")
