@@ -21,6 +21,8 @@ __all__ = ["ErrorEvent", "Event", "Model", "Secret", "camel_case", "event_name"]
 Secret = msgspec.Meta(extra={"secret": True})
 """Marks a field that no recording shows: `token: Annotated[str, Secret]`."""
 
+_MAX_NAME = 128  # characters of an event's name
+
 # Words that the published contract writes in capitals inside a field name (`amountUSD`).
 _CAPITALS = {"usd": "USD"}
 
@@ -59,7 +61,12 @@ class _EventMeta(msgspec.StructMeta):
         **config: Any,
     ) -> _EventMeta:
         cls = super().__new__(mcls, name, bases, namespace, **config)
-        cls.event_name = event or event_name(name)
+        cls.event_name = event_name(name) if event is None else event
+        if not 1 <= len(cls.event_name) <= _MAX_NAME:
+            raise UsageError(
+                f"{name}: an event's name has 1 to {_MAX_NAME} characters, not "
+                f"{len(cls.event_name)}; give it one by `class Name(Event, event=...)`"
+            )
         return cls
 
     event_name: str
@@ -68,8 +75,17 @@ class _EventMeta(msgspec.StructMeta):
 class Event(Model, metaclass=_EventMeta):
     """A message with a name, in either direction.
 
+    In a request, the field `request_id` is the protocol's: who asks again by the same one is
+    answered as before, and the handler does not run. A request need not declare it; for a handler
+    that wants to read it, declare `request_id: str | None = None`.
+
     Args (of the class statement):
-        event: the wire name, 1-128 characters; by default the class name in snake_case.
+        event: the wire name, 1-128 characters; by default the class name in snake_case. No server
+            takes `ack`, nor what a client of Socket.IO tells its program by itself: `connect`,
+            `connect_error`, `disconnect`, `disconnecting`, `newListener`, `removeListener`.
+
+    Raises:
+        UsageError: the name is empty, or too long.
     """
 
     event_name: ClassVar[str]

@@ -19,23 +19,12 @@ from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy
 from lbproto.mistakes import check_event, name_of
 from lbproto.overflow import OverflowPolicy, disconnect
+from lbproto.reserved import check_name, check_request_id
 
-__all__ = [
-    "REQUEST_ID",
-    "RESERVED",
-    "Counted",
-    "Emission",
-    "Price",
-    "Registry",
-    "RoomPattern",
-    "Route",
-]
+__all__ = ["RESERVED", "Counted", "Emission", "Price", "Registry", "RoomPattern", "Route"]
 
 RESERVED = "lbproto:"
 """What no room's name begins with: nodes have channels of such names among themselves."""
-
-REQUEST_ID = "requestId"
-"""The field by which a repeat of a request is known, on the wire."""
 
 Counted = Literal["user", "session"]
 """Which limits a request counts against."""
@@ -185,9 +174,11 @@ class Registry:
         """Declare a request.
 
         Raises:
-            UsageError: another one has this name; or a field of its own would tell repeats.
+            UsageError: another one has this name; or that, or a field's, has a meaning already.
         """
-        _check_request_id(route)
+        check_name(route.request)
+        if not route.repeatable:
+            check_request_id(route.request)
         name = route.request.event_name
         if name in self.routes:
             both = " and ".join(
@@ -201,8 +192,10 @@ class Registry:
         """Declare an event that is sent; the same class twice is declared once.
 
         Raises:
-            UsageError: another class, or another policy, has this name.
+            UsageError: another class, or another policy, has this name; or that has a meaning
+                already.
         """
+        check_name(emission.event)
         name = emission.event.event_name
         known = self.emissions.get(name)
         if known is None or (known.event is emission.event and known.policy is disconnect):
@@ -293,18 +286,3 @@ class Registry:
 
     def _families(self) -> Iterator[str]:
         return (room.pattern for room in self.rooms)
-
-
-def _check_request_id(route: Route) -> None:
-    if route.repeatable or REQUEST_ID not in route.request.__struct_encode_fields__:
-        return
-    fields = msgspec.structs.fields(route.request)
-    field = next(field for field in fields if field.encode_name == REQUEST_ID)
-    found = msgspec.inspect.type_info(field.type)
-    parts = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
-    if {type(part) for part in parts} != {msgspec.inspect.StrType, msgspec.inspect.NoneType}:
-        raise UsageError(
-            f"{route.request.__qualname__}.{field.name} is `{REQUEST_ID}` on the wire, by which a "
-            "repeat of a request is known: give it another name, or the type `str | None` where it "
-            "is meant as that; or declare plugin.on(..., repeatable=True), and repeats are served"
-        )

@@ -22,17 +22,17 @@ from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import error_event
 from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
+from lbproto.reserved import REQUEST_ID
 from lbproto.wire.arguments import Inbound
 
 __all__ = ["Repeats", "may_be_a_repeat"]
 
-_NAME = "requestId"
-_MENTION = re.compile(_NAME.encode())
+_MENTION = re.compile(REQUEST_ID.encode())
 
 
 class _Tagged(msgspec.Struct):
     request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = msgspec.field(
-        default=None, name=_NAME
+        default=None, name=REQUEST_ID
     )
 
 

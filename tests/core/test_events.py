@@ -95,6 +95,21 @@ def test_an_explicit_name_is_kept_and_is_not_inherited() -> None:
     assert "event_name" not in Order.__struct_fields__
 
 
+@pytest.mark.parametrize("name", ["", "e" * 129], ids=["empty", "too long"])
+def test_a_name_that_none_can_have_is_a_mistake(name: str) -> None:
+    with pytest.raises(UsageError, match=r"Order: an event's name has 1 to 128 characters, not \d"):
+
+        class Order(Event, event=name):
+            pass
+
+
+def test_a_name_may_be_as_long_as_is_said() -> None:
+    class Order(Event, event="e" * 128):
+        pass
+
+    assert Order.event_name == "e" * 128
+
+
 @pytest.mark.parametrize(
     ("field", "wire_name"),
     [

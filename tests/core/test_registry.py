@@ -77,6 +77,16 @@ def test_two_plugins_cannot_answer_the_same_request() -> None:
         registry.add_route(Route(OtherPrice, handle, None, "two"))
 
 
+@pytest.mark.parametrize("name", ["connect", "connect_error", "disconnect", "newListener", "ack"])
+def test_a_name_that_clients_take_for_something_else_is_a_mistake(name: str) -> None:
+    event: Any = new_class("Order", (Event,), {"event": name})
+    named = rf"^Order cannot be called '{name}', which is "
+    with pytest.raises(UsageError, match=named):
+        Registry().add_emission(Emission(event, disconnect, "p"))
+    with pytest.raises(UsageError, match=named):
+        Registry().add_route(Route(event, handle, None, "p"))
+
+
 def leave(type_: Any, repeatable: bool) -> Route:
     """A request with a field of its own by the name of the protocol's."""
     fields = {"__annotations__": {"request_id": type_}}
