@@ -15,7 +15,7 @@ import pytest
 
 from lbproto.cli.figures import Figures
 from lbproto.load import Connected, FanOut, Requests, Usage
-from tests.cli.commands import Running, command, environment, run
+from tests.cli.commands import SECONDS, Running, command, environment, run
 from tests.cli.conftest import Main
 from tests.serving import ServerProcess, serving
 
@@ -134,7 +134,10 @@ def test_no_event_is_told(run_here: Main, app: ServerProcess) -> None:
         (("--publish", "a"), "what is published reaches no room: name one with --room"),
         (("--room", "r", "--stalled", "100"), "somebody has to read: take fewer --stalled"),
         (("--request", "a", "--data", "{a}"), "the payload is not JSON (JSON is malformed"),
-        (("--url", "localhost:8091"), "'localhost:8091' is not a server address; use ws://host:port"),
+        (
+            ("--url", "localhost:8091"),
+            "'localhost:8091' is not a server address; use ws://host:port",
+        ),
         (("--url", "wss://h"), "wss://h is behind TLS, which is not supported: measure the"),
         (("--url", "ws://127.0.0.1:1"), "nothing listens at ws://127.0.0.1:1: start the server"),
         (("--clients", "70000", "--pid", "1"), "70,000 clients are more than one machine can"),
@@ -196,7 +199,7 @@ def test_at_a_terminal_it_shows_progress_and_ctrl_c_ends_it_with_what_there_is(
     )
     os.close(theirs)
     shown = ""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     interrupted = False
     try:
         while time.monotonic() < deadline and (read := os.read(ours, 65536)):
@@ -207,7 +210,7 @@ def test_at_a_terminal_it_shows_progress_and_ctrl_c_ends_it_with_what_there_is(
     except OSError:  # the terminal's other end is closed
         pass
     os.close(ours)
-    assert process.wait(10) == 0
+    assert process.wait(SECONDS) == 0
     assert interrupted
     assert "warming up" in shown
     _, _, figures = shown.rpartition("Ended before its time; until then:")

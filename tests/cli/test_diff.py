@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import Running, command, environment, run
+from tests.cli.commands import SECONDS, Running, command, environment, run
 from tests.cli.conftest import Main
 
 OLD = """
@@ -186,7 +186,7 @@ def test_a_document_does_not_steer_the_terminal(run_here: Main, programs: tuple[
 def test_at_a_terminal_it_is_coloured(programs: tuple[str, str]) -> None:
     leader, follower = pty.openpty()
     done = subprocess.run(
-        command("diff", *programs), env=environment(), stdout=follower, check=False, timeout=30
+        command("diff", *programs), env=environment(), stdout=follower, check=False, timeout=SECONDS
     )
     os.close(follower)
     shown = os.read(leader, 65536).decode()

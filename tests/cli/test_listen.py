@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.cli.commands import Running, command, environment, finish, running
+from tests.cli.commands import SECONDS, Running, command, environment, finish, running
 from tests.cli.conftest import Main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -94,14 +94,14 @@ def test_at_a_terminal_open_candles_change_in_place(demo: Running) -> None:
     )
     os.close(theirs)
     shown = bytearray()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     try:
         while time.monotonic() < deadline and (read := os.read(ours, 65536)):
             shown += read
     except OSError:  # the terminal's other end is closed
         pass
     os.close(ours)
-    assert process.wait(10) == 0
+    assert process.wait(SECONDS) == 0
     text = shown.decode()
     assert "\x1b[1;36msubscribed\x1b[0m" in text
     assert "\x1b[2K" in text  # a line is written anew

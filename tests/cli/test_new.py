@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lbproto.cli.new import _bounds
+from tests.cli.commands import SECONDS
 from tests.cli.conftest import Main
 
 
@@ -19,7 +20,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         check=False,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
     )
 
 

@@ -18,7 +18,7 @@ from lbproto.cli.backends import server_options
 from lbproto.cli.configuring import configured, leaves
 from lbproto.cli.failure import Failure
 from lbproto.cli.loading import load
-from tests.cli.commands import running, started
+from tests.cli.commands import SECONDS, running, started
 from tests.cli.conftest import Main
 
 PROGRAM = """
@@ -136,7 +136,7 @@ def test_logs_in_json_are_nothing_but_that(run_here: Main, module: str) -> None:
         assert line["app"] == f"{module}:server"
         assert httpx.get(line["url"].replace("ws", "http", 1) + "/healthz").status_code == 200
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=SECONDS)
         assert out == ""
         for rest in err.splitlines():
             assert json.loads(rest)["level"] == "info"
