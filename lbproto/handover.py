@@ -8,7 +8,7 @@ Theory of operation. A client comes to a node with the private id of a session t
                         is told of, and has it no more
     its node has died,  the session's record tells its rooms, the pub/sub's log what has been
     or is out of reach  published there since. What the dead node alone had, answers to this one
-                        session, is gone with the requests that were under way there
+                        session, is gone with the requests under way there; the client is told so
     its node stopped    the same, but the record has what was sent to the session alone, too
 
 Then the session begins here as one that is away, in its rooms; what it has missed is its own, so
@@ -37,7 +37,7 @@ from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.runner import Jobs
 from lbproto.log import Log, is_offset, position_in, shared_position
 from lbproto.membership import Membership, Missed
-from lbproto.messages import Attach
+from lbproto.messages import AnswersLost, Attach
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
 from lbproto.nodes.handed import (
@@ -234,6 +234,8 @@ class Handover:
                 self._take_over(session, taken, late)
 
         await self._control.ask("taken", session.pid, take)
+        if not any(len(late) == taken.late for taken, late in answers.values()):
+            self._hub.send(session, AnswersLost())  # it has died since
 
     def _take_over(self, session: Session, taken: Taken, late: Sequence[Own]) -> None:
         for room in taken.left:
@@ -246,7 +248,7 @@ class Handover:
 
     async def _revive(self, session: Session, place: Place, offset: str) -> Session | None:
         """Have a session of a node that is no more."""
-        reached, missed = shared_position(offset), []
+        reached = shared_position(offset)
         if not reached:
             _note("how far its client has got is not known elsewhere")
             return None
@@ -256,6 +258,8 @@ class Handover:
                 _note("not all is left that it was sent alone")
                 return None
             missed = self._restored(each for each in place.own if each.position > position)
+        else:
+            missed = [(AnswersLost(), None)]
         rooms = [room for room in place.rooms if await self._may_be_in(session, room)]
         behind = {room: (reached, place.rooms[room] or reached) for room in rooms}
         return await self._enter(session, behind, missed, place)

@@ -231,6 +231,8 @@ class Membership:
             self._hub.send_at_once(session, [(entry.event, None) for entry in newer])
         if newer is None:  # it was in the room before, and has missed something
             self._rooms.lose(session)
+            if self._places is not None:  # nor from its record, should this node die
+                self._places.end(session)
             if session.socket is not None:
                 session.withhold()  # what comes next is not to come before it knows that
                 session.socket.close(*TOO_SLOW)

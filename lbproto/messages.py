@@ -1,7 +1,8 @@
 """The events that every server has: of the System domain, of errors, and about credits.
 
 Extensions of the published reference are `authenticate`, `session_expiring`, `recovered`,
-`session_lost`, `events_dropped`, `server_draining`, `error`, and `cancel`, `attach` and `attached`.
+`session_lost`, `answers_lost`, `events_dropped`, `server_draining`, `error`, and `cancel`, `attach`
+and `attached`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from lbproto.events import ErrorEvent, Event, Secret
 
 __all__ = [
+    "AnswersLost",
     "Attach",
     "Attached",
     "Authenticate",
@@ -68,6 +70,14 @@ class SessionLost(Event):
 
     Behind `connected`, the session that the client wanted to resume is gone, and this is a new one,
     in no room yet. At any other time it is the same, in its rooms: what other nodes sent is lost.
+    """
+
+
+class AnswersLost(Event):
+    """The session goes on; its node has died, and what that sent to it alone may be missing.
+
+    These are answers to requests, first messages of rooms, and events of jobs: ask again by the
+    same `requestId`, subscribe again, and `attach`. All else that was missed follows.
     """
 
 

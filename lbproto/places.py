@@ -78,7 +78,7 @@ class Places:
         self._clock = clock
         self._node = node
         self._rooms: dict[Session, dict[str, str]] = {}
-        self._former: dict[Session, str] = {}  # whose record it is until it is written
+        self._former: dict[Session, Place] = {}  # the records of others, until ours are written
         self._changed: dict[Session, None] = {}
         self._left: list[str] = []  # records of sessions that are over
         self._wake = Wakeup()
@@ -103,11 +103,8 @@ class Places:
         """
         self._rooms[session] = rooms
         if former is not None:
-            self._former[session] = former.node
+            self._former[session] = former
         await self._save(session)
-        if former is not None and former.reaches is not None and session.pid is not None:
-            with suppress(Overloaded):
-                await self._storage.delete(_left(session.pid))
 
     async def enter(self, session: Session, room: str, position: str) -> None:
         """A session is about to be in a room; returns once that is recorded, if it can be.
@@ -166,10 +163,13 @@ class Places:
         self._wake.set()
 
     async def _save(self, session: Session) -> None:
-        if await self._put(session, _key):
-            self._former.pop(session, None)
-        else:
+        if not await self._put(session, _key):
             self._note(session)
+            return
+        former = self._former.pop(session, None)
+        if former is not None and former.reaches is not None and session.pid is not None:
+            with suppress(Overloaded):  # it counts for nothing any more
+                await self._storage.delete(_left(session.pid))
 
     async def _put(
         self,
@@ -199,8 +199,9 @@ class Places:
             done = [await self._delete(pid) for pid in left]
             self._left += [pid for pid, is_done in zip(left, done, strict=True) if not is_done]
             for session in changed:
-                former = self._former.get(session, self._node)
-                if session.pid is not None and await self._is_own(session.pid, former):
+                former = self._former.get(session)
+                node = self._node if former is None else former.node
+                if session.pid is not None and await self._is_own(session.pid, node):
                     await self._save(session)
             if self._changed or self._left:
                 await self._clock.sleep(_AGAIN)

@@ -11,6 +11,7 @@ from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.runner import Jobs
 from lbproto.messages import (
+    AnswersLost,
     Attach,
     Attached,
     Authenticate,
@@ -66,7 +67,7 @@ def system(
         has_credits: whether the server keeps credits, and tells of them.
     """
     plugin = Plugin("system")
-    plugin.emits(Connected, Recovered, SessionLost, SessionExpiring, EventsDropped)
+    plugin.emits(Connected, Recovered, SessionLost, AnswersLost, SessionExpiring, EventsDropped)
     plugin.emits(UserJoinedRoom, UserLeftRoom, ServerDraining)
     plugin.emits(RateLimitError, ValidationError, Error, CreditsInsufficient)
     if has_credits:

@@ -12,12 +12,16 @@ import msgspec
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import refusal, refusal_in
 from lbproto.client.payloads import PlainPayload
+from lbproto.encoded import plain_hook
 from lbproto.errors import InsufficientCredits, RequestError
-from lbproto.events import Event
+from lbproto.events import Event, camel_case
+from lbproto.ids import new_id
 from lbproto.messages import CreditsInsufficient
 from lbproto.wire.settings import ProtocolError
 
-__all__ = ["Asked", "Asking"]
+__all__ = ["Asked", "Asking", "tagged"]
+
+_REQUEST_ID = "request_id"
 
 
 class _Body(msgspec.Struct):
@@ -152,3 +156,10 @@ class Asking:
         if isinstance(error, InsufficientCredits) and short is not None:
             error.required, error.available = short.required, short.available
         raise error
+
+
+def tagged(event: Event) -> dict[str, Any]:
+    """A request with an id, by which it is served once; one of its own is left as it is."""
+    data: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,), enc_hook=plain_hook)
+    data.setdefault(camel_case(_REQUEST_ID), new_id())
+    return data

@@ -3,9 +3,9 @@
 Theory of operation. One task reads. Whenever the connection is lost, it decides by how it was lost
 whether to come back, waits, and shows where it had got. The server then goes on with the session,
 and what was missed comes first; or it begins a new one. In a new one rooms are joined again, and
-jobs taken up. Requests are answered on the connection that they were sent over, or fail with it;
-one that may be repeated is sent again by its own task, by the same `requestId`, once what was
-missed has come: its answer may be in that.
+jobs taken up; so they are where the server says that answers are lost. Requests are answered on the
+connection that they were sent over, or fail with it; one that may be repeated is sent again by its
+own task, by the same `requestId`, once what was missed has come: its answer may be in that.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import msgspec
 
 from lbproto.client.answering import Answering
-from lbproto.client.asking import Asked, Asking
+from lbproto.client.asking import Asked, Asking, tagged
 from lbproto.client.bounds import Reconnect
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import Disconnected, once_more
@@ -28,11 +27,10 @@ from lbproto.client.listening import Listeners
 from lbproto.client.payloads import PlainPayload
 from lbproto.client.target import Target
 from lbproto.client.vocabulary import Vocabulary
-from lbproto.encoded import plain_hook
 from lbproto.errors import RateLimited, RequestError, UsageError
-from lbproto.events import Event, camel_case
-from lbproto.ids import new_id
+from lbproto.events import Event
 from lbproto.messages import (
+    AnswersLost,
     Authenticate,
     Connected,
     Recovered,
@@ -52,7 +50,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_OFFSET_LENGTH = 1_024  # characters
 _MAX_WAIT_SECONDS = 600.0  # seconds that a server may have a room wait
-_REQUEST_ID = "request_id"
 
 
 class Session:
@@ -97,6 +94,7 @@ class Session:
         self._reactions: dict[str, Callable[[Heard], None]] = {
             Connected.event_name: self._greeted,
             Recovered.event_name: self._recovered,
+            AnswersLost.event_name: self._answers_lost,
             Unsubscribed.event_name: self._unsubscribed,
             SessionExpiring.event_name: self._expiring,
         }
@@ -163,8 +161,7 @@ class Session:
         resumed = link.pid is not None and link.pid == self._pid
         if self.connected is not None and not resumed:
             self._untold = self._pid is None
-            self._rooms_owed = dict(self.rooms)
-            self._jobs_owed = dict.fromkeys(self._followings.values())
+            self._owe()
         if not resumed:
             self._offset = None
         self._pid = link.pid
@@ -179,6 +176,11 @@ class Session:
         if link is not None:
             self._asking.lost(link, error)
         self._notify()
+
+    def _owe(self) -> None:
+        """All rooms and jobs are to be asked for again."""
+        self._rooms_owed = dict(self.rooms)
+        self._jobs_owed = dict.fromkeys(self._followings.values())
 
     def _settle(self) -> None:
         """Everything that was missed has come, or cannot come: go on from here."""
@@ -254,7 +256,7 @@ class Session:
         Raises:
             Disconnected, RequestError, ProtocolError: there is no answer.
         """
-        name, data = event.event_name, _tagged(event) if repeat else event
+        name, data = event.event_name, tagged(event) if repeat else event
         id_ = self._asking.new_id()
         while True:
             self._asking.add(id_, asked)
@@ -304,6 +306,11 @@ class Session:
 
     def _recovered(self, _heard: Heard) -> None:
         self._settle()
+
+    def _answers_lost(self, _heard: Heard) -> None:
+        self._owe()
+        if self._settled:  # else as soon as all that was missed has come
+            self._settle()
 
     def _unsubscribed(self, heard: Heard) -> None:
         room = heard.typed(Unsubscribed).room
@@ -387,10 +394,3 @@ class Session:
         closed = Disconnected("the client is closed", CloseCode.NORMAL, retryable=False)
         self.end(closed)
         self._down(closed)
-
-
-def _tagged(event: Event) -> dict[str, Any]:
-    """A request with an id, by which it is served once; one of its own is left as it is."""
-    data: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,), enc_hook=plain_hook)
-    data.setdefault(camel_case(_REQUEST_ID), new_id())
-    return data

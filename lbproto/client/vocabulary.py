@@ -19,6 +19,7 @@ __all__ = ["Vocabulary"]
 R = TypeVar("R", bound=Event)
 
 _SYSTEM = (
+    messages.AnswersLost,
     messages.Attached,
     messages.Connected,
     messages.CreditBalanceUpdated,

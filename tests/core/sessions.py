@@ -46,10 +46,17 @@ class Owned(Event):
 
 
 class Rooms:
-    """Rooms whose owner may change its mind."""
+    """Rooms whose owner may change its mind.
+
+    Attributes:
+        open: whether anybody may come.
+        says: how much is said in a room while somebody is let in, behind their snapshot; then they
+            themselves are told something.
+    """
 
     def __init__(self) -> None:
         self.open = True
+        self.says = 0
 
     def plugin(self) -> Plugin:
         plugin = Plugin("rooms")
@@ -59,6 +66,11 @@ class Rooms:
         async def join(ctx: Context, name: str) -> None:
             if not self.open:
                 raise NotFound("The room is closed")
+            if self.says:
+                ctx.mark_snapshot()
+                for number in range(self.says):
+                    ctx.to(f"room:{name}").emit(Note(number=number))
+                ctx.to(f"user:{ctx.user_id}").emit(Owned(application_id=""))
 
         @plugin.on(Nudge)
         async def nudge(ctx: Context, request: Nudge) -> Note:

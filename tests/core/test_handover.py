@@ -17,6 +17,11 @@ from tests.core.sessions import Connected, Note, come, lose, request, subscribe
 pytestmark = pytest.mark.anyio
 
 
+def lost(fate: str) -> list[str]:
+    """What a client is told first of what went with its node."""
+    return ["answers_lost"] if fate == "dead" else []
+
+
 async def test_a_client_goes_on_on_another_node_with_all_it_has_missed(fate: str) -> None:
     async with Cluster.running() as cluster:
         one, two = await cluster.start(), await cluster.start()
@@ -37,10 +42,11 @@ async def test_a_client_goes_on_on_another_node_with_all_it_has_missed(fate: str
         await settle()
         await cluster.leave(one, fate)
         back = await cluster.come_back(two, resume)
-        assert back.names[0] == "connected"
+        gone = lost(fate)
+        assert back.names == ["connected", *gone, "note", "note", "note", "recovered"]
         assert back.told[0].data["sid"] == client.socket.sid
         assert notes(back.told) == [3, 4, 5]
-        assert back.told[-1] == Sent("recovered", {"missed": 3})
+        assert back.told[-1] == Sent("recovered", {"missed": 3 + len(gone)})
         two.to("room:a").emit(Note(number=7))
         assert notes(back.take()) == [7]
 
@@ -63,7 +69,7 @@ async def test_it_is_over_where_it_was(fate: str) -> None:
         resume = client.resume
         await cluster.come_back(two, resume)
         again = await cluster.come_back(two, resume)  # as if it had got nothing the first time
-        assert again.names == ["connected", "recovered"]
+        assert again.names == ["connected", *lost(fate), "recovered"]
         if fate == "lives":
             assert client.socket.disconnects == 1
             await cluster.clock.advance(3.0)
@@ -78,7 +84,7 @@ async def test_of_two_who_come_back_as_one_the_other_waits(fate: str) -> None:
         assert [each.names[-1] for each in found] == ["recovered"]
         other = two if found[0].socket.state in three.sessions.directory else three
         again = await cluster.come_back(other, client.resume)
-        assert again.names == ["connected", "recovered"]
+        assert again.names == ["connected", *lost(fate), "recovered"]
         assert found[0].socket.disconnects == 1
 
 
@@ -88,7 +94,7 @@ async def test_nobody_gets_the_session_of_another_user(fate: str) -> None:
         thief = await cluster.come_back(two, client.resume, "eve")
         assert thief.names == ["connected", "session_lost"]
         back = await cluster.come_back(two, client.resume)
-        assert back.names == ["connected", "recovered"]
+        assert back.names == ["connected", *lost(fate), "recovered"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,8 @@ async def test_rights_are_asked_for_again(fate: str) -> None:
         await cluster.leave(one, fate)
         back = await cluster.come_back(two, client.resume)
         assert notes(back.told) == [2]
-        assert sorted(back.names) == ["connected", "error", "note", "recovered", "unsubscribed"]
+        refused = ["error", "note", "recovered", "unsubscribed"]
+        assert sorted(back.names) == [*lost(fate), "connected", *refused]
         two.to("room:a").emit(Note(number=3))
         assert back.take() == []
 
@@ -151,7 +158,7 @@ async def test_what_the_log_has_dropped_is_told(fate: str) -> None:
             assert back.socket.pid != client.socket.pid
 
 
-async def test_what_was_sent_to_it_alone_goes_with_it_unless_its_node_has_died(fate: str) -> None:
+async def test_what_was_sent_to_it_alone_goes_with_it_or_its_client_is_told(fate: str) -> None:
     async with Cluster.running() as cluster:
         one, two = await cluster.start(), await cluster.start()
         client = await come(one)
@@ -160,8 +167,41 @@ async def test_what_was_sent_to_it_alone_goes_with_it_unless_its_node_has_died(f
         lose(one, client)
         await cluster.leave(one, fate)
         back = await cluster.come_back(two, resume)
-        missed = [] if fate == "dead" else ["pong"]
+        missed = lost(fate) or ["pong"]
         assert back.names == ["connected", *missed, "recovered"]
+
+
+async def test_that_answers_are_lost_is_told_until_the_client_has_got_it() -> None:
+    async with Cluster.running() as cluster:
+        one, two, three = [await cluster.start() for _ in range(3)]
+        client = await come(one)
+        await cluster.leave(one, "dead")
+        resume = client.resume
+        for server in (two, two, three):
+            client = await cluster.come_back(server, resume)
+            assert client.names == ["connected", "answers_lost", "recovered"]
+            resume = client.resume_at(0)  # it has got no more than that it is connected
+        again = await cluster.come_back(three, client.resume)
+        assert again.names == ["connected", "recovered"]
+
+
+async def test_who_has_missed_something_for_good_does_not_go_on_from_its_record(fate: str) -> None:
+    """More was said in its room, while it asked for the first message again, than is held back."""
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        await subscribe(one, client)
+        one._membership._rooms.max_held = 2
+        cluster.rooms.says = 3
+        told = await request(one, client, "subscribe", room="room:a")
+        cluster.rooms.says = 0
+        assert [sent.name for sent in told] == ["owned"]  # of its own, and behind what was said
+        assert client.socket.closed_with
+        lose(one, client)
+        await settle()
+        await cluster.leave(one, fate)
+        back = await cluster.come_back(two, client.resume)
+        assert back.names == ["connected", "session_lost"]
 
 
 async def test_more_than_a_stopping_node_leaves_is_told(fate: str) -> None:

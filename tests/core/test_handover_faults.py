@@ -10,6 +10,7 @@ import pytest
 
 from lbproto import Event, Overloaded, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
+from lbproto.nodes.control import PATIENCE
 from lbproto.session import Session
 from lbproto.testing import AnyToken, settle
 from lbproto.wire import Refused, Unavailable
@@ -339,6 +340,28 @@ async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
         assert notes([*back.told, *back.take()]) == [1]
 
 
+async def test_what_it_was_sent_while_it_moved_is_lost_with_a_word_if_its_node_dies() -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        session = client.session
+        lose(one, client)
+        arrived = two._handover.arrived
+
+        def arrive(at: Session) -> None:
+            arrived(at)
+            one._hub.send(session, Note(number=1))
+            cluster.broker.nodes.discard(one._pubsub)  # it is heard no more
+
+        two._handover.arrived = arrive
+        back = await come(two, **client.resume)
+        await settle()
+        await cluster.clock.advance(PATIENCE)
+        await settle()
+        names = [sent.name for sent in (*back.told, *back.take())]
+        assert names == ["connected", "recovered", "answers_lost"]
+
+
 async def test_who_comes_to_a_node_that_does_not_know_its_room_is_out_of_that(fate: str) -> None:
     """As of another version, while one follows the other."""
     other = Plugin("rooms")
@@ -360,6 +383,7 @@ async def test_who_comes_to_a_node_that_does_not_know_its_room_is_out_of_that(fa
             await cluster.clock.advance(1.0)
             await cluster.leave(one, fate)
             back = await cluster.come_back(two, client.resume)
-            assert back.names == ["connected", "error", "recovered"]
+            gone = ["answers_lost"] if fate == "dead" else []
+            assert sorted(back.names) == [*gone, "connected", "error", "recovered"]
             assert two.sessions.directory.get(back.session.sid) is back.session
             assert two._membership.rooms(back.session) == ["user:ada"]

@@ -84,6 +84,30 @@ async def test_what_was_left_and_taken_up_is_not_kept() -> None:
     assert await storage.children(f"lbproto/sessions/{record}") == {}
 
 
+async def test_what_was_left_is_kept_until_the_session_is_recorded_where_it_came() -> None:
+    """Its new node may die before that."""
+    clock = VirtualClock()
+    storage = Failing(clock)
+    one, two = Places(storage, clock, "one"), Places(storage, clock, "two")
+    former, taken = session(), session()
+    await one.begin(former, {"user:ada": ""})
+    await one.part({former: (7, ())})
+    async with two.held():
+        storage.fails = True
+        await two.begin(taken, {"user:ada": ""}, await two.find(PID, "ada"))
+        place = await one.find(PID, "ada")
+        assert place is not None
+        assert (place.node, place.reaches) == ("one", 7)
+        storage.fails = False
+        await settle()
+        await clock.advance(1.0)
+        place = await one.find(PID, "ada")
+        assert place is not None
+        assert (place.node, place.reaches) == ("two", None)
+        (record,) = await storage.children("lbproto/sessions")
+        assert await storage.children(f"lbproto/sessions/{record}") == {}
+
+
 async def test_a_session_that_could_not_be_recorded_where_it_came_is_later() -> None:
     clock = VirtualClock()
     storage = Failing(clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from threading import Thread
@@ -22,6 +22,7 @@ class Switch:
         self.port = 0
         self._target = target
         self._over = asyncio.Event()
+        self._is_held = False
         self._open: set[asyncio.StreamWriter] = set()
 
     async def _run(self, listening: Future[None]) -> None:
@@ -37,7 +38,7 @@ class Switch:
         with suppress(OSError):
             there, onward = await asyncio.open_connection("127.0.0.1", self._target)
             self._open.add(onward)
-            await asyncio.gather(_copy(reader, onward), _copy(there, writer))
+            await asyncio.gather(_copy(reader, onward), _copy(there, writer, lambda: self._is_held))
             self._open.discard(onward)
         writer.close()
         self._open.discard(writer)
@@ -56,19 +57,29 @@ class Switch:
             switch._loop.call_soon_threadsafe(switch._over.set)
             thread.join()
 
+    def hold(self) -> None:
+        """What the server says from now on comes nowhere, until `move`."""
+        self._is_held = True
+
     def move(self, target: int) -> None:
         """Lead to another port; all connections are lost."""
         self._target = target
         self._loop.call_soon_threadsafe(self._lose)
 
     def _lose(self) -> None:
+        self._is_held = False
         for writer in list(self._open):
             writer.transport.abort()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    is_held: Callable[[], bool] = lambda: False,
+) -> None:
     with suppress(OSError):
         while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
+            if not is_held():
+                writer.write(data)
+                await writer.drain()
     writer.close()

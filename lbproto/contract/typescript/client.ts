@@ -177,7 +177,7 @@ export class Job<E extends JobName> implements AsyncIterable<JobEvent<E>> {
     if (!this.#isAccepted) this.fail(this.#lost("it is not known to have begun"));
   }
 
-  /** For `Client`: the connection is another session's, so that the job has to be taken up. */
+  /** For `Client`: the session is another one, or has lost what it was told; so the job has to be taken up. */
   attach(): void {
     if (!this.#isAccepted || this.#isOver) return;
     if (this.#id === undefined) return this.fail(this.#lost("its id was not told yet"));
@@ -284,6 +284,7 @@ export class Client {
   }
 
   readonly #hear = (event: string, data: Data): void => {
+    if (event === "answers_lost") this.#attach();
     for (const job of this.#jobs) {
       if (!job.isOver) job.hear(event, data ?? {});
       if (job.isOver) this.#jobs.delete(job);
@@ -293,7 +294,7 @@ export class Client {
   readonly #connected = (): void => {
     clearTimeout(this.#waiting);
     this.#waiting = undefined;
-    if (!this.#wire.recovered) for (const job of this.#jobs) job.attach();
+    if (!this.#wire.recovered) this.#attach();
   };
 
   readonly #disconnected = (): void => {
@@ -305,6 +306,10 @@ export class Client {
     if (!this.#wire.active) return this.#fail("disconnect", "the connection is closed");
     this.#wait();
   };
+
+  #attach(): void {
+    for (const job of this.#jobs) job.attach();
+  }
 
   /** Jobs fail in a while, unless there is a connection until then. */
   #wait(): void {
