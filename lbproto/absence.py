@@ -15,7 +15,7 @@ __all__ = ["Absence"]
 
 
 class Absence:
-    """Those that wait for their clients, on one node.
+    """This node's sessions whose clients are disconnected.
 
     Args:
         membership: counts them in their rooms, or does not.
@@ -44,18 +44,18 @@ class Absence:
         return session in self._waiting
 
     def begin(self, session: Session, recovery: Recovery) -> None:
-        """A session's client is away; where too many are, the one that is away longest is over."""
+        """A session's client has disconnected; beyond the bound, the one away longest is ended."""
         if len(self._waiting) >= recovery.max_away:
             self._end(next(iter(self._waiting)))
         self._wait(session, recovery.grace, partial(self._fade, session, recovery))
 
     def go(self, session: Session, seconds: float) -> None:
-        """A session is over soon: it has gone on elsewhere."""
+        """A session continues on another node: end it here after a short delay."""
         self.over(session)
         self._wait(session, seconds, partial(self._end, session))
 
     def over(self, session: Session) -> None:
-        """A client is back, or its session is over; no effect where it was not away."""
+        """A client is back, or its session is over; no effect if it was not away."""
         timer = self._waiting.pop(session, None)
         if timer is not None:
             timer.cancel()

@@ -1,4 +1,4 @@
-"""Events that a client is asked to acknowledge: each is answered, or its time is up."""
+"""Events that a client is asked to acknowledge: each is answered or times out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Question:
 
 
 class Acknowledgements:
-    """What the clients of one server have still to acknowledge.
+    """Events that clients of this server have not acknowledged yet.
 
     Args:
         hub: sends the events.
@@ -79,13 +79,13 @@ class Acknowledgements:
         return question.answer.first(into)
 
     def settle(self, socket: Socket, id_: int, answer: Arguments) -> None:
-        """A client has acknowledged an event; one that nobody waits for is ignored."""
+        """Deliver a client's acknowledgement to its waiter; an unexpected one is ignored."""
         question = self._open.get(socket, {}).pop(id_, None)
         if question is not None:
             question.answer = answer
             question.settled.set()
 
     def abandon(self, socket: Socket) -> None:
-        """A client has lost its connection, and with it what it was asked."""
+        """Fail what a client was asked to acknowledge: its connection is lost."""
         for question in self._open.pop(socket, {}).values():
             question.settled.set()

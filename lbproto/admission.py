@@ -1,4 +1,4 @@
-"""Who may come in, for how long, and for which application: a host's policy, and the gate."""
+"""Who may connect, for how long, and for which application: the host's policy, and its check."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Credentials(msgspec.Struct):
 
 
 class Gate:
-    """Lets users in.
+    """Authenticates users and checks that they may connect.
 
     Args:
         auth: verifies tokens.
@@ -66,7 +66,7 @@ class Gate:
         self._bans = bans
 
     async def identify(self, token: str, peer: Peer) -> Identity:
-        """Who shows this token; they may come in.
+        """Authenticate a token and check that its user may connect.
 
         Args:
             token: with or without the prefix `Bearer`.
@@ -84,7 +84,7 @@ class Gate:
         return identity
 
     async def check(self, identity: Identity) -> None:
-        """See whether somebody may still come in.
+        """Check that a user may still connect.
 
         Raises:
             Unauthorized: they may not.

@@ -1,4 +1,4 @@
-"""What those in a room are told of each other: which users have come, and which have left.
+"""Tells a room's members which users join and leave it.
 
 Each node tells its own sessions, by what it knows of all nodes. Beside that it keeps in the log
 what it was the first to know: whoever goes on on another node, where its own has died, has missed
@@ -24,7 +24,7 @@ __all__ = ["Announcements"]
 
 
 class Announcements:
-    """The users of the rooms of one node that announce them.
+    """The users of announcing rooms, as one node knows them.
 
     Args:
         rooms: who is there.
@@ -49,14 +49,14 @@ class Announcements:
         return self._presences[room]
 
     def attend(self, room: str) -> Presence:
-        """Have it told from now on who comes and leaves: somebody is here, or about to be."""
+        """Follow a room from now on: somebody is in it on this node, or about to be."""
         presence = self._presences.get(room)
         if presence is None:
             presence = self._presences[room] = self._found(room)
         return presence
 
     def come(self, session: Session, room: str, sessions: int) -> None:
-        """A session counts in a room that announces users; now so many of this node do."""
+        """A session of this node counts in an announcing room from now on."""
         user = session.user_id
         presence = self.attend(room)
         is_first = user not in presence.here
@@ -66,7 +66,7 @@ class Announcements:
             self._tell_joined(user, room, is_first_known=True)
 
     def go(self, session: Session, room: str, sessions: int) -> None:
-        """A session has counted in a room until now; now so many of this node do."""
+        """A session of this node no longer counts in an announcing room."""
         presence = self._presences.get(room)
         if presence is None:
             self._control.tell(room, sessions)
@@ -79,11 +79,11 @@ class Announcements:
             self._tell(self._left(user, room), is_first_known=True)
 
     def forget(self, room: str) -> None:
-        """Nobody is in a room any more."""
+        """Forget a room: nobody is in it."""
         self._presences.pop(room, None)
 
     def _found(self, room: str) -> Presence:
-        """Whom those who come first to a room on this node find there."""
+        """The users that the first member on this node finds in a room."""
         presence = Presence()
         presence.grow(self._control.count(room))
         for user in self._control.users(room):
@@ -91,13 +91,13 @@ class Announcements:
         return presence
 
     def _shares(self) -> Iterator[Share]:
-        """Who is here, for the other nodes."""
+        """This node's users, as told to other nodes."""
         for room, sessions in self._rooms.counts():
             presence = self._presences.get(room)
             yield Share(room, sessions, () if presence is None else tuple(presence.here))
 
     def _moved(self, moved: Moved) -> None:
-        """Something has changed on another node."""
+        """Users have come or gone on another node."""
         room = moved.room
         presence = self._presences.get(room)
         if presence is None:
@@ -134,7 +134,7 @@ class Announcements:
         is_first_known: bool,
         knew_before: bool = True,
     ) -> None:
-        """It is the others that are told of a user.
+        """Tell everybody in the room but the user's own sessions.
 
         Args:
             knew_before: whether those who have begun here may know of the user, too.

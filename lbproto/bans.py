@@ -1,4 +1,4 @@
-"""Who may not come back: users banned from the server or from a room, kept in the storage."""
+"""Users banned from the server or from a room, kept in the storage."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Bans:
         await self._storage.put(_key(user_id, room), b"", ttl=seconds)
 
     async def remove(self, user_id: str, room: str | None) -> None:
-        """Lift a ban; no effect where there is none."""
+        """Lift a ban; no effect if the user is not banned."""
         await self._storage.delete(_key(user_id, room))
 
     async def check(self, user_id: str, room: str | None = None) -> None:
-        """Let a user pass who is not banned.
+        """Raise if a user is banned.
 
         Raises:
             Unauthorized: the user is.

@@ -1,4 +1,4 @@
-"""A server in numbers: what its parts know of themselves, together."""
+"""A server's statistics, collected from its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Census"]
 
 
 class Census:
-    """Counts what there is on one node.
+    """Collects the statistics of one node.
 
     Args:
         runtime: its connections.
@@ -50,7 +50,7 @@ class Census:
         self._pubsub = pubsub
 
     def take(self) -> ServerStatistics:
-        """All of it, as of now. Goes over every open connection."""
+        """The server's statistics, as of now. Visits every open connection."""
         runtime, sessions, throttle = self._runtime, self._sessions, self._throttle
         return ServerStatistics(
             connections=len(runtime.connections),

@@ -1,4 +1,4 @@
-"""Requests with an id of their own, on all nodes: one of them serves each, the others wait.
+"""Requests with a `requestId`: one node serves each, the others wait for the outcome.
 
 Theory of operation. Whoever is first to write the record of a request has claimed it, and serves
 it; then the record says what has become of it, for ten minutes. A node that finds the record of
@@ -87,7 +87,7 @@ _decoder = msgspec.json.Decoder(_Record)
 
 
 class Found(msgspec.Struct):
-    """What has become of a request on another node; `size` in bytes.
+    """The outcome of a request on another node; `size` in bytes.
 
     `answers` are None where they were too large to be kept.
     """
@@ -125,7 +125,7 @@ class Claims:
         self._unsure: set[str] = set()  # and of those that may be our claims
 
     async def claim(self, key: Key, digest: bytes) -> Found | None:
-        """Claim a request, or wait until whoever has claimed it has served it.
+        """Claim a request, or wait until the node that claimed it has served it.
 
         Returns:
             What has become of it; None where it is ours to serve.
@@ -168,7 +168,7 @@ class Claims:
         return None
 
     async def _takes_over(self, name: str, node: str, wait: float) -> bool:
-        """Whether a claim is ours to take over: its node has died, and nobody else has."""
+        """Take over the claim of a dead node; False if another node was first."""
         if node == self._records.node:  # we know of none: it was cut off, or is just being settled
             return wait >= _LATE
         if await self._records.lives(node):
@@ -176,7 +176,7 @@ class Claims:
         return await self._storage.put_new(f"{name}/{node}", b"", ttl=_LIFETIME)
 
     async def settle(self, key: Key, outcome: Outcome) -> None:
-        """Tell the other nodes what has become of a request that was claimed; never raises."""
+        """Publish the outcome of a claimed request to the other nodes; never raises."""
         name = _name(key)
         value = self._record(outcome) if outcome.final else None
         is_written = False

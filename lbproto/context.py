@@ -67,7 +67,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the contexts of one server share."""
+    """Services shared by all contexts of one server."""
 
     hub: Hub
     membership: Membership
@@ -120,13 +120,13 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     def of(
         cls, services: Services, session: Session, inbound: Inbound, route: Route | None
     ) -> Self:
-        """A request as it comes."""
+        """A context for an incoming request."""
         refused = None if route is None else route.refused
         return cls(services, session.socket, session, inbound, route, refused)
 
     @property
     def user_id(self) -> str:
-        """Whose request it is."""
+        """The id of the user who asks."""
         return self.session.identity.user_id
 
     @property
@@ -146,7 +146,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
 
     @property
     def credits(self) -> Credits:
-        """What the server's users own.
+        """Credits of the server's users.
 
         Raises:
             UsageError: the server keeps no credits.
@@ -296,7 +296,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             self._outcome.refuse(event)
 
     def refuse_for(self, error: InsufficientCredits, event: Event) -> None:
-        """The same by an event that does not carry the envelope; the acknowledgement does."""
+        """Like `refuse`, but the event does not carry the envelope; the acknowledgement does."""
         if self.job is not None:
             self.job.fail_for_credits(error, event)
         else:
@@ -305,18 +305,18 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     def tell_refusal(
         self, event: Event, code: ErrorCode, message: str, retry_after: int | None
     ) -> None:
-        """Send what tells of a failure, and acknowledge with its envelope."""
+        """Send a failure event, and acknowledge with its envelope."""
         self.failed = code
         self._services.hub.send(self.session, event, self.inbound.id)
         self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
 
     def report(self, incident: str) -> None:
-        """Tell whoever wants to know of requests that failed by our fault."""
+        """Report an internal failure to the recorder."""
         for told in self._services.incidents:
             told(self, incident)
 
     def record(self, outcome: Outcome) -> None:
-        """Add the events that answer the client from now on to an outcome."""
+        """Add the answers sent from now on to an outcome."""
         self._outcome = outcome
 
     def settle(self) -> None:

@@ -47,7 +47,7 @@ def tell(hub: Hub, account: Account, movement: Movement) -> None:
 
 
 class Credits:
-    """What a server's users own.
+    """Credits of a server's users.
 
     Args:
         store: where accounts are kept.
@@ -127,7 +127,7 @@ class Credits:
         return (await self.transact(Account(user_id, application_id), id_, change)).answer
 
     async def balance(self, user_id: str, application_id: str = "default") -> Balance:
-        """How an account is now; all is 0 for one that nobody has given anything.
+        """An account's current state; all zeros if it does not exist.
 
         Raises:
             Overloaded: the store cannot be reached.
@@ -161,13 +161,13 @@ class Credits:
         return int(self._clock.now() * 1000)
 
     def announce(self, account: Account, movement: Movement) -> None:
-        """Tell a movement that was committed when nobody was there to hear of it."""
+        """Tell a movement that was committed when its user could not be told."""
         self._announce(account, movement)
 
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        """Have a command change an account, and tell what has moved; see `LedgerStore.transact`."""
+        """Run a command on an account, and tell the movements; see `LedgerStore.transact`."""
         orders, number = self._orders, 0
         if account in orders:
             number = self._join(account)
@@ -199,7 +199,7 @@ class Credits:
             self._announce(account, movement)
 
     async def sweep(self) -> None:
-        """Let time do its work: reservations expire, and what is left of grants.
+        """Expire reservations and grants that are due.
 
         Raises:
             Overloaded: the store cannot be reached.

@@ -1,4 +1,4 @@
-"""The sessions of one node, by whatever they are looked for."""
+"""Indexes of one node's sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Directory"]
 
 
 class Directory:
-    """Those that have begun here and are not over."""
+    """This node's sessions, by id, user and private id."""
 
     def __init__(self) -> None:
         self._by_sid: dict[str, Session] = {}

@@ -78,7 +78,7 @@ class Dispatcher:
                 await self.dispatch(session, Inbound(Subscribe.event_name, arguments, None))
 
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
-        """Serve one request; whatever goes wrong in it is answered, not raised."""
+        """Serve one request; failures are answered to the client, not raised."""
         route = self._registry.routes.get(inbound.name)
         ctx = Context.of(self._services, session, inbound, route)
         if route is None:

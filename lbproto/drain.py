@@ -1,4 +1,4 @@
-"""Who goes when, while a server is drained: pure and synchronous.
+"""Which connections are closed when, while a server is drained. Pure.
 
 A server that closes all its connections in one moment has all its clients back in one moment, on
 whoever takes its place. Clients come back by themselves, most of them without asking how long to
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Those who go at the same time.
+    """Connections that are closed at the same time.
 
     Attributes:
         after: when, in seconds from the start of the drain.
@@ -40,7 +40,7 @@ class Batch(Generic[T]):
 
 
 def batches(everyone: Iterable[T], seconds: float, random: Random) -> list[Batch[T]]:
-    """Spread those who are there evenly over some time, in random order.
+    """Spread connections evenly over a time span, in random order.
 
     The order is random so that those who came together, as after the last restart, do not go
     together.

@@ -1,4 +1,4 @@
-"""A value that comes encoded, as from a database, and need not be decoded to be sent."""
+"""A value that is already encoded, as by a database, and is sent without decoding."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class NotFound(RequestError):
 
 
 class Internal(RequestError):
-    """Something failed on our side; clients are told an incident id too, that the log has."""
+    """The server failed; the client gets an incident id that is also in the log."""
 
     code = ErrorCode.INTERNAL
 
@@ -151,13 +151,13 @@ class RequestTimeout(RequestError):
 
 
 class LimitExceeded(RequestError):
-    """A bound that waiting does not move: send less, or leave something first."""
+    """A fixed limit was exceeded; waiting does not help, a smaller request does."""
 
     code = ErrorCode.LIMIT_EXCEEDED
 
 
 class Overloaded(RequestError):
-    """Too much at once, or out of reach for now; the same request may succeed later."""
+    """Too busy, or a backend cannot be reached; the same request may succeed later."""
 
     code = ErrorCode.OVERLOADED
 

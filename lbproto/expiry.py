@@ -1,4 +1,4 @@
-"""The end of sessions that have lasted long enough: their token's, or their own."""
+"""Ends sessions when their token expires or their maximum age is reached."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Expiry:
         self.renewed(session)
 
     def renewed(self, session: Session) -> None:
-        """A session has another token."""
+        """A session's token was replaced."""
         _cancel(self._expiries, session)
         expires_at = session.identity.expires_at
         if self._enforced and expires_at is not None:

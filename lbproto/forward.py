@@ -20,7 +20,7 @@ def beside(room: str) -> str:
 
 
 def sids(except_: str | Collection[str]) -> Collection[str]:
-    """The ids of the sessions that a broadcast is not for, as a program names them."""
+    """The ids of the sessions that a broadcast excludes, as given by the caller."""
     return (except_,) if isinstance(except_, str) else frozenset(except_)
 
 

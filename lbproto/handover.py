@@ -1,4 +1,4 @@
-"""Sessions that go on here and were another node's: handed over, or taken from what is left.
+"""Sessions that move between nodes: handed over, or restored after their node has died.
 
 Theory of operation. A client comes to a node with the private id of a session that is not there.
 
@@ -74,7 +74,7 @@ _WAITING = 1.5  # seconds, for each of the two
 
 
 class Handover:
-    """Sessions that come from other nodes, or go to them.
+    """Moves sessions from and to other nodes.
 
     Args:
         directory: the sessions here.
@@ -136,7 +136,7 @@ class Handover:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Have sessions come and go, inside the `async with`; those that are left may go on."""
+        """Serve handovers inside the `async with`; on exit, sessions may continue elsewhere."""
         async with nullcontext() if self._places is None else self._places.held():
             try:
                 yield
@@ -152,7 +152,7 @@ class Handover:
     async def take(
         self, make: Callable[[str, float], Session], identity: Identity, pid: str, offset: object
     ) -> Session | None:
-        """Have a session of another node go on here, away until its client resumes it.
+        """Take over another node's session; it is away until its client resumes it.
 
         Args:
             make: makes a session of that id, which has begun at that time.
@@ -200,7 +200,7 @@ class Handover:
         return None
 
     async def _ask(self, wanted: Wanted) -> tuple[Handed | Refusal | None, Missed]:
-        """Have the session from its node, if it lives."""
+        """Ask a living node to hand over the session."""
         answers = Answers()
         await self._control.ask("session", wanted, answers.take)
         handed, missed = answers.best()
@@ -221,7 +221,7 @@ class Handover:
         return found
 
     async def _finish(self, session: Session) -> None:
-        """Have whoever had a session let go of it, and what it was sent there until then."""
+        """Have the former node release a session, and get what it sent there until then."""
         answers: dict[str, tuple[Taken, list[Own]]] = {}
 
         def take(node: str, answer: Raw) -> None:
@@ -247,7 +247,7 @@ class Handover:
             self._start_soon(partial(self._jobs_elsewhere.go_on, ctx, id_, told))
 
     async def _revive(self, session: Session, place: Place, offset: str) -> Session | None:
-        """Have a session of a node that is no more."""
+        """Restore a session whose node has died."""
         reached = shared_position(offset)
         if not reached:
             _note("how far its client has got is not known elsewhere")
@@ -274,7 +274,7 @@ class Handover:
         missed: Missed,
         place: Place | None,
     ) -> Session | None:
-        """Put a session into its rooms, with what it has missed.
+        """Put a session into its rooms, with the events it has missed.
 
         Args:
             behind: the rooms, each with positions up to which it is known what it has missed.
@@ -333,7 +333,7 @@ class Handover:
         self.let_go(session)
 
     def let_go(self, session: Session) -> None:
-        """A session goes on elsewhere."""
+        """Release a session that continues on another node."""
         if self._places is not None:
             self._places.release(session)
         self.gone(session)

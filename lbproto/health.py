@@ -1,4 +1,4 @@
-"""How a node is: whether it lives, and whether it should be sent clients; what is wrong, in words.
+"""A node's health: is it alive, is it ready for clients, and what is wrong.
 
 Nothing here names a host, a key or an error's text: what is told may be read by anybody.
 """
@@ -30,7 +30,7 @@ _OK = "ok"
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How a node is, now.
+    """A node's health at one moment.
 
     Attributes:
         status: "ready", or "not ready".
@@ -49,7 +49,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class HealthChecks:
-    """Looks how a node is.
+    """Checks a node's health.
 
     Args:
         runtime: its connections.
@@ -72,11 +72,11 @@ class HealthChecks:
 
     @property
     def alone(self) -> bool:
-        """Whether there is no broker: other processes are neither heard nor told."""
+        """Whether this process has no broker, and so no other nodes."""
         return isinstance(self._pubsub, MemoryPubSub)
 
     async def look(self) -> Health:
-        """How it is; takes two seconds at most. Nothing is raised."""
+        """Check the node's health; takes two seconds at most, and never raises."""
         checks: dict[Check, str] = {
             "connections": self._connections(),
             "broker": _OK if self._pubsub.ready else "the other nodes are out of reach",

@@ -1,4 +1,4 @@
-"""Credits that are set aside for requests while those are being served.
+"""Credits reserved for requests while they are served.
 
 Theory of operation. A request's price is reserved before its handler runs, and settled when it has
 run. In between the reservation is open, and kept alive: it lives a minute, and is extended as long
@@ -47,7 +47,7 @@ RepeatKey = tuple[str, bytes]
 
 
 class Hold(msgspec.Struct, eq=False, gc=False):
-    """Credits set aside for a request that is being served.
+    """Credits reserved for one request.
 
     Attributes:
         account: whose.
@@ -67,12 +67,12 @@ class Hold(msgspec.Struct, eq=False, gc=False):
 
     @property
     def within(self) -> int:
-        """What the request may cost without more being set aside."""
+        """What the request may cost before the reservation must be enlarged."""
         return self.paid + self.amount
 
 
 class Holds:
-    """What is set aside on one node.
+    """The reservations of one node.
 
     Args:
         credits_: where accounts are.
@@ -88,7 +88,7 @@ class Holds:
     async def reserve(
         self, account: Account, amount: int, action: str, repeat: RepeatKey | None = None
     ) -> Hold:
-        """Set credits aside for a request; one that is cut off meanwhile lets go of them again.
+        """Reserve credits for a request; released again if the request is cancelled meanwhile.
 
         Args:
             amount: how many it costs; 0 or more.
@@ -148,7 +148,7 @@ class Holds:
         hold.amount, hold.expires_at = held.amount, held.expires_at
 
     async def settle(self, hold: Hold, amount: int) -> None:
-        """Spend an amount of what is set aside, and let go of the rest; of all, where it is 0.
+        """Spend an amount of the reservation and release the rest; 0 releases all of it.
 
         Where the store cannot be reached, it is tried again later. A cancellation waits for it.
         """
@@ -205,7 +205,7 @@ class Holds:
             await self.settle(other, amount)
 
     async def run(self) -> None:
-        """Extend, settle what could not be settled, and sweep, until cancelled."""
+        """Extend reservations, retry failed settlements and sweep expired ones, until cancelled."""
         while True:
             await self._clock.sleep(_ROUND_SECONDS)
             try:

@@ -1,4 +1,4 @@
-"""Delivery on one node: who gets an event, and one encoding of it for each wire format in use.
+"""Delivery on one node: finds an event's recipients, and encodes it once per wire format.
 
 A broadcast puts the same frame into each member's outbox, synchronously: no task, no await and no
 encoding for any recipient. The other nodes get it through pub/sub, once per node. What was sent is
@@ -104,7 +104,7 @@ class Hub:
     def send_at_once(
         self, member: Member, events: Sequence[tuple[Event, RequestId | None]]
     ) -> None:
-        """Send to one session what it has missed: other nodes know of it once it has got it all.
+        """Send to one session what it has missed, without telling other nodes of each event.
 
         Args:
             events: each with the request it answers.
@@ -116,7 +116,7 @@ class Hub:
             self._push(member, entry, self._encode(entry, member.format))
 
     def answer(self, member: Member, event: Event, request: RequestId) -> Receipt:
-        """Send to one session the first event that answers its request, and acknowledge that.
+        """Send the first answer to a request, and acknowledge the request with it.
 
         Raises:
             UsageError: nobody declared the event.
@@ -142,7 +142,7 @@ class Hub:
         return receipt
 
     def notify(self, socket: Socket, event: Event, offset: str | None = None) -> None:
-        """Tell one client something about its connection: not kept, since the next has its own.
+        """Send a client a notice about its connection; it is not kept for a resume.
 
         Args:
             offset: how far the client is once it has got this; by default all the way.
@@ -293,7 +293,7 @@ class Hub:
         return self._pubsub.position
 
     async def run(self) -> None:
-        """Let go what is too old also while nothing is sent, until cancelled."""
+        """Trim the log by age, also while nothing is sent, until cancelled."""
         while True:
             await self._clock.sleep(_TRIM_SECONDS)
             self._log.trim(self._clock.monotonic())

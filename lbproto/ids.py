@@ -1,4 +1,4 @@
-"""Ids that nobody can guess: of connections, sessions and transactions."""
+"""Random ids of connections, sessions and transactions, which cannot be guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes from the other nodes: which channels are heard here, and what becomes of each message.
+"""Messages from other nodes: which channels are subscribed to, and how each is delivered.
 
 A room's channel is heard from its first session on this node to its last.
 """
@@ -47,7 +47,7 @@ class Inflow:
 
     @property
     def ready(self) -> bool:
-        """Whether the other nodes are heard, as far as that can be told."""
+        """Whether messages of other nodes arrive, as far as known."""
         return self._pubsub.ready
 
     async def arrive(self, room: str) -> None:
@@ -73,7 +73,7 @@ class Inflow:
         self._listening.pop(channel, None)
 
     async def run(self) -> None:
-        """Pump what the other nodes send, until cancelled."""
+        """Receive messages of other nodes, until cancelled."""
         self._wake = anyio.Event()  # of this event loop: a server may be run again in another
         if self._deserted:
             self._wake.set()

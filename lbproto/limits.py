@@ -1,4 +1,4 @@
-"""How much may be asked for in a while: windows, and what was asked for so far. Pure.
+"""Rate limits: windows, and the requests counted so far. Pure.
 
 Theory of operation. A window of `number` in `seconds` lets a burst through at once, and the rest
 evenly spread: one each `interval`, the window's length divided by what is left of the number. All
@@ -76,7 +76,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Tier:
-    """What a user may ask for: several windows at once. Without any: as much as they like.
+    """A user's limits: several windows at once; none for no limit.
 
     Args:
         windows: each of another length.
@@ -112,7 +112,7 @@ PUBLISHED_TIERS = MappingProxyType(
 
 
 class Refusal(NamedTuple):
-    """Why a request is not let through.
+    """Why a request is refused.
 
     Attributes:
         window: which one it is that takes longest.
@@ -125,7 +125,7 @@ class Refusal(NamedTuple):
 
 
 class Bucket:
-    """What was let through so far, by several windows together.
+    """The requests admitted so far, counted against several windows.
 
     Args:
         tier: the windows.
@@ -177,7 +177,7 @@ class Bucket:
         self._until = [now + each for each in ahead]
 
     def refusal(self, now: int, weight: int = 1) -> Refusal | None:
-        """Why a request would not be let through now; None where it would."""
+        """Why a request would be refused now; None if it would be admitted."""
         worst, longest = None, 0
         for until, window in zip(self._until, self.tier.windows, strict=True):
             if weight > window.burst:

@@ -1,4 +1,4 @@
-"""What was sent lately, so that a client that comes back gets what it missed. Pure.
+"""Recently sent events, from which a returning client gets what it missed. Pure.
 
 Theory of operation. Every event that is sent gets a position, counted per log, and travels with it
 as its offset: where a client resumes. An entry lies in one lane, its room's or (an answer) its
@@ -142,7 +142,7 @@ class Lane:
 
 
 class Log:
-    """What one node has sent.
+    """The events that one node has sent.
 
     Args:
         window: seconds that an entry is kept at most.
@@ -198,7 +198,7 @@ class Log:
         return found
 
     def offset(self, position: int, shared: str = "") -> str:
-        """What a client names a position by; opaque to it."""
+        """A position as clients see it: an opaque string."""
         if shared:
             return f"{self.epoch}.{position}.{shared}"
         return f"{self.epoch}.{position}"

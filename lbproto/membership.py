@@ -1,4 +1,4 @@
-"""How a session comes into a room and out of it: rights, the first message, and who is told.
+"""Joining and leaving rooms: rights, the first message, and who is told.
 
 Joining leaves neither a gap nor an overlap between the room's first message and its events: from
 the moment whose state the first message shows, the session's events from the room are held back,
@@ -42,7 +42,7 @@ Missed = list[tuple[Event, RequestId | None]]
 
 
 class Membership:
-    """The rooms of one server, as its sessions see them.
+    """Puts sessions into rooms and takes them out.
 
     Args:
         registry: which rooms there may be.
@@ -107,7 +107,7 @@ class Membership:
         return RoomStatistics(found.count, away, len(found.lane.entries))
 
     def rooms(self, session: Session) -> list[str]:
-        """The rooms a session is in, in the order it joined them."""
+        """The rooms that a session is in, in joining order."""
         return list(self._rooms.of(session))
 
     async def admit(self, session: Session, room: str) -> None:
@@ -238,7 +238,7 @@ class Membership:
                 session.socket.close(*TOO_SLOW)
 
     async def recheck(self, ctx: Context, room: str) -> None:
-        """Ask again whether a session that is in a room may be; if not, it is taken out.
+        """Check again that a session may be in a room; if not, it is removed.
 
         It is told that it is out, and not what it has missed there.
 
@@ -270,7 +270,7 @@ class Membership:
         self._remove(session, room)
 
     def leave_all(self, session: Session) -> None:
-        """The session is over: take it out of every room."""
+        """Take a session that is over out of every room."""
         for room in self.rooms(session):
             self._remove(session, room)
         self._rooms.forget(session)

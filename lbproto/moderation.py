@@ -1,4 +1,4 @@
-"""What a host sees of its users, and does about them, on every node."""
+"""A host's view of its users on every node: list, kick, disconnect, ban."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Moderation:
             await self.kick(user_id, room)
 
     async def unban(self, user_id: str, room: str | None = None) -> None:
-        """Lift a ban; no effect where there is none."""
+        """Lift a ban; no effect if the user is not banned."""
         await self._bans.remove(user_id, room)
 
     def _kick(self, user_id: str, room: str) -> int:

@@ -1,4 +1,4 @@
-"""What one connection has still to be sent: a queue bounded in bytes and count.
+"""A connection's send queue, bounded in bytes and count.
 
 Pure and synchronous: a broadcast puts the same frame into many outboxes with no task, no await and
 no copy for any of them. What does not fit is treated as the frame's overflow policy says, and
@@ -132,7 +132,7 @@ class Outbox:
         return [frame for frame in frames if frame is not None]
 
     def close(self) -> None:
-        """Take nothing more and forget what is queued."""
+        """Refuse further frames and drop those queued."""
         self.closed = True
         self._frames = []
         self._vacant = self.queued_bytes = 0

@@ -1,4 +1,4 @@
-"""What became of requests that carry an id of their own, so that a repeat joins the first. Pure.
+"""Outcomes of requests with a `requestId`, so that a repeat joins the first. Pure.
 
 Theory of operation. A request is known by its user, its event and the `requestId` that the client
 gave it. While the first is served its outcome is open, and repeats wait for it; then it is kept
@@ -76,7 +76,7 @@ class Answer(NamedTuple):
 
 
 class Outcome:
-    """What became of a request, or will.
+    """The outcome of a request, known or pending.
 
     Args:
         digest: of the first request; a repeat's is the same, or it is a mistake.

@@ -1,4 +1,4 @@
-"""What happens to an event for which a slow client's full outbox has no room, named per event."""
+"""What happens to an event when a slow client's outbox is full; chosen per event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Overflow", "OverflowPolicy", "conflate", "disconnect", "drop_oldest"
 
 
 class Overflow(Enum):
-    """The three things that can be done."""
+    """The three kinds of policy."""
 
     DISCONNECT = "disconnect"
     DROP_OLDEST = "drop_oldest"

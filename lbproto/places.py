@@ -1,4 +1,4 @@
-"""Where each session is, in the storage, so that another node can go on where this one has died.
+"""Records of sessions in the storage, so that another node can continue those of a dead one.
 
     lbproto/sessions/<digest of its private id>         `Place`, in MessagePack
     lbproto/sessions/<digest of its private id>/left    the same, as its node left it that stopped
@@ -65,7 +65,7 @@ class Place(msgspec.Struct, array_like=True):
 
 
 class Places:
-    """The records of the sessions of one node, and those that others have left.
+    """The session records of one node, and those left by dead nodes.
 
     Args:
         storage: where they are.
@@ -216,7 +216,7 @@ class Places:
         return True
 
     async def _is_own(self, pid: str, former: str) -> bool:
-        """Whether a session is not another node's by now, which could not reach this one.
+        """Whether a session still belongs to this node: another may have taken it over.
 
         Args:
             former: the node that had it before.

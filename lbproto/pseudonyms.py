@@ -1,4 +1,4 @@
-"""What users are called in logs and figures: the same user always the same, and nobody tells who.
+"""Pseudonyms of users in logs and metrics: stable, and not traceable to the user.
 
 The pseudonym is a keyed hash, since ids of users can be guessed and hashed by anybody. By default
 the key is drawn at random when the process starts; give all nodes the same one, and their logs

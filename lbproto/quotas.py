@@ -1,4 +1,4 @@
-"""What sessions and users have asked for so far: a bucket each, and few of them. Pure.
+"""Rate-limit buckets of sessions and users. Pure.
 
 Theory of operation. A session has its quota for as long as it lives. A user has a bucket from the
 first request on until everything that it has let through is paid for: a new one would not let

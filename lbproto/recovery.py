@@ -1,4 +1,4 @@
-"""Sessions that outlive their connections: how long, and what a client gets that comes back."""
+"""Sessions that outlive their connections: for how long, and what is replayed on return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of one server: what it answers, what it emits, which rooms it has.
+"""The registry of one server: its requests, its events and its rooms.
 
 Built once from the server's plugins, never by subclassing, so that two servers in one process share
 nothing.

@@ -1,4 +1,4 @@
-"""One task that serves many, one after the other, and is relieved when one of them has to wait.
+"""One task that serves many in turn; when one must wait, a successor serves the others.
 
 Theory of operation. Whoever has something to be done marks itself; once per turn of the event loop
 the task goes over the marked ones. Most are done without waiting, so one task serves thousands.

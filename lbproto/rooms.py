@@ -1,4 +1,4 @@
-"""Who is in which room on this node: a pure index, both ways, and what they have missed."""
+"""Which session is in which room on this node, and what it has missed. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The composition root: plugins, backends and authentication, put together and run."""
+"""The composition root: combines plugins, backends and authentication, and runs them."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ class Server(Moderation):
         return self._credits
 
     async def drain(self, seconds: float) -> None:
-        """Take no new connections and close those there are, spread over `seconds`.
+        """Refuse new connections, and close the open ones spread over `seconds`.
 
         Each session is sent `server_draining {retryAfter}` at once, and its connection is closed
         by then: in random order, a batch every tenth of a second, so that clients do not all come
@@ -337,7 +337,7 @@ class Server(Moderation):
         await self.runtime.drain(seconds, self._words.draining)
 
     async def close(self) -> None:
-        """Take no new connections and close those there are at once, without a word before.
+        """Refuse new connections, and close the open ones at once, without notice.
 
         What is queued is sent first, as far as clients take it within two seconds. Leaving the
         lifespan does this too; call it where your web server waits for open requests before that.
@@ -374,7 +374,7 @@ class Server(Moderation):
 
     @property
     def ready(self) -> bool:
-        """Whether it takes connections, and hears the other nodes: not while it is drained."""
+        """Whether it accepts connections and hears other nodes; False while draining."""
         return self.runtime.accepting and self._pubsub.ready
 
     async def health(self) -> Health:
@@ -382,15 +382,15 @@ class Server(Moderation):
         return await self.checks.look()
 
     def statistics(self) -> ServerStatistics:
-        """The server in numbers. Goes over every open connection: once a second is fine."""
+        """The server's statistics. Visits every open connection: once a second is fine."""
         return self._census.take()
 
     def room_statistics(self, room: str) -> RoomStatistics:
-        """A room in numbers; all are 0 for one that nobody is in."""
+        """A room's statistics; all zeros if nobody is in it."""
         return self._membership.statistics(room)
 
     def session_statistics(self, session: Session) -> SessionStatistics:
-        """A session in numbers."""
+        """A session's statistics."""
         socket = session.socket
         return SessionStatistics(
             away=socket is None,

@@ -1,4 +1,4 @@
-"""One client's session: who it is, and how to reach it. It outlives its connections."""
+"""A client's session: its user and how to reach it. It outlives its connections."""
 
 from __future__ import annotations
 

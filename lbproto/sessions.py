@@ -1,4 +1,4 @@
-"""The life of every session of a server: opened, lost and resumed, and over.
+"""The life cycle of sessions: opened, disconnected, resumed, ended.
 
 Theory of operation. A session is
 
@@ -70,7 +70,7 @@ _MOVED_SECONDS = (
 
 
 class _Entrant(NamedTuple):
-    """A client that has been let in and not yet been told.
+    """A client that is authenticated but not yet told so.
 
     Attributes:
         directory: those there are.
@@ -85,11 +85,11 @@ class _Entrant(NamedTuple):
 
 
 def _nobody_looks(session: Session, socket: Socket) -> None:
-    """What a session is sent is nobody's business."""
+    """Default: nobody observes opened sessions."""
 
 
 async def _nothing() -> None:
-    """Nobody stands there any more, or it has been refused."""
+    """No-op: the session is gone or the request was refused."""
 
 
 class Sessions(Handler):
@@ -163,7 +163,7 @@ class Sessions(Handler):
 
     @property
     def away(self) -> int:
-        """How many sessions wait for their clients."""
+        """The number of sessions whose clients are disconnected."""
         return len(self._away)
 
     # From the wire
@@ -216,7 +216,7 @@ class Sessions(Handler):
         return None
 
     def _has_moved(self, session: Session, offset: object) -> bool:
-        """Whether its client was on another node meanwhile, which is yet to say so."""
+        """Whether its client was on another node meanwhile, which has not told this one yet."""
         here = self._log.position_of(session.offset_here(offset))
         return here is None and bool(shared_position(offset))
 
@@ -239,7 +239,7 @@ class Sessions(Handler):
         self._lost.tell(session)
 
     async def _admitted(self, session: Session) -> None:
-        """See whether its user was banned while a session came here, before it could be found.
+        """Check whether the user was banned while the session was moving here.
 
         Raises:
             Unauthorized: so it is.

@@ -1,4 +1,4 @@
-"""How it is, in numbers: what `statistics()` of a server, a room and a session return.
+"""The figures returned by `statistics()` of a server, a room and a session.
 
 What is called queued, or is a number of things, is as of now. What is called dropped, conflated or
 closed is counted since the server was made, and never goes back.
@@ -19,7 +19,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatistics:
-    """One outbox, or several together.
+    """Figures of one outbox, or the sums of several.
 
     Attributes:
         queued_frames: frames that wait to be sent.
@@ -52,7 +52,7 @@ class OutboxStatistics:
 
 @dataclass(frozen=True, slots=True)
 class PubSubStatistics:
-    """One node's way to the others.
+    """Figures of one node's pub/sub.
 
     Attributes:
         channels: channels it has subscribed to.
@@ -82,7 +82,7 @@ class PubSubStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """A server, on this node.
+    """Figures of a server on this node.
 
     Attributes:
         connections: open connections.
@@ -130,7 +130,7 @@ class ServerStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RoomStatistics:
-    """A room, on this node.
+    """Figures of a room on this node.
 
     Attributes:
         sessions: sessions that count; those that have lost their connection do so for the grace.
@@ -145,7 +145,7 @@ class RoomStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
-    """A session.
+    """Figures of a session.
 
     Attributes:
         away: whether its client has lost the connection.

@@ -37,7 +37,7 @@ async def background_tasks() -> AsyncIterator[TaskGroup]:
 
 
 class Queue:
-    """For work of which only so much is done at a time, so that some of it is done in time.
+    """Limits how much work runs at a time, so that what runs is done in time.
 
     Args:
         at_a_time: how much.

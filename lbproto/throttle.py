@@ -1,4 +1,4 @@
-"""Limits: who may ask for how much, and what becomes of what is too much.
+"""Applies rate limits to requests, and refuses what exceeds them.
 
 Theory of operation. Every request is counted before anything of its payload is decoded: by a window
 of its session, and by those of its user's tier, which all sessions of the user share. It is let
@@ -50,7 +50,7 @@ _FLOODING = CloseCode.POLICY_VIOLATION, "flooding: too many requests after they 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much users and sessions may ask for.
+    """Rate limits of users and sessions.
 
     Attributes:
         tiers: by name; those of the published reference by default.

@@ -1,4 +1,4 @@
-"""Many deadlines, one sleeper: heartbeats and time-outs of every connection of a server.
+"""Many deadlines in one task: heartbeats and timeouts of every connection of a server.
 
 A task per connection that sleeps would cost more memory than the rest of an idle session.
 """
@@ -92,7 +92,7 @@ class Timers:
         return heap[0][0] if heap else inf
 
     async def run(self) -> None:
-        """Keep the deadlines until cancelled."""
+        """Call back at each deadline, until cancelled."""
         while True:
             now = self._clock.monotonic()
             wakes_at = self.call_due(now)

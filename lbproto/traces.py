@@ -1,4 +1,4 @@
-"""The port behind which requests are traced; `lbproto.telemetry` is what stands there.
+"""The port through which requests are traced; implemented by `lbproto.telemetry`.
 
 Nothing here knows OpenTelemetry: a server without telemetry does not import it.
 """
@@ -35,7 +35,7 @@ class Trace(Protocol):
 
 
 class Traces(Protocol):
-    """What goes from node to node has to do with traces."""
+    """Carries trace contexts between nodes."""
 
     def carried(self) -> str | None:
         """What is told the other nodes with what is emitted or asked now, as a `traceparent`.

@@ -40,7 +40,7 @@ TOO_SLOW = CloseCode.SLOW_CONSUMER, "too slow: reconnect and resume"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end, as the edge saw it when the connection was opened.
+    """The peer of a connection, as seen when it was opened.
 
     Attributes:
         address: host (and port) of the client, or "" where the edge does not know.
@@ -58,7 +58,7 @@ def _cannot_write(data: bytes) -> None:
 
 
 def _ignore() -> None:
-    """Nobody is writing."""
+    """No-op: default callback."""
 
 
 class Transport(Protocol):
@@ -79,7 +79,7 @@ class Transport(Protocol):
     write: Callable[[bytes], None] = staticmethod(_cannot_write)
 
     def pause_reading(self) -> None:
-        """Deliver nothing more for now; where whoever reads waits by itself, nothing to do."""
+        """Pause delivery; a no-op where the reader waits by itself."""
         return
 
     def resume_reading(self) -> None:

@@ -1,4 +1,4 @@
-"""What is sent to many in one turn of the event loop: kept once, and written to each at its end.
+"""Events for many connections, stored once and written to each at the end of a loop turn.
 
 Theory of operation. A connection is in step while nothing is queued for it and its transport takes
 bytes at once. Those of a room's members that are in step form a group, one for each wire format: an
@@ -68,7 +68,7 @@ def in_step(line: Line) -> bool:
 
 
 class Turn:
-    """One server's groups with something to write.
+    """A server's groups that have pending events.
 
     Args:
         now: monotonic time, in seconds.
@@ -129,7 +129,7 @@ class Turn:
             group.write(now)
 
     def _part(self, dirty: list[Group]) -> None:
-        """Have those step out that are in several groups."""
+        """Have the lines step out that are in several groups."""
         seen: set[Line] = set()
         for group in dirty:
             several = seen.intersection(group.lines)
@@ -185,7 +185,7 @@ class Group:
         self._events += 1
 
     def _judge(self, now: float) -> None:
-        """See whether it is hot; looked at again a while later."""
+        """Decide whether to hold writes, from the rate measured so far."""
         self._writes_done += 1
         seconds = now - self._judged
         if seconds >= _MEASURE_SECONDS:

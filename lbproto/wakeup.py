@@ -1,4 +1,4 @@
-"""What one task waits by, again and again.
+"""An event that one task waits for repeatedly.
 
 An `anyio.Event` is set once, so that a task that waits in every turn of the event loop would make
 one each time; under asyncio that takes longer than many a turn's work.

@@ -1,4 +1,4 @@
-"""What clients are told of their connections, beside what they ask for."""
+"""Notices to clients about their connections."""
 
 from __future__ import annotations
 

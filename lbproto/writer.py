@@ -24,7 +24,7 @@ _HOLD = 0.001  # seconds
 
 
 class Sink(Protocol):
-    """A connection that has something to send."""
+    """A connection with queued bytes."""
 
     writing: bool
     """Whether a task is sending for it now; kept by the writer."""
