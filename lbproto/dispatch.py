@@ -73,9 +73,9 @@ class Dispatcher:
     async def welcome(self, session: Session) -> None:
         """Have a new session join the automatic rooms, as if its client had subscribed to them."""
         for pattern in self._registry.rooms:
-            if pattern.automatic:
-                arguments = ObjectArguments([{"room": pattern.room_of(session.user_id)}])
-                await self.dispatch(session, Inbound(Subscribe.event_name, arguments, None))
+            if pattern.automatic:  # not decoded: the name may be longer than clients may send one
+                request = Subscribe(room=pattern.room_of(session.user_id))
+                await errors(self.context(session, request), self._endpoint)
 
     def dispatch(self, session: Session, inbound: Inbound) -> Coroutine[Any, Any, None]:
         """Serve one request; failures are answered to the client, not raised."""

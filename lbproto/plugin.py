@@ -208,7 +208,7 @@ class Plugin:
                 while somebody looks. A session that has lost its connection is in until its grace
                 has passed. Not async; it returns at once, and what it raises is only logged.
             automatic: whether every new session joins by itself, as if its client had subscribed
-                first of all. A placeholder `user_id` stands for whose it is; there is no other.
+                first of all. A placeholder `{user_id*}` stands for whose it is; there is no other.
 
         Raises:
             UsageError: the function, or `occupancy`, does not look like that; no room has a name

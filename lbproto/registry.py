@@ -94,7 +94,7 @@ class RoomPattern:
     Raises:
         UsageError: no room has a name like the pattern; that has other braces than those of
             placeholders, or one of them twice; or the family is automatic, and has another one than
-            `user_id`.
+            `{user_id*}`.
     """
 
     pattern: str
@@ -126,7 +126,12 @@ class RoomPattern:
         if self.automatic and not {"user_id"}.issuperset(self.placeholders):
             raise UsageError(
                 f"rooms {self.pattern!r} cannot be automatic: of whom joins by itself only the "
-                "{user_id} is known"
+                "{user_id*} is known"
+            )
+        if self.automatic and "{user_id}" in self.pattern:
+            raise UsageError(
+                f"rooms {self.pattern!r} cannot be automatic: a user's id may have a ':' in it, so "
+                "that not everybody would get in: write {user_id*}"
             )
         source = re.escape(literals[0])
         for (name, star), literal in zip(

@@ -73,9 +73,26 @@ async def test_the_server_knows_who_is_there(serve: Serve) -> None:
         assert comings == [("a:b", True), ("a:b", False)]
 
 
+@pytest.mark.parametrize("user", ["google:12", "x" * 128, "a\nb"], ids=["colon", "long", "newline"])
+async def test_whoever_comes_has_a_room_whatever_they_are_called(serve: Serve, user: str) -> None:
+    async with serve(lobby([])) as server, connect(server, user) as client:
+        told = await client.take()
+        assert [type(event) for event in told] == [Subscribed, Welcome, Subscribed]
+        server.to(f"here:{user}").emit(News())
+        assert await client.take() == [News()]
+
+
 def test_nothing_but_the_user_is_known() -> None:
     async def join(ctx: Context, name: str) -> None:
         """Whoever likes."""
 
-    with pytest.raises(UsageError, match=r"rooms 'tea:\{name\}' cannot be automatic"):
-        Plugin("tea").room("tea:{name}", automatic=True)(join)
+    with pytest.raises(UsageError, match=r"rooms 'tea:\{name\*\}' cannot be automatic"):
+        Plugin("tea").room("tea:{name*}", automatic=True)(join)
+
+
+def test_ids_with_a_colon_are_thought_of() -> None:
+    async def join(ctx: Context, user_id: str) -> None:
+        """Whoever likes."""
+
+    with pytest.raises(UsageError, match=r"rooms 'tea:\{user_id\}' .*: write \{user_id\*\}$"):
+        Plugin("tea").room("tea:{user_id}", automatic=True)(join)
