@@ -40,14 +40,17 @@ NO_CREDITS = (
     "with `from lbproto.ledger.memory import MemoryLedger`"
 )
 
+Publish = Callable[[str, Event, Collection[str]], Receipt]
+"""Sends to everyone in a room but the sessions of some ids."""
+
 
 class Target:
     """A room to emit to, as `ctx.to(room)` or `server.to(room)` name it."""
 
-    __slots__ = ("_except", "_hub", "_room")
+    __slots__ = ("_except", "_publish", "_room")
 
-    def __init__(self, hub: Hub, room: str, except_: str | Collection[str] = ()) -> None:
-        self._hub = hub
+    def __init__(self, publish: Publish, room: str, except_: str | Collection[str] = ()) -> None:
+        self._publish = publish
         self._room = room
         self._except = sids(except_)
 
@@ -58,11 +61,12 @@ class Target:
             What became of it on this node.
 
         Raises:
-            UsageError: no plugin declared the event.
+            UsageError: no plugin declared the event; or the server does not run, or in another
+                thread.
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
-        return self._hub.publish(self._room, event, self._except)
+        return self._publish(self._room, event, self._except)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         Args:
             except_: the id of a session that does not get it, or several.
         """
-        return Target(self._services.hub, room, except_)
+        return Target(self._services.hub.publish, room, except_)
 
     async def join(self, room: str) -> None:
         """Have the session that asks come into a room, just as if it had sent `subscribe`.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lbproto.acknowledgements import Acknowledgements
 from lbproto.admission import Admission, Gate
@@ -17,12 +17,12 @@ from lbproto.census import Census
 from lbproto.claims import Claims
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
-from lbproto.context import NO_CREDITS, Services, Target
+from lbproto.context import NO_CREDITS, Services
 from lbproto.credits import Announce, Credits, tell
 from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
+from lbproto.emitting import Emitting
 from lbproto.errors import UsageError
-from lbproto.events import Event
 from lbproto.handover import Handover
 from lbproto.health import Health, HealthChecks
 from lbproto.holds import Holds
@@ -43,7 +43,7 @@ from lbproto.plugin import Plugin, register_all
 from lbproto.recovery import JOINING, Recovery
 from lbproto.registry import Registry
 from lbproto.rooms import Rooms
-from lbproto.session import Session, personal_room
+from lbproto.session import Session
 from lbproto.sessions import Sessions
 from lbproto.statistics import (
     OutboxStatistics,
@@ -65,10 +65,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Server"]
 
-T = TypeVar("T")
 
-
-class Server(Moderation):
+class Server(Moderation, Emitting):
     """A real-time server: plugins on the wire.
 
     Args:
@@ -135,37 +133,37 @@ class Server(Moderation):
         self.clock = clock or SystemClock()
         self.storage = storage or MemoryStorage(self.clock)
         self.registry = Registry(strict=strict)
-        self.runtime = Runtime(self.settings, self.clock)
+        runtime = Runtime(self.settings, self.clock)
         self.namespaces = frozenset(namespaces)
         self.allowed_origins = tuple(allowed_origins)
         self.recovery, self.limits = recovery, limits
         self.max_rooms, self.max_jobs = max_rooms, max_jobs
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
-        self.checks = HealthChecks(self.runtime, self._pubsub, self.storage)
-        clock, timers = self.clock, self.runtime.timers
+        self.checks = HealthChecks(runtime, self._pubsub, self.storage)
+        clock, timers = self.clock, runtime.timers
         admission = admission or Admission()
         kept = recovery or JOINING
         log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
-        rooms = Rooms(log, self.settings.max_queued_frames, self.runtime.turn)
+        rooms = Rooms(log, self.settings.max_queued_frames, runtime.turn)
         resumable = recovery is not None
-        self._hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
-        announce: Announce = partial(tell, self._hub)
+        hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
+        announce: Announce = partial(tell, hub)
         self._telemetry, tracing = telemetry, None
         if telemetry is not None:
-            tracing = telemetry.tracing(self.registry, self._hub, self.runtime)
+            tracing = telemetry.tracing(self.registry, hub, runtime)
             announce = telemetry.counting(announce, self.registry)
-        inflow = self._inflow = Inflow(self._pubsub, rooms, self.registry, self._hub)
+        inflow = self._inflow = Inflow(self._pubsub, rooms, self.registry, hub)
         bans = Bans(self.storage)
         control = self._control = Control(self._pubsub, inflow, clock, timers)
-        control.traces = self._hub.traces
+        control.traces = hub.traces
         places = None
         if recovery is not None and pubsub is not None and self.storage.durable:
             places = Places(self.storage, clock, log.epoch)
         membership = Membership(
-            self.registry, rooms, self._hub, inflow, bans, control, clock, max_rooms, places
+            self.registry, rooms, hub, inflow, bans, control, clock, max_rooms, places
         )
-        self._acknowledgements = Acknowledgements(self._hub, clock, timers)
+        acknowledgements = Acknowledgements(hub, clock, timers)
         self._ledger = credits or nullcontext()
         self._credits: Credits | None = None
         self._holds: Holds | None = None
@@ -173,23 +171,23 @@ class Server(Moderation):
             self._credits = Credits(credits, clock, announce)
             self._holds = Holds(self._credits, clock)
         services = Services(
-            hub=self._hub,
+            hub=hub,
             membership=membership,
             storage=self.storage,
             clock=clock,
-            acknowledgements=self._acknowledgements,
+            acknowledgements=acknowledgements,
             authorize=admission.authorize,
             credits=self._credits,
         )
         self.incidents = services.incidents
-        start_soon = self.runtime.start_soon
+        start_soon = runtime.start_soon
         self._records = claims = None
         if self.storage.durable:
             self._records = Records(self.storage, self.registry, clock)
             claims = Claims(self.storage, self._records, self.registry, clock, start_soon)
         self._jobs = Jobs(clock, timers, start_soon, max_jobs, self._records)
-        lost = LostJobs(self._records, self._hub, clock, start_soon)
-        throttle = None if limits is None else Throttle(limits, self.registry, self._hub, clock)
+        lost = LostJobs(self._records, hub, clock, start_soon)
+        throttle = None if limits is None else Throttle(limits, self.registry, hub, clock)
         self._limit_store = (limits and limits.store) or nullcontext()
         dispatcher = Dispatcher(
             self.registry, services, middleware, self._holds, self._jobs, claims, tracing
@@ -202,7 +200,7 @@ class Server(Moderation):
             control=control,
             membership=membership,
             rooms=rooms,
-            hub=self._hub,
+            hub=hub,
             inflow=inflow,
             log=log,
             registry=self.registry,
@@ -217,9 +215,9 @@ class Server(Moderation):
             dispatcher=dispatcher,
             membership=membership,
             rooms=rooms,
-            hub=self._hub,
+            hub=hub,
             log=log,
-            acknowledgements=self._acknowledgements,
+            acknowledgements=acknowledgements,
             throttle=throttle,
             admission=admission,
             recovery=recovery,
@@ -229,13 +227,14 @@ class Server(Moderation):
             lost=lost,
             handover=self._handover,
         )
-        super().__init__(sessions, membership, bans, control)
+        Moderation.__init__(self, sessions, membership, bans, control)
+        Emitting.__init__(self, runtime, hub, acknowledgements)
         self._census = Census(
-            self.runtime, sessions, rooms, self._jobs, self._hub, log, throttle, self._pubsub
+            runtime, sessions, rooms, self._jobs, hub, log, throttle, self._pubsub
         )
-        self._words = words = Words(self._hub, self._jobs, throttle)
-        self.runtime.dropped, self.runtime.closing = words.dropped, words.closing
-        self.runtime.admits_malformed = words.admits_malformed
+        self._words = words = Words(hub, self._jobs, throttle)
+        runtime.dropped, runtime.closing = words.dropped, words.closing
+        runtime.admits_malformed = words.admits_malformed
         core = system(
             self._jobs,
             elsewhere,
@@ -343,32 +342,6 @@ class Server(Moderation):
         lifespan does this too; call it where your web server waits for open requests before that.
         """
         await self.runtime.drain(0)
-
-    def to(self, room: str, *, except_: str | Collection[str] = ()) -> Target:
-        """A room to emit to, from anywhere in the host's program.
-
-        Args:
-            except_: the id of a session that does not get it, or several.
-        """
-        return Target(self._hub, room, except_)
-
-    def to_user(self, user_id: str) -> Target:
-        """All sessions of a user, to emit to."""
-        return self.to(personal_room(user_id))
-
-    async def emit_with_ack(
-        self,
-        session: Session,
-        event: Event,
-        into: type[T],
-        *,
-        timeout: float = 10.0,  # noqa: ASYNC109 - what users of Socket.IO look for
-    ) -> T:
-        """Send an event to one session, and wait until its client acknowledges it.
-
-        Arguments and errors are those of `Context.emit_with_ack`.
-        """
-        return await self._acknowledgements.ask(session, event, into, timeout)
 
     # How it is
 

@@ -1,0 +1,62 @@
+"""What a host sends from its own code, outside of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from threading import get_ident
+from typing import TypeVar
+
+from lbproto.acknowledgements import Acknowledgements
+from lbproto.connection.runtime import Runtime
+from lbproto.context import Target
+from lbproto.events import Event
+from lbproto.hub import Hub, Receipt
+from lbproto.session import Session, personal_room
+
+__all__ = ["Emitting"]
+
+T = TypeVar("T")
+
+
+class Emitting:
+    """A server's part that sends events.
+
+    It sends while the server runs, and in its thread, since nothing in it is safe from others: a
+    program that emits elsewhere would lose events, and not know.
+    """
+
+    def __init__(self, runtime: Runtime, hub: Hub, acknowledgements: Acknowledgements) -> None:
+        self.runtime = runtime
+        self._hub = hub
+        self._acknowledgements = acknowledgements
+
+    def to(self, room: str, *, except_: str | Collection[str] = ()) -> Target:
+        """A room to emit to, from anywhere in the host's program, while the server runs.
+
+        Args:
+            except_: the id of a session that does not get it, or several.
+        """
+        return Target(self._publish, room, except_)
+
+    def to_user(self, user_id: str) -> Target:
+        """All sessions of a user, to emit to."""
+        return self.to(personal_room(user_id))
+
+    async def emit_with_ack(
+        self,
+        session: Session,
+        event: Event,
+        into: type[T],
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 - what users of Socket.IO look for
+    ) -> T:
+        """Send an event to one session, and wait until its client acknowledges it.
+
+        Arguments and errors are those of `Context.emit_with_ack`.
+        """
+        return await self._acknowledgements.ask(session, event, into, timeout)
+
+    def _publish(self, room: str, event: Event, except_: Collection[str]) -> Receipt:
+        if get_ident() != self.runtime.thread:
+            self.runtime.refuse_here()
+        return self._hub.publish(room, event, except_)
