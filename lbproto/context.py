@@ -315,7 +315,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         self._acknowledge({"ok": False, "error": envelope(code, message, retry_after)})
 
     def report(self, incident: str) -> None:
-        """Report an internal failure to the recorder."""
+        """Report an internal failure to the listeners for incidents."""
         for told in self._services.incidents:
             told(self, incident)
 

@@ -104,7 +104,7 @@ class Hub:
     def send_at_once(
         self, member: Member, events: Sequence[tuple[Event, RequestId | None]]
     ) -> None:
-        """Send to one session what it has missed, without telling other nodes of each event.
+        """Send to one session what it has missed; only the last event carries the shared position.
 
         Args:
             events: each with the request it answers.

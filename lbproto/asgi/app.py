@@ -113,7 +113,7 @@ class ServerApp(_PathApp):
 
 
 class HealthApp(_PathApp):
-    """How a server is, by itself: for hosts that mount it, or serve it on a port of its own.
+    """An ASGI app of the health probes alone: to be mounted, or served on a port of its own.
 
     Args:
         server: runs elsewhere.

@@ -32,7 +32,7 @@ _MAX_UNREAD = 32  # messages told and not received yet, before reading pauses
 
 
 class Listener(Protocol):
-    """Who is told what happens to a websocket, in place of ASGI's `receive`."""
+    """Callbacks for what happens to a websocket, in place of ASGI's `receive`."""
 
     @property
     def message(self) -> Callable[[Message], None]:
@@ -40,7 +40,7 @@ class Listener(Protocol):
         ...
 
     def closed(self, code: int) -> None:
-        """It is over: the peer has closed it with this code, or is gone (1006)."""
+        """The websocket is over: the peer has closed it with this code, or is gone (1006)."""
         ...
 
     def paused(self) -> None:

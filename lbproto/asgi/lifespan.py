@@ -1,4 +1,4 @@
-"""The lifespan part of ASGI: ours, and that of the host app we stand in front of."""
+"""ASGI lifespans: the server's own, and that of the fallback app behind it."""
 
 from __future__ import annotations
 

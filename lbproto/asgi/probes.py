@@ -1,4 +1,4 @@
-"""What orchestrators and load balancers ask of a node: whether it lives, and takes clients."""
+"""Health probes for orchestrators and load balancers: liveness and readiness."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OK, _METHOD_NOT_ALLOWED, _UNAVAILABLE = 200, 405, 503
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
-    """Where a node says how it is: 200 for well, 503 for not, and why in JSON.
+    """The paths of the health probes: each answers 200 or 503, with the reason in JSON.
 
     Attributes:
         live: whether the server runs, and its event loop turns; "" for nowhere.

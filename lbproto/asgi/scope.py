@@ -25,7 +25,7 @@ def route_path(scope: Scope) -> str:
 
 
 def peer_of(scope: Scope) -> Peer:
-    """Who is at the other end."""
+    """The peer of an ASGI scope."""
     client = scope.get("client")
     address = f"{client[0]}:{client[1]}" if client else ""
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)

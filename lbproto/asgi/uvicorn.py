@@ -160,7 +160,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Direct(asyncio.Protocol):
-    """What the app is offered: see `lbproto.asgi.direct.Direct`.
+    """The extension offered to the app: see `lbproto.asgi.direct.Direct`.
 
     Once somebody listens it is what the transport calls, so that a message costs no call more.
     """

@@ -1,4 +1,4 @@
-"""Who a client is: the port that verifies tokens, and what stands behind it."""
+"""Authentication: the port that verifies tokens, and its implementations."""
 
 from lbproto.auth.api_keys import APIKey, APIKeys
 from lbproto.auth.base import (

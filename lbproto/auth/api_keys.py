@@ -30,7 +30,7 @@ _NOBODYS = sha256(token_urlsafe(32).encode()).hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class APIKey:
-    """What is stored of a key; nobody can make the key from it.
+    """The stored digest of a key, from which the key cannot be computed.
 
     Attributes:
         id: public, part of the key.

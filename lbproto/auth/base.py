@@ -1,4 +1,4 @@
-"""Who a client is: the port that verifies a token, and what it tells."""
+"""The authenticator port: verifies a token and returns an identity."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Authenticator(Protocol):
     """Verifies tokens."""
 
     async def authenticate(self, token: str, peer: Peer) -> Identity:
-        """Who this token belongs to.
+        """Verify a token and return whose it is.
 
         Args:
             token: without the prefix `Bearer`; "" where the client sent none.

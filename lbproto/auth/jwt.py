@@ -1,4 +1,4 @@
-"""Tokens signed by somebody else: JSON Web Tokens, by the rules of RFC 8725.
+"""JSON Web Tokens of an identity provider, verified by the rules of RFC 8725.
 
 The algorithms are the application's, never the token's: what a token says of itself (`alg`, `kid`)
 only chooses among the keys that it may have been signed by. Keys that a token brings along (`jwk`,
@@ -30,7 +30,7 @@ _NO_EXTRA = "tokens need PyJWT with its cryptography: pip install 'lbproto[jwt]'
 
 
 class KeySource(Protocol):
-    """Where the keys come from that tokens are verified by."""
+    """A source of the public keys that verify tokens."""
 
     async def find(self, kid: str | None, algorithm: str) -> Sequence[PublicKeyTypes]:
         """The keys that a token may have been signed by.

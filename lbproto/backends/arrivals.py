@@ -1,4 +1,4 @@
-"""What has come for a node by way of a broker, until the node takes it: bounded."""
+"""Messages that a broker has delivered and the node has not taken yet; bounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_BEHIND_BYTES = 64 * 1024 * 1024
 
 
 class Arrived(NamedTuple):
-    """What goes to the node.
+    """A message for the node.
 
     Attributes:
         channel: where it was published; None where there is only the place.
@@ -30,7 +30,7 @@ class Arrived(NamedTuple):
 
 
 class Arrivals:
-    """What has come, on its way to the node's own event loop.
+    """Messages on their way to the node's event loop.
 
     What is too much is dropped. The node is told that of each channel as soon as it can be, and
     before it is given anything else.
@@ -52,7 +52,7 @@ class Arrivals:
         self._crossing.open(later, enter)
 
     def close(self) -> None:
-        """Let nothing more in."""
+        """Refuse further messages."""
         self._crossing.close()
 
     @property

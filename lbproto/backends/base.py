@@ -20,7 +20,7 @@ MAX_CHILDREN = 1_000
 
 
 class Port(Protocol):
-    """What is entered before it is used, and left afterwards; by itself it has nothing to open."""
+    """An async context manager, entered before use and left afterwards; does nothing by default."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,7 +123,7 @@ class PubSub(Port, Protocol):
         return True
 
     def statistics(self) -> PubSubStatistics:
-        """How it is, in numbers."""
+        """The backend's figures."""
         return PubSubStatistics()
 
     def publish_nowait(self, channel: str, payload: bytes, *, kept: bool = False) -> None:
@@ -202,7 +202,7 @@ class PubSub(Port, Protocol):
 
 
 class LimitStore(Port, Protocol):
-    """What users have asked for, counted once for all nodes that use the same store.
+    """Request counts of users, shared by all nodes that use the same store.
 
     For each user and window it keeps one moment, `until`, by its own clock: when all that was let
     through is paid for (see `lbproto.limits`). Once that has passed it need not be kept. All times
@@ -212,7 +212,7 @@ class LimitStore(Port, Protocol):
     async def take(
         self, user_id: str, windows: Sequence[tuple[int, int, int]], weight: int
     ) -> tuple[bool, Sequence[int]]:
-        """Let a request through by all windows, or by none; atomically.
+        """Admit a request by all windows or by none, atomically.
 
         By each, `until` (or now, if that is later) moves by `weight` intervals, to no more than a
         reach from now; else the request is not let through, and nothing moves.

@@ -1,4 +1,4 @@
-"""Libraries that know asyncio alone, under any event loop.
+"""Runs asyncio-only libraries under any event loop.
 
 Under asyncio what they do runs in the caller's task, at no cost. Under trio it runs in an event
 loop of asyncio's in a thread, one for each `Bridge`; under asyncio too, if that is asked for.

@@ -1,4 +1,4 @@
-"""Pub/sub by way of a broker, whichever: what is the same for all of them.
+"""Pub/sub through a broker: the part that is common to all brokers.
 
 Theory of operation. A `Link` is a connection to a broker; it lasts until it fails, in any way, and
 then another is made, ever less often. Over each in turn go
@@ -49,7 +49,7 @@ _NOWHERE = Place()
 
 
 class BrokeredPubSub(Bridged, PubSub, Generic[L]):
-    """What a pub/sub over a broker does; a subclass says how the broker is reached.
+    """Pub/sub through a broker; a subclass says how the broker is reached.
 
     Attributes:
         failures: what a link may raise, besides `OSError` and `UsageError`.
@@ -110,7 +110,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         self._leave_link()
 
     def _leave_link(self) -> None:
-        """What is true of one link only."""
+        """Reset the state that belongs to one link."""
         self._ready = False
         self._subscriptions.leave_link()
         self._awaited: set[str] = set()  # echoes
@@ -265,11 +265,11 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
         )
 
     def _works(self, link: L) -> Collection[Coroutine[Any, Any, None]]:  # noqa: ARG002
-        """What else is done for as long as a link lasts."""
+        """Further tasks of a link; overridden by brokers that have some."""
         return ()
 
     def _name(self, channel: str) -> str:
-        """What the broker calls a channel, behind the prefix."""
+        """A channel's name at the broker, behind the prefix."""
         return ROOM + channel
 
     def _echoes(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What is handed from one event loop to another, or within one: in order, and bounded."""
+"""A bounded queue from one event loop to another, or within one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Crossing(Generic[T]):
         self._later = later
 
     def close(self) -> None:
-        """Let nothing more in."""
+        """Refuse further items."""
         self._later = None
 
     @property
@@ -82,7 +82,7 @@ class Crossing(Generic[T]):
 
     @property
     def count(self) -> int:
-        """How many items are not released."""
+        """The number of items not released yet."""
         return self._put - self._released
 
     @property

@@ -121,7 +121,7 @@ class _Kept(NamedTuple):
 
 
 class MemoryBroker:
-    """What the `MemoryPubSub` of each node is plugged into, with the log of what they publish.
+    """Connects the `MemoryPubSub` of several nodes, and keeps the log of what they publish.
 
     Args:
         max_kept: how many messages the log has at most.
@@ -254,7 +254,7 @@ class MemoryPubSub(PubSub):
 
 
 class _Position(NamedTuple):
-    """How far a node has got: in what it has published itself, and in the log's numbers."""
+    """A node's position: in its own messages, and in the log."""
 
     node: str
     own: int
@@ -262,7 +262,7 @@ class _Position(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> _Position:
-        """What a position says.
+        """Decode a position.
 
         Raises:
             ValueError: it is not a position.

@@ -1,4 +1,4 @@
-"""What users have asked for, counted within one process: for tests, and as the port's reference."""
+"""Request counts within one process: for tests, and as the port's reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How messages travel by way of a broker: several together, and numbered. Pure and synchronous.
+"""The format of messages at a broker: numbered, several in a parcel. Pure.
 
 What a node publishes to one channel within one turn of the event loop travels as one parcel. Its
 messages are numbered, by publisher and channel, so that whoever gets them tells what came twice,
@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What a node publishes.
+    """A message that a node publishes.
 
     Attributes:
         channel: where to.
@@ -183,7 +183,7 @@ class Packer:
 
 
 class Progress:
-    """How far one who has subscribed to a channel has got with each publisher."""
+    """A subscriber's position in a channel, for each publisher."""
 
     __slots__ = ("_last",)
 

@@ -1,4 +1,4 @@
-"""How far a node has got with the logs of all shards, as it tells others. Pure and synchronous."""
+"""Encodes and decodes a node's position in the logs of all shards. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POSITION = re.compile(
 
 
 class Position(NamedTuple):
-    """How far a node has got with one log.
+    """A node's position in one log.
 
     Attributes:
         node: which.
@@ -40,7 +40,7 @@ def position(node: str, shards: Iterable[tuple[int, Place]]) -> str:
 
 
 def positions(text: str, shards: int) -> list[Position]:
-    """What a position says of each of so many shards.
+    """Decode a position of so many shards.
 
     Raises:
         ValueError: it is not a position.

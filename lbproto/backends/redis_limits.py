@@ -1,4 +1,4 @@
-"""What users have asked for, counted in Redis or Valkey for all nodes; needs `lbproto[redis]`.
+"""Request counts in Redis or Valkey, shared by all nodes; needs `lbproto[redis]`.
 
 Theory of operation. A user has one key, hence one slot of a cluster. One script reads what it says,
 lets a request through or does not, and writes it; nobody comes between. The key expires when all is
@@ -205,7 +205,7 @@ def _overloaded(error: BaseException) -> Overloaded:
 
 
 def _digest(user_id: str) -> str:
-    """What stands for a user in a key: short, whatever the id, and nobody's address."""
+    """A short digest of a user id for a key, which does not reveal the id."""
     return blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The logs of what is published by way of Redis: one for each shard, where all of it is numbered.
+"""The logs in Redis of what is published, one per shard, with rising numbers.
 
     <prefix>:{<shard>}:head         a hash: see `redis_log.lua`
     <prefix>:{<shard>}:log          a stream of parcels
@@ -58,7 +58,7 @@ def shard_of(channel: str, shards: int) -> int:
 
 
 class Bounds(NamedTuple):
-    """What a log has at most.
+    """The bounds of a log.
 
     Attributes:
         messages: how many.
@@ -72,7 +72,7 @@ class Bounds(NamedTuple):
 
 
 class Append(NamedTuple):
-    """What goes to a shard at once.
+    """Parcels appended to a shard in one step.
 
     Attributes:
         tag: of the shard.
@@ -113,7 +113,7 @@ class Page(NamedTuple):
 
 
 class Head(NamedTuple):
-    """How far a log, and nodes in it, have got."""
+    """The end of a log, and the message counts of nodes in it."""
 
     place: Place
     own: Sequence[int]

@@ -1,4 +1,4 @@
-"""What of a shard's log one position has, and others have not."""
+"""The messages of a shard's log between positions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def missed_in(
 
 
 class Found:
-    """What one position has, and others have not.
+    """The messages that one position includes and others do not.
 
     Attributes:
         messages: each with its channel, in the log's order.

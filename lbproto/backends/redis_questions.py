@@ -1,4 +1,4 @@
-"""What is asked of the server while the link to it is in use otherwise."""
+"""Commands sent to the server on a connection of their own, beside the link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a shard as one node reads it, when it tells what others have missed."""
+"""Reads a shard's log to find what other positions have missed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Reader:
         self._by_channel: dict[str, list[Logged]] = {}
 
     def forget_unused(self) -> None:
-        """Let go what nobody has asked for lately."""
+        """Drop cached parts of the log that were not used lately."""
         if self._by_channel and monotonic() - self._used > _UNUSED_SECONDS:
             self._begin(Place())
 

@@ -1,4 +1,4 @@
-"""What one node knows of the log of one shard. Synchronous."""
+"""One node's state of one shard's log. Synchronous."""
 
 from __future__ import annotations
 

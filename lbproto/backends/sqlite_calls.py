@@ -1,4 +1,4 @@
-"""What the event loop and the thread of a `SQLiteFile` hand each other."""
+"""Calls between the event loop and the thread of a `SQLiteFile`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Done(Protocol):
-    """What one task waits for, once: a future of asyncio, or the like of it."""
+    """A one-time future: asyncio's, or its equivalent under trio."""
 
     def __await__(self) -> Generator[Any, Any, None]: ...
 
@@ -25,7 +25,7 @@ class Done(Protocol):
 
 
 class Call(Generic[T]):
-    """What somebody waits for; a plain `Call` has no result, only its end.
+    """A pending call; a plain `Call` has no result, only its end.
 
     Attributes:
         done: set in the event loop; None where nobody waits.
@@ -52,7 +52,7 @@ class Call(Generic[T]):
 
 
 class Command(Call[T]):
-    """What changes the file; each file has its own subclass, which its tables can commit."""
+    """A change of the file; each kind of file has its own subclass."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class Reading(Call[T]):
 
 
 class Tables(Protocol):
-    """What is in a file, in its thread."""
+    """The tables of a file, used in its thread."""
 
     def commit(self, commands: Sequence[Any]) -> None:
         """Have commands change the file, one after the other, in one transaction.

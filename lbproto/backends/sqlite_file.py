@@ -36,7 +36,7 @@ _CallSoon = Callable[[Callable[[], None]], object]
 
 
 class SQLiteFile(ABC):
-    """What is kept in a SQLite file. All calls are made from the event loop it was entered in.
+    """A SQLite file. All calls are made from the event loop that it was entered in.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""How a file of SQLite is opened, and how older ones become what they are in this version."""
+"""Opens SQLite files, and migrates those of older versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RETRY_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a file holds.
+    """The schema of a file.
 
     Attributes:
         name: what it is called in messages, such as "credit store".

@@ -1,4 +1,4 @@
-"""What one node has subscribed to, and what of that its link to the broker has still to be told."""
+"""One node's subscriptions, and which of them the broker has not confirmed yet."""
 
 from __future__ import annotations
 

@@ -61,5 +61,5 @@ class Address:
         return cls(whole, host, port or _PORTS[scheme], scheme == "wss")
 
     def __str__(self) -> str:
-        """How it is shown: without the query, which may hold what is nobody's business."""
+        """The address without its query, which may hold secrets."""
         return self.url.partition("?")[0]

@@ -82,7 +82,7 @@ class Asked:
             self._done.set()
 
     def again(self) -> None:
-        """It is about to be sent once more."""
+        """Note that the request is about to be sent again."""
         self.error = None
         self._done = anyio.Event()
 
@@ -113,7 +113,7 @@ class Asking:
         self._waiting[id_] = asked
 
     def remove(self, id_: int) -> None:
-        """Nobody waits for it any more."""
+        """Forget a request that nobody waits for."""
         self._waiting.pop(id_, None)
 
     def hear(self, heard: Heard) -> None:

@@ -1,4 +1,4 @@
-"""What a client puts up with from a server, and how it comes back to one."""
+"""Bounds on what a client accepts from a server, and its reconnection policy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnect:
-    """How a client comes back: after a random time, up to a ceiling that doubles ("full jitter").
+    """When a client reconnects: after a random delay below a ceiling that doubles ("full jitter").
 
     Attributes:
         first: the first ceiling, in seconds.

@@ -127,7 +127,7 @@ class Client:
 
     @property
     def user_id(self) -> str:
-        """Who the server says this is."""
+        """The id of the user, as the server has told it."""
         return self._connected.user_id
 
     @property
@@ -137,7 +137,7 @@ class Client:
 
     @property
     def rooms(self) -> frozenset[str]:
-        """Those that it is in, or will be again when it is connected."""
+        """The rooms that the client is in, or joins again once it is connected."""
         return frozenset(self._session.rooms)
 
     # What it does
@@ -296,7 +296,7 @@ class Client:
         return listener
 
     def acknowledge(self, event: type[E], function: Callable[[E], Awaitable[Any]]) -> None:
-        """Have a function acknowledge events for which the server waits (`Server.emit_with_ack`).
+        """Register a function that acknowledges events of a class (`Server.emit_with_ack`).
 
         Args:
             event: the class.
@@ -311,7 +311,7 @@ class Client:
 
     @asynccontextmanager
     async def job(self, request: R, /) -> AsyncIterator[Following[R]]:
-        """Have a job done, and follow it: `async for stage in job`, to its success.
+        """Start a job and follow it: `async for stage in job`, up to its success.
 
         Leaving the block before its end cancels it. It is asked for by a `requestId`, so that a
         connection that is lost meanwhile does not begin it twice.

@@ -37,7 +37,7 @@ _BINARY = PacketType.BINARY_EVENT - PacketType.EVENT
 
 
 class Heard(msgspec.Struct, eq=False):
-    """What one packet from the server says.
+    """A decoded packet of the server.
 
     Attributes:
         kind: `open` is Engine.IO's handshake, `connect` and `refused` answer the wish to connect.
@@ -182,7 +182,7 @@ def _as_text(value: Any) -> str:
 
 
 class _SocketIO:
-    """What both parsers have in common: Engine.IO's own packets, and what packets mean."""
+    """The common part of both parsers: Engine.IO's packets and their meaning."""
 
     greets = True
     subprotocol: str | None = None

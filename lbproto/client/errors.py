@@ -60,7 +60,7 @@ class TooSlow(RuntimeError):
 
 
 def once_more(error: Exception) -> Exception:
-    """The same error, for another one who is to be told: each gets a traceback of their own."""
+    """A copy of an error for another waiter, so that each has its own traceback."""
     again = copy(error)
     again.__cause__ = error.__cause__
     return again

@@ -71,7 +71,7 @@ class Following(Generic[R]):
         return self._inbox.ended
 
     async def cancel(self) -> None:
-        """Have the server cancel it: unless it has just ended, it fails with `Cancelled`.
+        """Ask the server to cancel the job; it fails with `Cancelled` unless it has just ended.
 
         Raises:
             Disconnected: the client is over.

@@ -1,4 +1,4 @@
-"""Events that wait to be read: as many as there may be, and not one more. Pure but for the wait."""
+"""A bounded queue of events that wait to be read. Pure but for the wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One authenticated connection: what a session stands on until it is lost."""
+"""One authenticated connection of a client's session."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=300_000)]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client shows when it connects.
+    """What a client authenticates with, and resumes by.
 
     Attributes:
         token: who it is.

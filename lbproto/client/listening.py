@@ -1,4 +1,4 @@
-"""Events for whoever listens: in order, bounded, and with every loss told."""
+"""Listeners' queues of events: ordered, bounded, with every loss reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Listener(Generic[E]):
 
     @property
     def dropped(self) -> int:
-        """How many events were dropped for want of room here."""
+        """The number of events dropped because the queue was full."""
         return self._inbox.dropped
 
     def hear(self, heard: Heard) -> None:
@@ -134,7 +134,7 @@ _ALL = ""  # no event is called that
 
 
 class Listeners:
-    """Who listens to what; whoever is forgotten by everybody else is forgotten here too."""
+    """The listeners by event; held weakly."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, WeakSet[Listener[Any]]] = {}

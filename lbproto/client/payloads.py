@@ -29,7 +29,7 @@ class Payload(Protocol):
         ...
 
     def into(self, cls: type[T]) -> T:
-        """It as this class; null and `{}` are the same.
+        """The payload as this class; null and `{}` are the same.
 
         Raises:
             ProtocolError: it does not fit; the message names the path.
@@ -37,7 +37,7 @@ class Payload(Protocol):
         ...
 
     def plain(self) -> Any:
-        """It as plain Python values.
+        """The payload as plain Python values.
 
         Raises:
             ProtocolError: it is malformed, or nested too deeply.

@@ -20,7 +20,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What all connections of a client have in common.
+    """The settings shared by all connections of a client.
 
     Attributes:
         address: the server's, on this wire.

@@ -1,4 +1,4 @@
-"""What a client knows by name: events and their classes, and the stages of jobs. Pure."""
+"""The events and jobs that a client knows, by name. Pure."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Vocabulary:
         return list(self._known.values())
 
     def stages(self, request: type[Event]) -> Stages:
-        """Those of a request that is a job.
+        """The stages of a request that is a job.
 
         Raises:
             UsageError: this client knows no job of that name.

@@ -1,4 +1,4 @@
-"""One live connection, whatever wire it speaks: what goes out, and its end.
+"""A live connection, independent of its wire: sending, and closing.
 
 What comes in is the intake's (`lbproto.connection.intake`). What goes out is queued in the outbox
 without waiting, and sent when the worker is through with what the peer has asked for, or else by

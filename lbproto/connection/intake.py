@@ -1,4 +1,4 @@
-"""What one peer sends: delivered by whoever reads, and taken by the server's worker.
+"""One peer's incoming messages: queued by the reader, taken by the server's worker.
 
 Theory of operation. Whoever reads from the peer delivers each message here, without waiting for
 anything. The server's worker takes them, one after the other, each with all that it asks for

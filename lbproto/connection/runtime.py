@@ -1,4 +1,4 @@
-"""What every connection of one server shares, for as long as the server runs."""
+"""State shared by all connections of a running server."""
 
 from __future__ import annotations
 

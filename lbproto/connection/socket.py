@@ -1,4 +1,4 @@
-"""A client's place on a live connection, whatever wire that speaks."""
+"""A client's socket on a live connection, independent of the wire."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LiveSocket(Socket):
         self.untap(handler)
 
     def tap(self, handler: Handler, push: Callable[[Frame], int]) -> None:
-        """Have somebody in between, who passes on what the client sends, and what it is sent.
+        """Insert a tap that sees and passes on all traffic of this client.
 
         A frame for many goes past whoever listens to one; so this one is sent to by itself.
         """
@@ -57,7 +57,7 @@ class LiveSocket(Socket):
         self.line: Line | None = None
 
     def untap(self, handler: Handler) -> None:
-        """Have nobody in between."""
+        """Remove the tap."""
         self.handler = handler
         self.push: Callable[[Frame], int] = self._connection.push
         self.line = self._connection

@@ -46,7 +46,7 @@ _MAX_MISSED_BYTES = 1024 * 1024  # bytes that it may miss while it is away
 
 
 class _Wanted(msgspec.Struct, array_like=True):
-    """Whose job is asked for."""
+    """The question for a job on another node."""
 
     user_id: str
     id: str

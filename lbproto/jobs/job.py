@@ -38,7 +38,7 @@ class Job(Generic[R]):
 
     @property
     def request(self) -> R:
-        """What is asked for."""
+        """The request of the job."""
         return cast("R", self._work.ctx.request)
 
     @property

@@ -1,4 +1,4 @@
-"""What a job has told so far, as far as that is kept: for whoever takes it up later. Pure."""
+"""The events a job has sent, kept within bounds for clients that attach later. Pure."""
 
 from __future__ import annotations
 

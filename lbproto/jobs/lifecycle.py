@@ -37,7 +37,7 @@ _WHOLE = 100  # per cent
 
 
 class State(Enum):
-    """How far a job is."""
+    """The states of a job."""
 
     ACCEPTED = auto()
     RUNNING = auto()
@@ -73,7 +73,7 @@ _TABLE: dict[tuple[State, _Input], tuple[State, tuple[_Step, ...]]] = {
 
 
 class Lifecycle:
-    """Where one job is.
+    """The state machine of one job.
 
     Args:
         stages: its events.
@@ -116,7 +116,7 @@ class Lifecycle:
         return self._step(_Input.START, event, stage)
 
     def progress(self, event: Event, now: float) -> list[Event]:
-        """It has got on.
+        """Progress was made; throttled.
 
         Args:
             event: its `pct`, where it has one, is from 0 to 100.
@@ -140,7 +140,7 @@ class Lifecycle:
         return told
 
     def succeed(self, event: Event | None) -> list[Event]:
-        """It is done."""
+        """The job has succeeded."""
         return self._step(_Input.SUCCESS, event, self._stages.success)
 
     def fail(self, event: ErrorEvent | None) -> list[Event]:

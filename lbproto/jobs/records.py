@@ -1,4 +1,4 @@
-"""What is recorded of jobs, so that their users are told of the end where a node has died.
+"""Records of running jobs in the storage, so that users learn of jobs lost with a node.
 
 Theory of operation. Before the first event of a job is told, a record is written that says by which
 events it would end, and on which node it runs. It is removed once its end has been told, to one at
@@ -62,7 +62,7 @@ _encoder = msgspec.json.Encoder(enc_hook=json_hook)
 
 
 class Record(msgspec.Struct):
-    """What is kept of a job.
+    """The record of a job.
 
     Attributes:
         node: where it runs.

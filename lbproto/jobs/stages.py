@@ -50,12 +50,12 @@ class Stages:
 
     @property
     def events(self) -> list[type[Event]]:
-        """Those that there are."""
+        """All event classes of the stages."""
         stages = (self.start, self.progress, self.output, self.before_terminal, self.success)
         return [*(stage for stage in stages if stage is not None), self.failure]
 
     def check(self, request: type[Event]) -> None:
-        """See to it that what lbproto has to make can be made.
+        """Check that lbproto can construct the events that it sends itself.
 
         Raises:
             UsageError: it cannot, for want of a field or of an output.
@@ -81,7 +81,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
-    """How a request is served as a job.
+    """The policy of a request that is served as a job.
 
     Attributes:
         stages: its events.

@@ -1,4 +1,4 @@
-"""Who is told of a job, as the job sees them: a session, or one on another node."""
+"""A job's watchers: sessions here, or on another node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Line(Protocol):
     """The way to a client."""
 
     def statistics(self) -> OutboxStatistics:
-        """What it has still to read."""
+        """The figures of the watcher's queue."""
         ...
 
     async def wait_drained(self) -> None:
@@ -51,7 +51,7 @@ class Told(Protocol):
 
     @property
     def session(self) -> Listener:
-        """Whose it is."""
+        """The session that watches."""
         ...
 
     def tell(self, event: Event) -> object:

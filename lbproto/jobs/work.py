@@ -1,4 +1,4 @@
-"""One job under way: what it tells, to whom, and how far ahead of them it may get.
+"""One running job: its events, its watchers, and the bound on how far it runs ahead of them.
 
 Theory of operation. A job is a request that is served in a task of its own. What it tells goes to
 the session that has asked, and to those of the same user that have taken it up. Each gets it like
@@ -116,7 +116,7 @@ class Work:
     # Its turn, and from its handler
 
     def earlier_in_group(self) -> list[Work]:
-        """Those that it has to wait for; its request is decoded. To be called once.
+        """The jobs of the same group that this one has to wait for; to be called once.
 
         Raises:
             Overloaded: too many wait already.
@@ -178,7 +178,7 @@ class Work:
         self._end_told()
 
     def fail_for_credits(self, error: InsufficientCredits, event: Event) -> None:
-        """The same for want of credits: before it has begun, that is told by their event alone."""
+        """End the job for lack of credits; before its start, only the credit event is sent."""
         if self.ended:
             return
         if self._lifecycle.state is State.ACCEPTED:
@@ -225,7 +225,7 @@ class Work:
 
     @property
     def told(self) -> int:
-        """How many events it has told."""
+        """The number of events sent so far."""
         return self._journal.told
 
     def is_watched_by(self, session: Listener) -> bool:

@@ -1,4 +1,4 @@
-"""An account of credits: what it holds, and what a command may come to. Pure.
+"""The state of a credit account, and the outcomes of commands on it. Pure.
 
 Theory of operation. What an account holds lies in lots: each grant makes one, with a priority and
 perhaps an expiry. Spending is in two phases. A reservation takes from the lots, those of the lowest
@@ -53,7 +53,7 @@ MAX_AMOUNT = 2**53 - 1
 
 
 class Account(NamedTuple):
-    """Whose credits: a user's, for one application."""
+    """The key of an account: a user and an application."""
 
     user_id: str
     application_id: str = "default"
@@ -95,7 +95,7 @@ class Movement(msgspec.Struct, frozen=True, gc=False):
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):
-    """How an account is.
+    """The balance of an account.
 
     Attributes:
         balance: the sum of its movements.
@@ -113,7 +113,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 
 
 class Status(StrEnum):
-    """What has become of a transaction."""
+    """The status of a transaction."""
 
     OPEN = "open"  # a reservation that is not resolved; no receipt is
     SETTLED = "settled"
@@ -123,7 +123,7 @@ class Status(StrEnum):
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What a transaction has come to.
+    """The recorded result of a transaction.
 
     A reservation that is open has none: the account has the reservation.
 
@@ -140,7 +140,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
 
 class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What is left of a grant, or was taken from it.
+    """A part of a grant: what is left of it, or was taken from it.
 
     Grants of one priority that never expire are one lot, however many there were: nothing tells
     them apart, and an account stays small.
@@ -209,7 +209,7 @@ class State(msgspec.Struct, gc=False):
     due_at: int | None = None
 
     def fork(self) -> State:
-        """The same, to be changed."""
+        """A mutable copy."""
         return State(
             self.balance,
             self.earned,
@@ -221,12 +221,12 @@ class State(msgspec.Struct, gc=False):
         )
 
     def shown(self) -> Balance:
-        """How it is."""
+        """The account's balance, as shown."""
         return Balance(self.balance, self.available, self.earned, self.spent, self.version)
 
     @property
     def available(self) -> int:
-        """What may be reserved."""
+        """The available credits: those that may be reserved."""
         return left_in(self.lots)
 
     def next_expiry(self) -> int | None:
@@ -242,7 +242,7 @@ class State(msgspec.Struct, gc=False):
 
 
 class Outcome(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What a change comes to.
+    """The outcome of a change.
 
     Attributes:
         state: the account after it; the very object that went in where nothing has changed.

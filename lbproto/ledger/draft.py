@@ -1,4 +1,4 @@
-"""An account while a command changes it: what is moved, taken and given back. Pure."""
+"""A draft of an account while a command changes it. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Draft:
         self._expire_lots()
 
     def outcome(self, answer: T) -> Outcome[T]:
-        """What the command comes to."""
+        """The outcome of the command."""
         if not self._is_due_known:
             self.state.due_at = self.state.next_expiry()
         return Outcome(self.state, self._movements, self.receipts, answer)

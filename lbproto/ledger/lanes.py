@@ -1,4 +1,4 @@
-"""Many who change accounts of a database at once; under asyncio.
+"""Concurrent changes of accounts in a database, one lane per account; under asyncio.
 
 Theory of operation. The changes of one account stand in a lane. A lane has one task, which takes
 all that stand there, lets each change what the one before it has made, and has the store commit
@@ -51,7 +51,7 @@ class Waiting(Generic[T]):
 
 
 class Batch(NamedTuple):
-    """What several changes come to, one after the other.
+    """The combined result of several changes, applied in order.
 
     Attributes:
         state: the account after them.
@@ -123,7 +123,7 @@ class Lanes:
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        """Have an account changed.
+        """Change an account.
 
         Raises:
             Whatever the change raises.

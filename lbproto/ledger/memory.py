@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Record:
-    """What is kept of an account."""
+    """The record of an account."""
 
     __slots__ = ("movements", "queued", "receipts", "state")
 

@@ -18,7 +18,7 @@ __all__ = ["Standing", "enlarge", "take_up"]
 
 
 class Standing(NamedTuple):
-    """How an attempt to serve a request stands.
+    """The state of one attempt to serve a priced request.
 
     Attributes:
         held: its reservation, open; None where there is none (any more).

@@ -33,7 +33,7 @@ class InOrder:
         self.under_way: dict[int, None] = {}
 
     def begin(self) -> int:
-        """Somebody is about to ask the store; returns what they `end` by."""
+        """Note that a call to the store begins; returns the token to `end` it by."""
         number = self._begun
         self._begun += 1
         self.under_way[number] = None

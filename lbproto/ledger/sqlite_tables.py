@@ -77,7 +77,7 @@ _AT_ONCE = 512
 
 
 class Tables:
-    """What is in a file.
+    """The tables of a `SQLiteLedger`'s file.
 
     Args:
         connection: made by `lbproto.backends.sqlite_schema.connect`.

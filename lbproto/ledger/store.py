@@ -1,4 +1,4 @@
-"""The port to where accounts are kept."""
+"""The port of ledger stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LedgerStore(Port, Protocol):
     async def transact(
         self, account: Account, transaction_id: str, change: Change[T]
     ) -> Outcome[T]:
-        """Have a command change an account, and commit that.
+        """Apply a command to an account and commit the result.
 
         `change` is given the account, an empty one where it is not known, and the receipt of the
         transaction, and may be called again with newer ones where somebody else came first; in a

@@ -35,7 +35,7 @@ _QUOTED = 200  # characters of what the server said
 
 
 class State(IntEnum):
-    """How far a client has come."""
+    """The states of a client."""
 
     NEW = 0
     CONNECTING = 1
@@ -61,7 +61,7 @@ _DOING = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all clients of a crowd have in common.
+    """The settings shared by all clients of a crowd.
 
     Attributes:
         target: the server.

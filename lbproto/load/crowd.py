@@ -143,7 +143,7 @@ class Crowd:
         return taken
 
     def statistics(self) -> CrowdStatistics:
-        """How it is with the clients, now."""
+        """The current figures of the clients."""
         return CrowdStatistics(
             connected=sum(
                 State.CONNECTED <= client.state <= State.SUBSCRIBED for client in self._clients

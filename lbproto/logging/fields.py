@@ -1,4 +1,4 @@
-"""Which request a log record is about."""
+"""Log fields that name the request a record is about."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _current: ContextVar[Context | None] = ContextVar("lbproto_request", default=Non
 
 
 def log_fields(ctx: Context) -> dict[str, Any]:
-    """What a log record says of a request: `logger.info("...", extra=log_fields(ctx))`.
+    """Log fields of a request: `logger.info("...", extra=log_fields(ctx))`.
 
     Returns:
         `session`, its id; `user`, the pseudonym; `event`, its name as the client sent it, cut where

@@ -54,7 +54,7 @@ def _encodable(text: str) -> str:
 
 
 class _Lines(logging.Formatter):
-    """What both have in common."""
+    """The common part of both formats."""
 
     def _message(self, record: logging.LogRecord) -> str:
         text = without_secrets(record.getMessage())

@@ -1,4 +1,4 @@
-"""Secrets that are recognised by their form: a net beneath the rule that none is logged."""
+"""Hides what looks like a secret in logs: a safety net, since none should be logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where log records go, and as what."""
+"""Sets up the destination and format of log records."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _account = lru_cache(maxsize=4_096)(Account)  # a tuple with names is slow to ma
 
 
 class Meter(msgspec.Struct, eq=False, gc=False):
-    """What one request costs.
+    """The cost of one request, reserved and charged.
 
     Args:
         holds: where credits are set aside.
@@ -68,7 +68,7 @@ class Meter(msgspec.Struct, eq=False, gc=False):
             raise
 
     async def _take_more(self, charged: int) -> None:
-        """Set aside what is missing to what has been charged."""
+        """Enlarge the reservation to cover what was charged."""
         hold = self._hold
         if hold.amount:
             with suppress(NotFound):  # it has expired, as when the clock was set ahead: all anew
@@ -90,7 +90,7 @@ class Meter(msgspec.Struct, eq=False, gc=False):
 
 
 class Charging:
-    """The middleware.
+    """The middleware of routes with a price.
 
     Args:
         holds: where credits are set aside.

@@ -1,4 +1,4 @@
-"""The outermost middleware: whatever goes wrong becomes one envelope, and the request settles."""
+"""The outermost middleware: every failure becomes an error envelope."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 async def errors(ctx: Context, call_next: Endpoint) -> None:
-    """Answer a failed request in the contract's envelope; nothing but cancellation gets past.
+    """Answer a failed request with an error envelope; only cancellation is raised further.
 
     A failure that is ours is told as `INTERNAL` with an incident id, and logged under the same id;
     what it was is not shown to the client, but for the words of an `Internal`.

@@ -12,7 +12,7 @@ __all__ = ["Recorder", "Tracing"]
 
 
 class Recorder(Protocol):
-    """Who is told; `lbproto.telemetry` has one."""
+    """The recorder of request traces; implemented by `lbproto.telemetry`."""
 
     def begin(self, ctx: Context, waited: float) -> Any:
         """A request is about to be served, `waited` seconds after it came; returns for `end`."""
@@ -26,7 +26,7 @@ class Recorder(Protocol):
 
 
 class Tracing:
-    """The middleware.
+    """The middleware that reports each request to a recorder.
 
     Args:
         recorder: told of every request.

@@ -23,12 +23,12 @@ Take = Callable[[str, Raw], bool | None]
 
 
 def channel(node: str) -> str:
-    """By which a node is told what is for no other."""
+    """The channel on which one node is addressed alone."""
     return f"{RESERVED}node:{node}"
 
 
 class Reply:
-    """By what a call is answered.
+    """The means to answer a call.
 
     Args:
         node: who answers.
@@ -84,7 +84,7 @@ class Reply:
 
 
 class Asked:
-    """A call, and those who have not answered it yet.
+    """A call, and the nodes that have not answered it yet.
 
     Args:
         node: who calls.
@@ -149,7 +149,7 @@ class Asked:
 
 
 class Following:
-    """The answers of the first node that has some, for whoever called.
+    """The answers of the first node that has any, as read by the caller.
 
     Args:
         asked: the call.
@@ -215,12 +215,12 @@ class Following:
 
 
 def _nobody(_: object) -> None:
-    """Nobody is interested."""
+    """No-op: default callback."""
 
 
 def _nobody_reads(node: str, answer: Raw) -> None:
-    """Nobody is interested in what is answered."""
+    """No-op: default callback for answers."""
 
 
 def _nobody_waits(node: str, is_complete: bool) -> None:
-    """Nobody is interested in this either."""
+    """No-op: default callback for waits."""

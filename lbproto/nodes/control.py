@@ -1,4 +1,4 @@
-"""A node among the others: tells them who is here, hears who is there, and has calls answered.
+"""One node among others: announces its members, tracks theirs, and answers calls.
 
 Theory of operation. All nodes hear one channel; what is meant for one of them goes to a channel of
 its own. Changes are told once per turn of the event loop, or before whatever follows from them. As
@@ -56,7 +56,7 @@ _BEAT_SECONDS = 5.0
 
 
 class Control:
-    """The others, for one node.
+    """The other nodes, as one node deals with them.
 
     Args:
         pubsub: the way to them.
@@ -118,7 +118,7 @@ class Control:
 
     @property
     def has_met(self) -> bool:
-        """Whether the others have told who is there, or had the time to."""
+        """Whether the other nodes have announced their members, or had the time to."""
         return self._roster.has_met or self._clock.monotonic() >= self._began + PATIENCE
 
     def count(self, room: str) -> int:
@@ -314,7 +314,7 @@ class Control:
             reply.read(read.many)
 
     def _look_after_calls(self) -> None:
-        """See who does not answer any more, or is not there to be answered."""
+        """End calls to dead nodes and calls of dead nodes."""
         nodes = self._roster.nodes
         for asked in list(self._asked.values()):
             for node in [node for node in asked.waits_for if node not in nodes]:
@@ -332,4 +332,4 @@ def _share(room: str, sessions: int, users: dict[str, bool]) -> Share:
 
 
 def _nothing(_: object) -> None:
-    """Nobody is interested yet."""
+    """No-op: default callback."""

@@ -1,4 +1,4 @@
-"""What nodes tell each other of a session that goes on elsewhere, in MessagePack."""
+"""Messages between nodes about a session that moves, in MessagePack."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Owns = tuple[Own, ...]
 
 
 class Wanted(msgspec.Struct, array_like=True):
-    """Whose session is asked for, and how far its client has got."""
+    """Asks for a session, and says how far its client has got."""
 
     pid: str
     user_id: str
@@ -74,7 +74,7 @@ class Refusal(IntEnum):
 
 
 class Answers:
-    """What nodes answer when a session is asked for.
+    """Collects the answers of nodes to a question for a session.
 
     Beside its node another may have it still, which was not told that it has gone on.
     """
@@ -118,7 +118,7 @@ class Taken(msgspec.Struct, array_like=True):
 
 
 def own(entry: Entry) -> Own:
-    """What was sent, as it travels."""
+    """An event sent to one session, as it travels."""
     event = entry.event
     payload = msgspec.Raw(msgpack_encoder.encode(event))
     return Own(entry.position, event.event_name, payload, entry.answers)

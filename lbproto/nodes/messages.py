@@ -1,4 +1,4 @@
-"""What nodes say to each other, in MessagePack."""
+"""The messages between nodes, in MessagePack."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Share(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Said(msgspec.Struct, array_like=True):
-    """A message; `node` is who says it."""
+    """A message; `node` is the sender's id."""
 
     node: str
 
 
 class Changes(_Said, tag="changes"):
-    """What has changed; a node counts what it says in `Changes` and `Whole`, from 0."""
+    """Changed shares; a node numbers its `Changes` and `Whole` messages together, from 0."""
 
     number: int
     shares: tuple[Share, ...]

@@ -1,4 +1,4 @@
-"""Who is in which room on the other nodes, as far as one was told. Pure: time is an argument.
+"""The members of rooms on other nodes, as they have announced them. Pure.
 
 Theory of operation. Each node numbers what it says. Whoever has heard all of it knows where its
 sessions are; whoever notices a gap asks for the whole, which comes in parts that are numbered like
@@ -50,7 +50,7 @@ _shares_of = msgspec.msgpack.Decoder(tuple[Share, ...]).decode
 
 
 class Moved(NamedTuple):
-    """What has changed in a room on another node.
+    """A change of a room's members on another node.
 
     Attributes:
         sessions: how many more count there now.

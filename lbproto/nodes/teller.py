@@ -1,4 +1,4 @@
-"""What a node says of itself, numbered and in messages of bounded size. Pure and synchronous."""
+"""A node's announcements of its members, numbered and of bounded size. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Teller:
-    """Puts into messages what a node says of itself.
+    """Makes a node's announcements.
 
     Args:
         node: its id.

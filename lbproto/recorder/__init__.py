@@ -1,4 +1,4 @@
-"""The flight recorder: what went over a session's connections lately, and what comes of it again.
+"""The flight recorder: records the last frames of sessions, and replays them.
 
 `Recorder` is put on a server and keeps the last frames of its sessions; a `Recording` of them is a
 file that is safe to hand on, and that `replay` plays to a server in virtual time.

@@ -73,7 +73,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a recording.
+    """The outcome of a replay.
 
     Attributes:
         steps: what the client was sent, by name and failure, compared.

@@ -1,4 +1,4 @@
-"""Between a client and the server: hears what goes both ways, and passes it on."""
+"""A tap between a client and the server: records traffic both ways, and passes it on."""
 
 from __future__ import annotations
 

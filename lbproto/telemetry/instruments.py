@@ -1,4 +1,4 @@
-"""The metrics that are read off `Server.statistics()` when somebody asks: what they cost is that.
+"""The metrics read from `Server.statistics()` on each collection; they cost nothing between.
 
 Each is a row of one table, from which the reference of them is checked, too.
 """

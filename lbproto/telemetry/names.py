@@ -1,4 +1,4 @@
-"""What spans and metrics are called, and what is said of them.
+"""Names and attributes of spans and metrics.
 
 Names of OpenTelemetry's semantic conventions (1.41) where there are such: `rpc.*`, `messaging.*`,
 `user.hash`, `error.type`. The others begin with `lbproto.`.

@@ -1,4 +1,4 @@
-"""What is recorded of a request: its span, and its duration as a metric."""
+"""Records a request's span, and its duration as a metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server is given so that it is traced and measured."""
+"""The setting that turns on traces and metrics of a server."""
 
 from __future__ import annotations
 
