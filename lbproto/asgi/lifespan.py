@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -12,6 +13,10 @@ from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
 from lbproto.tasks import background_tasks
 
 __all__ = ["host_lifespan", "serve_lifespan"]
+
+logger = logging.getLogger(__name__)
+
+_Message = MutableMapping[str, Any]
 
 
 async def serve_lifespan(
@@ -35,6 +40,9 @@ async def serve_lifespan(
 async def host_lifespan(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[None]:
     """Run a host app's lifespan around the body. A host that has none is fine.
 
+    One that raises in it, and does not say by a message that it has failed, is logged; by the ASGI
+    spec it is served all the same.
+
     Args:
         app: the host.
         state: filled with what its lifespan gives to its requests.
@@ -43,13 +51,30 @@ async def host_lifespan(app: ASGIApp, state: dict[str, Any]) -> AsyncIterator[No
         RuntimeError: the host failed to start, or to stop; the message is its own.
     """
     scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
-    inbox_send, inbox = anyio.create_memory_object_stream[MutableMapping[str, Any]](2)
-    outbox, outbox_receive = anyio.create_memory_object_stream[MutableMapping[str, Any]](4)
+    inbox_send, inbox = anyio.create_memory_object_stream[_Message](2)
+    outbox, outbox_receive = anyio.create_memory_object_stream[_Message](4)
+    heard = said = ""  # what the host has been told, and has told, last
+
+    async def receive() -> _Message:
+        nonlocal heard
+        message = await inbox.receive()
+        heard = message["type"]
+        return message
+
+    async def send(message: _Message) -> None:
+        nonlocal said
+        said = message["type"]
+        await outbox.send(message)
 
     async def run() -> None:
-        # By the ASGI spec an app that raises has no lifespan.
-        with outbox, suppress(Exception):
-            await app(scope, inbox.receive, outbox.send)
+        with outbox:
+            try:
+                await app(scope, receive, send)
+            except Exception as error:
+                if not heard:
+                    logger.info("the host app has no lifespan: %r", error)
+                elif not said.endswith(".failed"):
+                    logger.exception("the host app failed in its lifespan, and is served on")
 
     async def step(name: str) -> None:
         await inbox_send.send({"type": f"lifespan.{name}"})
