@@ -67,5 +67,5 @@ def build(settings: Settings | None = None) -> Server:
 
 app = build().asgi()
 
-# A client that does not answer heartbeats lives for a second.
-brisk = build(Settings(ping_interval=0.2, ping_timeout=0.8)).asgi()
+# A client that does not answer heartbeats lives for less than two seconds.
+brisk = build(Settings(ping_interval=0.2, ping_timeout=1.5)).asgi()

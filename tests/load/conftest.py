@@ -39,6 +39,6 @@ def wire(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def brisk() -> Iterator[ServerProcess]:
     """One that ends whoever does not answer heartbeats, of Socket.IO or of WebSocket, at once."""
-    options = ("--ws-ping-interval", "0.2", "--ws-ping-timeout", "0.8")
+    options = ("--ws-ping-interval", "0.2", "--ws-ping-timeout", "1.5")
     with serving("tests.load.app:brisk", "uvicorn-uvloop", options=options) as process:
         yield process

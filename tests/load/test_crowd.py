@@ -129,7 +129,7 @@ def test_a_server_that_speaks_something_else(server: ServerProcess) -> None:
     """One that waits for another protocol's first words."""
     dialect = Dialect(path="/ws", opening=(("hello", None),))
     with (
-        Crowd(server.ws, dialect, 1, patience=0.2) as crowd,
+        Crowd(server.ws, dialect, 1, patience=1.0) as crowd,
         pytest.raises(LoadError, match="client 1 of 1, being let in: nothing has happened"),
     ):
         crowd.connect()
@@ -211,7 +211,7 @@ def test_a_server_that_breaks_the_protocol() -> None:
 def test_heartbeats_are_answered_while_nothing_is_measured(brisk: ServerProcess) -> None:
     with Crowd(brisk.ws, speaking("socketio"), 3) as crowd:
         crowd.connect()
-        idle(crowd, seconds=1.4)
+        idle(crowd, seconds=2.0)
         assert sessions(brisk) == 3
 
 

@@ -30,7 +30,7 @@ from tests.load.conftest import ROOM, speaking
 from tests.load.peer import DIALECT, peer
 
 CLIENTS = 12
-SECONDS, WARM = 0.2, 0.1  # of the measurements
+SECONDS, WARM = 0.4, 0.2  # of the measurements
 
 
 def subscribed(server: serving.ServerProcess, wire: str, *, stalled: int = 0) -> Crowd:
@@ -45,7 +45,7 @@ def subscribed(server: serving.ServerProcess, wire: str, *, stalled: int = 0) ->
 def test_every_delivery_is_counted(server: serving.ServerProcess, wire: str, events: int) -> None:
     with subscribed(server, wire) as crowd:
         result = fan_out(crowd, events=events, window=2, seconds=SECONDS, warm=WARM)
-        assert result.triggers > 2
+        assert result.triggers >= 2
         assert result.events == events
         assert result.clients == CLIENTS
         assert result.expected == result.triggers * events * CLIENTS
@@ -91,8 +91,8 @@ def test_rooms_are_asked_for_in_turn(server: serving.ServerProcess) -> None:
 
 def test_events_come_at_a_rate(server: serving.ServerProcess, wire: str) -> None:
     with subscribed(server, wire) as crowd:
-        result = paced(crowd, rate=40, events=2, seconds=0.5, warm=0)
-    assert 15 <= result.triggers <= 21
+        result = paced(crowd, rate=40, events=2, seconds=1.0, warm=0)
+    assert 20 <= result.triggers <= 41
     assert result.deliveries == result.triggers * 2 * CLIENTS
     assert result.samples > CLIENTS  # each piece is looked at
     assert result.p50 is not None
@@ -121,7 +121,7 @@ def test_requests_are_counted(server: serving.ServerProcess, wire: str, depth: i
     with Crowd(server.ws, speaking(wire, "token-1"), 4) as crowd:
         crowd.connect()
         result = requests(crowd, depth=depth, seconds=SECONDS, warm=WARM)
-    assert result.requests > 4 * depth
+    assert result.requests >= 4 * depth
     assert result.depth == depth
     assert result.clients == 4
     assert 0 < result.fewest <= result.most
@@ -146,20 +146,20 @@ def test_the_server_is_measured_too(server: serving.ServerProcess) -> None:
 
 
 def test_heartbeats_are_answered_amid_events(brisk: serving.ServerProcess, wire: str) -> None:
-    """Both kinds: whoever leaves one unanswered is closed after a second."""
+    """Both kinds: whoever leaves one unanswered is closed within two seconds."""
     with subscribed(brisk, wire) as crowd:
-        result = fan_out(crowd, seconds=1.4, warm=0)
+        result = fan_out(crowd, seconds=2.0, warm=0)
         assert result.deliveries == result.expected
-        assert listen(crowd, seconds=1.4).deliveries == 0
+        assert listen(crowd, seconds=2.0).deliveries == 0
     assert "keepalive ping timeout" not in brisk.log
 
 
 def test_progress_is_told(server: serving.ServerProcess) -> None:
     told: list[Progress] = []
     with subscribed(server, "plain") as crowd:
-        result = fan_out(crowd, seconds=0.5, warm=0.3, progress=told.append)
+        result = fan_out(crowd, seconds=1.0, warm=0.6, progress=told.append)
     warming, measuring = ([one for one in told if one.warm is warm] for warm in (False, True))
-    assert [one.of for one in (*warming[:1], *measuring[:1])] == [0.3, 0.5]
+    assert [one.of for one in (*warming[:1], *measuring[:1])] == [0.6, 1.0]
     assert 0 < measuring[-1].done <= result.deliveries
     assert [one.seconds for one in measuring] == sorted(one.seconds for one in measuring)
 
@@ -228,14 +228,12 @@ def room(publish: Publish) -> Callable[[ServerConnection, int], None]:
 
 
 def measured(
-    publish: Publish, measure: Callable[[Crowd], FanOut | Requests], clients: int = 3
+    publish: Publish, measure: Callable[[Crowd], FanOut | Requests], patience: float = 20.0
 ) -> Any:
-    with (
-        peer(room(publish)) as url,
-        Crowd(url, DIALECT, clients, inflight=1, patience=0.3) as crowd,
-    ):
+    with peer(room(publish)) as url, Crowd(url, DIALECT, 3, inflight=1) as crowd:
         crowd.connect()
         crowd.subscribe("all")
+        crowd.patience = patience
         return measure(crowd)
 
 
@@ -256,20 +254,24 @@ def test_deliveries_that_never_come_are_told() -> None:
         everybody(members[1:], count // 2)
 
     told = (
-        r"nothing has come for 0 s: 10 of 12 have arrived, between 2 and 4 a client\. "
+        r"nothing has come for 1 s: 10 of 12 have arrived, between 2 and 4 a client\. "
         r"The publisher last heard welcome\. Does the server send each event to everybody"
     )
     with pytest.raises(LoadError, match=told):
-        measured(forget, lambda crowd: fan_out(crowd, events=4, window=1, seconds=5, warm=0))
+        measured(
+            forget, lambda crowd: fan_out(crowd, events=4, window=1, seconds=5, warm=0), patience=1
+        )
 
 
-def test_deliveries_that_nobody_asked_for_are_told() -> None:
+def test_deliveries_that_nobody_asked_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure_module, "_STRAY_SECONDS", 1.5)
+
     def late(members: list[ServerConnection], count: int) -> None:
         everybody(members, count)
-        Event().wait(0.05)  # everything that was asked for has come
+        Event().wait(0.5)  # everything that was asked for has come
         members[0].send("<event>")
 
-    result = measured(late, lambda crowd: paced(crowd, rate=1, seconds=0.01, warm=0))
+    result = measured(late, lambda crowd: paced(crowd, rate=1, seconds=0.3, warm=0))
     assert (result.triggers, result.surplus, result.lost) == (1, 1, 0)
     assert (result.deliveries, result.expected) == (4, 3)
     assert (result.fewest, result.most) == (1, 2)
@@ -296,26 +298,39 @@ def test_more_answers_than_requests() -> None:
 # A server that publishes by itself
 
 
-def publishing(rounds: list[list[int]]) -> Callable[[ServerConnection, int], None]:
-    """Sends to each of the clients as many events, in rounds, once all have joined."""
-    together = Barrier(len(rounds[0]))
+class Publishing:
+    """Sends to each of the clients as many events, in rounds, once the crowd listens."""
 
-    def handle(connection: ServerConnection, number: int) -> None:
+    def __init__(self, rounds: list[list[int]]) -> None:
+        self._rounds = rounds
+        self._listened = Event()
+        self._sent = Barrier(len(rounds[0]) + 1)
+
+    def handle(self, connection: ServerConnection, number: int) -> None:
         connection.send("hello")
         connection.send("welcome")
         for _ in ("I am", "join"):
             connection.recv()
         connection.send("joined")
-        together.wait()
-        Event().wait(0.15)  # until the crowd listens, which it tells nobody
-        for counts in rounds:
+        self._listened.wait()
+        for counts in self._rounds:
             for _ in range(counts[number]):
                 connection.send("<event>")
-            Event().wait(0.1)
+        self._sent.wait()
         with suppress(ConnectionClosed):
             connection.recv()
 
-    return handle
+    def heard_by(self, crowd: Crowd) -> FanOut:
+        """Have the crowd listen, until a moment after all was sent."""
+
+        def listens(_: Progress) -> None:
+            if self._listened.is_set():
+                crowd.stop()
+            else:
+                self._listened.set()
+                self._sent.wait()
+
+        return listen(crowd, seconds=60, progress=listens)
 
 
 @pytest.mark.parametrize(
@@ -330,18 +345,21 @@ def test_clients_are_compared(
     rounds: list[list[int]], deliveries: int, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure_module, "_CATCH_UP_SECONDS", 0.1)
-    with peer(publishing(rounds)) as url, Crowd(url, DIALECT, 3, inflight=3) as crowd:
+    publishing = Publishing(rounds)
+    with peer(publishing.handle) as url, Crowd(url, DIALECT, 3, inflight=3) as crowd:
         crowd.connect()
         crowd.subscribe("all")
-        result = listen(crowd, seconds=0.6)
+        result = publishing.heard_by(crowd)
     assert (result.deliveries, result.lost) == (deliveries, lost)
     assert result.expected == deliveries + lost
     assert result.most - result.fewest == lost
     assert (result.triggers, result.events) == (0, 0)
 
 
-def test_what_is_under_way_at_the_end_is_waited_for() -> None:
+def test_what_is_under_way_at_the_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second client gets its event when the time is long up."""
+    monkeypatch.setattr(measure_module, "_CATCH_UP_SECONDS", 20.0)
+    listened = Event()
 
     def handle(connection: ServerConnection, number: int) -> None:
         connection.send("hello")
@@ -349,7 +367,8 @@ def test_what_is_under_way_at_the_end_is_waited_for() -> None:
         connection.send("welcome")
         connection.recv()
         connection.send("joined")
-        Event().wait(0.15 + number)
+        listened.wait()
+        Event().wait(number)
         with suppress(ConnectionClosed):
             connection.send("<event>")
             connection.recv()
@@ -357,7 +376,7 @@ def test_what_is_under_way_at_the_end_is_waited_for() -> None:
     with peer(handle) as url, Crowd(url, DIALECT, 2) as crowd:
         crowd.connect()
         crowd.subscribe("all")
-        result = listen(crowd, seconds=0.5)
+        result = listen(crowd, seconds=0.5, progress=lambda _: listened.set())
     assert (result.deliveries, result.lost) == (2, 0)
 
 
