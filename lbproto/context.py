@@ -257,7 +257,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             Unauthorized: the user may not.
         """
         if not await self._services.authorize(self.session.identity, application_id):
-            raise Unauthorized("This application is not yours to name")
+            raise Unauthorized("You may not use this application")
 
     async def charge(self, amount: int) -> None:
         """Charge for a part of the work, before or after it is done, but before it is delivered.

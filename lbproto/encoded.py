@@ -94,4 +94,4 @@ def decode_hook(into: type, value: Any) -> Any:
 def _known(value: Any) -> Encoded:
     if isinstance(value, Encoded):
         return value
-    raise TypeError(f"nothing of the type {type(value).__qualname__} can be sent")
+    raise TypeError(f"a value of type {type(value).__qualname__} cannot be sent")

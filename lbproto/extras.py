@@ -18,5 +18,5 @@ def extra(name: str, module: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:
-        missing.add_note(f"{module} needs more: pip install 'lbproto[{name}]'")
+        missing.add_note(f"{module} needs an extra: pip install 'lbproto[{name}]'")
         raise

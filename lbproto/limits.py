@@ -63,11 +63,11 @@ class Window:
     def __post_init__(self) -> None:
         length = round(self.seconds * SECOND)
         if self.number < 1 or length < 1:
-            raise UsageError(f"a window is of at least one request and some time: {self}")
+            raise UsageError(f"a window needs number >= 1 and seconds > 0: {self}")
         burst = self.burst or max(self.number // 2, 1)
         if not 1 <= burst <= max(self.number - 1, 1):
             most = max(self.number - 1, 1)
-            raise UsageError(f"the burst of {self} is from 1 to {most}: the rest comes after it")
+            raise UsageError(f"the burst of {self} must be from 1 to {most}")
         interval = -(-length // max(self.number - burst, 1))  # rounded up
         object.__setattr__(self, "burst", burst)
         object.__setattr__(self, "interval", interval)

@@ -210,7 +210,7 @@ class Membership:
             await self._bans.check(session.user_id, room)  # last, so that none slips in meanwhile
             hold.mark()
             if hold.newer() is None:
-                raise Overloaded("More has happened in the room than can be kept for a newcomer")
+                raise Overloaded("Too much was sent to the room while it was being joined")
             if not session.closed and self._rooms.add(room, session):
                 self._entered(session, room)
             yield first

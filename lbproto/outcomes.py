@@ -39,7 +39,7 @@ def digest_of(request: Event) -> bytes:
     try:
         encoded = _encoder.encode(request)
     except _UNFIT:
-        raise InvalidRequest("What JSON cannot say cannot have a `requestId`") from None
+        raise InvalidRequest("A payload that JSON cannot hold cannot have a `requestId`") from None
     return blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
 
 

@@ -59,7 +59,9 @@ class Queue:
             with anyio.fail_after(self._patience):
                 await self._places.acquire()
         except TimeoutError:
-            raise Overloaded("Too many come here: come back soon", retry_after=1) from None
+            raise Overloaded(
+                "Too many clients connect at once: come back soon", retry_after=1
+            ) from None
         try:
             yield
         finally:

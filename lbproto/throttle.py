@@ -84,7 +84,9 @@ class Limits:
     def __post_init__(self) -> None:
         if self.default not in self.tiers:
             known = ", ".join(self.tiers)
-            raise UsageError(f"limits: there is no tier {self.default!r} by default, only {known}")
+            raise UsageError(
+                f"limits: the default tier {self.default!r} does not exist, only {known}"
+            )
 
     def tier_of(self, identity: Identity) -> Tier:
         """The tier of a user; the default where that cannot be told, and the log says why."""

@@ -46,7 +46,7 @@ class Probes:
             if not path.startswith("/") or path.endswith("/"):
                 raise UsageError(f"probes: {path!r} is not a path such as /healthz")
         if self.live and self.live == self.ready:
-            raise UsageError(f"probes: {self.live!r} cannot tell two things")
+            raise UsageError(f"probes: live and ready must have different paths, not {self.live!r}")
 
 
 def probe_endpoints(server: Server, probes: Probes) -> dict[str, ASGIApp]:

@@ -85,7 +85,7 @@ class JWKS(KeySource):
             await self._refresh()
             found = self._matching(kid, algorithm)
         if self._age() >= self._stale:
-            raise Overloaded("the keys that tokens are verified by cannot be had now")
+            raise Overloaded("the keys to verify tokens cannot be fetched now")
         return found
 
     def _age(self) -> float:
@@ -176,7 +176,7 @@ def _checked_host(url: str) -> str:
     host = parts.hostname or ""
     if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))):
         return host
-    raise UsageError("JWKS: the URL is one of HTTPS (or of HTTP on this machine, for tests)")
+    raise UsageError("JWKS: the URL must be HTTPS (or HTTP on this machine, for tests)")
 
 
 def _is_here(host: str) -> bool:

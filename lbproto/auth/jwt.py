@@ -98,7 +98,7 @@ class JWT:
     ) -> None:
         _need_extra()
         if not algorithms or set(algorithms) - set(_ALGORITHMS):
-            raise UsageError(f"JWT: the algorithms are of {', '.join(_ALGORITHMS)}")
+            raise UsageError(f"JWT: algorithms must be among {', '.join(_ALGORITHMS)}")
         self._keys = keys
         self._issuers = _several(issuer)
         self._audience = None if audience is None else _several(audience)
@@ -117,7 +117,7 @@ class JWT:
         self._check_party(claims)
         subject = claims["sub"]
         if not subject or len(subject) > _MAX_SUBJECT:
-            raise Unauthorized(f"the token's subject has 1 to {_MAX_SUBJECT} characters")
+            raise Unauthorized(f"the token's subject must have 1 to {_MAX_SUBJECT} characters")
         return Identity(subject, claims, float(claims["exp"]))
 
     async def _verified(self, token: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class JWT:
             except jwt.InvalidIssuerError:
                 raise Unauthorized("the token is of another issuer") from None
             except jwt.InvalidAudienceError:
-                raise Unauthorized("the token is meant for somebody else") from None
+                raise Unauthorized("the token is for another audience") from None
             except jwt.MissingRequiredClaimError as error:
                 raise Unauthorized(f"the token lacks {error.claim!r}") from None
             except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
@@ -175,7 +175,7 @@ class JWT:
         party = claims.get("azp")
         accepted = self._authorized_parties
         if accepted is not None and party is not None and party not in accepted:
-            raise Unauthorized("the token was given to a party that is not accepted")
+            raise Unauthorized("the token's authorized party is not accepted")
 
 
 def check_key(key: PublicKeyTypes) -> str | None:
@@ -199,7 +199,7 @@ def _load(pem: str | bytes) -> tuple[str, PublicKeyTypes]:
         raise UsageError("PEM: this is not a public key in PEM form") from None
     algorithm = check_key(key)
     if algorithm is None:
-        raise UsageError("PEM: a key is RSA of at least 2048 bits, or elliptic on P-256")
+        raise UsageError("PEM: a key must be RSA of at least 2048 bits, or elliptic on P-256")
     return algorithm, key
 
 

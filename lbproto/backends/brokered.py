@@ -170,7 +170,7 @@ class BrokeredPubSub(Bridged, PubSub, Generic[L]):
             if not self._outbox.is_open:
                 raise UsageError("Enter the pub/sub (`async with`) before it is used")
             self._refused += 1
-            raise Overloaded("Too much waits for the broker to the other nodes", retry_after=1)
+            raise Overloaded("The buffer to the broker is full", retry_after=1)
 
     async def subscribe(self, channel: str) -> None:
         await self._call(self._subscribe, channel)

@@ -166,7 +166,7 @@ class _NATSLink(Link):
 
     def _check(self) -> None:
         if any(each in str(self._failure).lower() for each in ("authorization", "permissions")):
-            raise UsageError(f"NATS does not let lbproto in: {self._failure}")
+            raise UsageError(f"NATS refuses the connection: {self._failure}")
 
     def _subject(self, name: str) -> str:
         encoded = urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode()

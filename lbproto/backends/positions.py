@@ -48,6 +48,6 @@ def positions(text: str, shards: int) -> list[Position]:
     match = _POSITION.fullmatch(text)
     numbers = [int(each, 16) for each in match["shards"].split(":")[1:]] if match else []
     if match is None or len(numbers) != 3 * shards:
-        raise ValueError("no position of this pub/sub")
+        raise ValueError("not a position of this pub/sub")
     each = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return [Position(match["node"], own, Place(epoch, number)) for own, epoch, number in each]

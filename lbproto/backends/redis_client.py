@@ -71,7 +71,7 @@ def let_in() -> Iterator[None]:
     except Exception as error:
         for reason in (error, error.__cause__):
             if isinstance(reason, NOT_LET_IN):
-                raise UsageError(f"Redis does not let lbproto in: {reason}") from error
+                raise UsageError(f"Redis refuses the connection: {reason}") from error
         raise
 
 

@@ -118,7 +118,7 @@ class RedisLimits(Bridged, LimitStore):
         if not self._entered:
             raise UsageError("Enter the RedisLimits (`async with`) before it is used")
         if len(self._queue) >= self._waiting:
-            raise Overloaded("too many wait for the store of limits")
+            raise Overloaded("too many requests wait for the store of limits")
         if self._away and self._tasks:
             raise Overloaded("the store of limits is away")
         take = _Take(key, arguments, asyncio.get_running_loop().create_future())

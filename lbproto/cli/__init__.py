@@ -22,7 +22,7 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in _EXTRA:
             raise
-        sys.stderr.write("lbproto: the command needs more: pip install 'lbproto[cli]'\n")
+        sys.stderr.write("lbproto: the command needs an extra: pip install 'lbproto[cli]'\n")
         sys.exit(2)
     with telling():
         app(prog_name="lbproto")

@@ -66,7 +66,7 @@ def _made(name: str, url: str, extra: str, make: Callable[[str], T]) -> T:
     try:
         return make(url)
     except ModuleNotFoundError:
-        raise Failure(f"{name} needs more: pip install 'lbproto[{extra}]'") from None
+        raise Failure(f"{name} needs an extra: pip install 'lbproto[{extra}]'") from None
     except (UsageError, ValueError) as error:
         raise Failure(f"{name}: {without_secrets(str(error))}") from None
 

@@ -86,7 +86,7 @@ class Plan:
         if (self.publish or self.stalled) and not self.rooms:
             raise Failure("what is published reaches no room: name one with --room")
         if self.stalled >= self.clients:
-            raise Failure("somebody has to read: take fewer --stalled, or more --clients")
+            raise Failure("all clients would be stalled: take fewer --stalled, or more --clients")
 
     def dialect(self) -> Dialect:
         """What the clients say.

@@ -151,7 +151,7 @@ def configured(
     try:
         return Configured(msgspec.convert(tree, Config), origins)
     except msgspec.ValidationError as error:  # values that do not go together
-        raise Failure(f"the configuration does not hold together: {error}") from None
+        raise Failure(f"the configuration is not valid: {error}") from None
 
 
 _Given = Iterator[tuple[str, Any, str]]

@@ -33,7 +33,7 @@ def server_of(target: str | None) -> Server:
         return demo_server(Replay())
     server = load(target).server
     if server is None:
-        raise Failure(f"{target} does not tell its events: name the Server behind it")
+        raise Failure(f"{target} does not have its events: name the Server behind it")
     return server
 
 

@@ -72,7 +72,7 @@ def get(
     answers = _all(control, Request("get", user, session, incident))
     files = [content for _, contents in answers for content in contents]
     if not files:
-        raise Failure("nothing is kept of that")
+        raise Failure("nothing was recorded of that")
     if out is not None:
         _write(files, out)
     elif len(files) == 1:

@@ -68,7 +68,7 @@ def simulate(
         outcome = replay(_plan(seed, steps, guests), target())
         is_kept = _tell(outcome, target, shrinks=shrinks and not steps and not guests)
     elif steps or guests:
-        raise Failure("steps and clients are those of one seed: say which, with --seed")
+        raise Failure("--steps and --clients need the seed that they belong to: --seed")
     else:
         is_kept = _try(_range(seeds), target, jobs or os.cpu_count() or 1, shrinks=shrinks)
     raise typer.Exit(0 if is_kept else 1)

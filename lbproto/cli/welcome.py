@@ -84,6 +84,6 @@ def _show(title: str, lines: Sequence[tuple[str, str]]) -> None:
     if sys.stdout.isatty():
         console.rule(Text(title), style="cyan")
         console.print(text, soft_wrap=True)
-        console.rule("Ctrl-C stops", style="cyan")
+        console.rule("Press Ctrl-C to stop", style="cyan")
     else:
-        console.print(title, text, "SIGINT stops it", sep="\n", soft_wrap=True)
+        console.print(title, text, "Press Ctrl-C to stop", sep="\n", soft_wrap=True)

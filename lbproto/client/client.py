@@ -224,7 +224,7 @@ class Client:
             wanted = "" if answer is None else answer.__qualname__
             raise UsageError(f"{name} answers `{event.event_name}`, not {wanted}")
         if known is None:
-            raise UsageError(f"{name} answers `{event.event_name}`: say what that is by events=")
+            raise UsageError(f"{name} answers `{event.event_name}`: name its class in events=")
         return told.typed(known)
 
     async def subscribe(self, room: str) -> Subscribed:

@@ -33,7 +33,7 @@ class Inbox(Generic[E]):
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
         if max_events < 1 or max_bytes < 1:
-            raise UsageError("at least 1 event, and 1 byte, has to be allowed to wait")
+            raise UsageError("max_events and max_bytes must be at least 1")
         self.dropped = 0
         self._max_events = max_events
         self._max_bytes = max_bytes

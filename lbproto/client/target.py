@@ -55,4 +55,4 @@ class Target:
             found = self.token()
             return await found if isawaitable(found) else found
         except Exception as error:
-            raise Disconnected("no token could be had to connect with") from error
+            raise Disconnected("no token to connect with could be obtained") from error

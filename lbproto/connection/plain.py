@@ -126,7 +126,7 @@ class PlainConnection(Connection):
 
     def _too_late(self) -> None:
         if self._authenticating:  # which is not a fault of its token
-            error = Overloaded("To be let in takes too long for now: come back soon")
+            error = Overloaded("Authentication takes too long now: come back soon")
             self._refuse(error, CloseCode.TRY_AGAIN_LATER)
         else:
             self._refuse(Unauthorized("no token came in time"))

@@ -155,7 +155,7 @@ class PostgresLedger(Bridged, LedgerStore):
         try:
             await self._connect()
         except _REFUSED as error:
-            raise UsageError(f"PostgreSQL does not let lbproto in: {error}") from error
+            raise UsageError(f"PostgreSQL refuses the connection: {error}") from error
 
     async def _connect(self) -> None:
         milliseconds = str(round(self._timeout * 1000))

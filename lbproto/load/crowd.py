@@ -63,7 +63,7 @@ class Crowd:
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         if clients < 1 or inflight < 1 or not 0 <= stalled < clients:
-            raise ValueError("clients and inflight are at least 1, and somebody has to read")
+            raise ValueError("clients and inflight must be at least 1, and stalled below clients")
         self.dialect = dialect
         self.process = process
         self.patience = patience

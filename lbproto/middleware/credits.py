@@ -55,7 +55,7 @@ class Meter(msgspec.Struct, eq=False, gc=False):
     async def charge(self, amount: int) -> None:
         """See `Context.charge`."""
         if amount < 0:
-            raise UsageError("what is charged cannot be taken back: charge 0 or more")
+            raise UsageError("a charge cannot be negative: charge 0 or more")
         if self._closed:
             raise UsageError("the request has been served and paid for: charge while it is served")
         charged = self._charged = (self._charged or 0) + amount

@@ -15,8 +15,8 @@ at one place of what all are told, and a session that moves between them meanwhi
 Who has not heard the dead one for a while believes it. Who has never met it has sessions, it may
 be, that knew its users: it meets them now, and they are gone.
 
-Users of a node that is met for the first time were there before: their arrival is not news. One that
-begins says so before it has any. Where that was not heard, as behind a partition, its users are
+Users of a node that is met for the first time were there before: that is not news. One that begins
+says so before it has any. Where that was not heard, as behind a partition, its users are
 news all the same to whoever was there before it: those who are, answer within `_MEETING_SECONDS`.
 """
 

@@ -41,7 +41,7 @@ async def test_a_user_who_is_not_let_in(rights: str, valkey: Valkey, prefix: str
     valkey.command("ACL", "SETUSER", prefix, "on", ">right", *rights.split())
     for password in ("wrong", "right"):
         url = valkey.url.replace("//", f"//{prefix}:{password}@")
-        with pytest.raises(UsageError, match="Redis does not let lbproto in") as caught:
+        with pytest.raises(UsageError, match="Redis refuses the connection") as caught:
             await RedisLimits(url, prefix=prefix).__aenter__()
         assert password not in str(caught.value)
 
@@ -120,7 +120,7 @@ async def test_no_more_than_a_number_wait(make: Make, valkey: Valkey) -> None:
                 for _ in range(20):
                     tasks.start_soon(ask)
                 await until(lambda: bool(refused))
-        assert set(refused) == {"too many wait for the store of limits"}
+        assert set(refused) == {"too many requests wait for the store of limits"}
         assert await at_once(limits, "bob") == 3
 
 

@@ -63,7 +63,7 @@ def user(valkey: Valkey, name: str, *rights: str) -> str:
 async def test_a_user_who_is_not_let_in(rights: str, valkey: Valkey, prefix: str) -> None:
     right = user(valkey, prefix, "resetchannels", *rights.split())
     for url in (right.replace(":right@", ":wrong@"), right):
-        with pytest.raises(UsageError, match="Redis does not let lbproto in") as caught:
+        with pytest.raises(UsageError, match="Redis refuses the connection") as caught:
             await RedisPubSub(url, prefix=prefix).__aenter__()
         assert "right" not in str(caught.value)
         assert "wrong" not in str(caught.value)

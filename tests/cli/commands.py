@@ -91,7 +91,7 @@ class Running:
         assert process.stdout is not None
         for line in process.stdout:
             self.welcome += line
-            if "SIGINT stops it" in line:
+            if "Press Ctrl-C to stop" in line:
                 break
         match = re.search(r"^WebSocket +(ws://.*)/ws$", self.welcome, re.MULTILINE)
         assert match is not None, finish(process)

@@ -132,7 +132,7 @@ def test_no_event_is_told(run_here: Main, app: ServerProcess) -> None:
         (("--publish", "a", "--request", "b"), "--publish and --request are two measurements"),
         (("--rate", "5"), "--rate is how often is asked to publish: say by what, with --publish"),
         (("--publish", "a"), "what is published reaches no room: name one with --room"),
-        (("--room", "r", "--stalled", "100"), "somebody has to read: take fewer --stalled"),
+        (("--room", "r", "--stalled", "100"), "all clients would be stalled: take fewer --stalled"),
         (("--request", "a", "--data", "{a}"), "the payload is not JSON (JSON is malformed"),
         (
             ("--url", "localhost:8091"),

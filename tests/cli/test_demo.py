@@ -240,7 +240,7 @@ def test_the_welcome_at_a_terminal(
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
     welcome_to_demo(demo_server(Replay()), "ws://localhost:8091")
     shown = capsys.readouterr().out
-    assert "Ctrl-C stops" in shown
+    assert "Press Ctrl-C to stop" in shown
     assert "uv run lbproto listen market:ETH-USDT --token demo-alice\n" in shown
     welcome_to_demo(Server(auth=DemoTokens()), "ws://[::1]:9000")
     assert "lbproto listen user:alice --token demo-alice --url 'ws://[::1]:9000'" in (

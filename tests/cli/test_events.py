@@ -81,4 +81,4 @@ def test_an_app_does_not_say_what_its_events_are(
     monkeypatch.chdir(tmp_path)
     done = run_here("events", "told_app:app")
     assert done.code == 2
-    assert done.err == "lbproto: told_app:app does not tell its events: name the Server behind it\n"
+    assert done.err == "lbproto: told_app:app does not have its events: name the Server behind it\n"

@@ -98,7 +98,7 @@ def test_a_complaint_is_recorded_while_it_runs_and_played_again(
             divide(client, 4, "quotient")
         told = [divide(client, 0, "error") for client in (ada, bob)]
         assert run_here("record", "get", "--user", "bob").err == (
-            "lbproto: nothing is kept of that\n"
+            "lbproto: nothing was recorded of that\n"
         )
         done = run_here("record", "get", "--session", recorded["session"])
         Path("ada.jsonl").write_text(done.out)

@@ -90,7 +90,7 @@ def test_json_schemas_are_a_file_for_each_event(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("described:app",), "described:app does not tell its events: name the Server behind it"),
+        (("described:app",), "described:app does not have its events: name the Server behind it"),
         (("described:server", "--url", "nowhere"), "'nowhere' is not a server address"),
         (("described:server", "-o", "described.py/x.json"), "cannot write described.py/x.json"),
     ],

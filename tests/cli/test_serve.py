@@ -163,7 +163,7 @@ def test_a_module_that_cannot_be_imported(
 def test_without_the_extra_it_names_it() -> None:
     done = python("import sys; sys.modules['typer'] = None; import lbproto.__main__")
     assert done.code == 2
-    assert done.err == "lbproto: the command needs more: pip install 'lbproto[cli]'\n"
+    assert done.err == "lbproto: the command needs an extra: pip install 'lbproto[cli]'\n"
 
 
 def test_the_library_does_without_the_extra() -> None:

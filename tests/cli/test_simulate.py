@@ -64,7 +64,7 @@ def test_the_guides_plugin_sells_a_ticket_twice_until_it_is_mended(
         (["--seeds", "9-1"], "'9-1' is not a range of at most 10,000,000 seeds; example: 0-999"),
         (["--seeds", "x"], "'x' is not a range of at most 10,000,000 seeds; example: 0-999"),
         (["--seed", "1", "--steps", "a"], "'a' is not a list of numbers; example: 3,17,20"),
-        (["--steps", "1"], "steps and clients are those of one seed: say which, with --seed"),
+        (["--steps", "1"], "--steps and --clients need the seed that they belong to: --seed"),
         (["--plugin", "seats"], "'seats' names no plugin: write module:name, such as shop:shop"),
         (
             ["--plugin", "json:dumps", "--seed", "1"],

@@ -117,7 +117,7 @@ async def test_a_url_that_is_wrong(
     role = schema.replace("-", "_")
     postgres.ask(f"CREATE ROLE {role} LOGIN", schema)
     url = wrong.format(server=postgres.url.split("@")[1].split("/")[0], role=role)
-    with pytest.raises(UsageError, match=f"PostgreSQL does not let lbproto in: .*{reason}"):
+    with pytest.raises(UsageError, match=f"PostgreSQL refuses the connection: .*{reason}"):
         await PostgresLedger(url, schema=schema).__aenter__()
 
 

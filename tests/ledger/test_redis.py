@@ -114,7 +114,7 @@ async def test_a_user_who_is_not_let_in(rights: str, valkey: Valkey, prefix: str
     passwords = ["wrong", "right"]
     for password in passwords:
         url = valkey.url.replace("//", f"//{prefix}:{password}@")
-        with pytest.raises(UsageError, match="Redis does not let lbproto in") as caught:
+        with pytest.raises(UsageError, match="Redis refuses the connection") as caught:
             await RedisLedger(url, prefix=prefix).__aenter__()
         assert password not in str(caught.value)
 

@@ -84,7 +84,7 @@ class Environment:
             said = ""
             for line in process.stdout:
                 said += line
-                if "SIGINT stops it" in line:
+                if "Press Ctrl-C to stop" in line:
                     break
             match = re.search(r"^WebSocket +ws(://\S+)/ws$", said, re.MULTILINE)
             assert match is not None, said

@@ -52,7 +52,7 @@ def test_a_public_module_is_there_or_names_its_extra(bare: Environment) -> None:
     done = bare.run("python", "-c", IMPORTED, *PUBLIC)
     assert done.returncode == 0, done.stderr
     needed = {
-        module: [f"{module} needs more: pip install 'lbproto[{extra}]'"]
+        module: [f"{module} needs an extra: pip install 'lbproto[{extra}]'"]
         for module, extra in EXTRAS.items()
     }
     suites = {name: ["pytest"] for name in PUBLIC if name.startswith("lbproto.testing.")}
@@ -77,7 +77,7 @@ def test_what_is_used_without_its_extra_names_it(
 def test_the_command_without_its_extra_names_it(bare: Environment) -> None:
     done = bare.run("lbproto", "--version")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "lbproto: the command needs more: pip install 'lbproto[cli]'\n"
+    assert done.stderr == "lbproto: the command needs an extra: pip install 'lbproto[cli]'\n"
 
 
 def test_it_offers_what_the_tree_does(bare: Environment) -> None:
