@@ -65,7 +65,7 @@ class _EventMeta(msgspec.StructMeta):
         if not 1 <= len(cls.event_name) <= _MAX_NAME:
             raise UsageError(
                 f"{name}: an event's name has 1 to {_MAX_NAME} characters, not "
-                f"{len(cls.event_name)}; give it one by `class Name(Event, event=...)`"
+                f"{len(cls.event_name)}; give it one by `class {name}(Event, event=...)`"
             )
         return cls
 

@@ -38,7 +38,7 @@ def check_name(event: type[Event]) -> None:
     if meant is not None:
         raise UsageError(
             f"{event.__qualname__} cannot be called {event.event_name!r}, which is {meant}: "
-            "give it another name, as by `class Name(Event, event=...)`"
+            f"give it another name, as by `class {event.__name__}(Event, event=...)`"
         )
 
 
