@@ -111,7 +111,7 @@ async def test_what_waits_is_bounded_in_bytes_too() -> None:
 async def test_where_nothing_may_wait_nothing_could_be_heard() -> None:
     async with served(Site().plugin()) as url, connected(url) as client:
         for bounds in ({"max_events": 0}, {"max_bytes": 0}):
-            with pytest.raises(UsageError, match="has to be allowed to wait"):
+            with pytest.raises(UsageError, match="must be at least 1"):
                 client.listen(Said, overflow=drop_oldest, **bounds)
 
 

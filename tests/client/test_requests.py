@@ -77,7 +77,7 @@ async def test_an_answer_of_another_class_is_a_mistake() -> None:
 
 async def test_an_answer_that_is_not_known_is_told() -> None:
     async with served(Site().plugin()) as url, connected(url) as client:
-        with pytest.raises(UsageError, match="say what that is by events="):
+        with pytest.raises(UsageError, match="name its class in events="):
             await client.request(Double(number=1))
     async with served(Site().plugin()) as url, connected(url, events=[Doubled]) as client:
         assert await client.request(Double(number=1)) == Doubled(number=2)
