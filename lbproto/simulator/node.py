@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lbproto.plugin import Plugin
@@ -70,7 +71,7 @@ class Node:
         self.server = Server(
             plugins(self.name),
             auth=AnyToken(),
-            recovery=RECOVERY,
+            recovery=replace(RECOVERY, max_events=world.plan.max_events),
             settings=_SETTINGS,
             storage=SimulatedStorage(world.shared, self.reach),
             pubsub=self._pubsub,

@@ -20,6 +20,7 @@ __all__ = ["DEATHS", "LINKS", "GuestPlan", "Kind", "Plan", "Step", "draw"]
 _WIRES: tuple[Wire, ...] = get_args(Wire)
 _NODES = (1, 2, 2, 3, 3)
 _MAX_KEPT = (0, 0, 60, 10_000, 10_000)
+_MAX_EVENTS = (30, 100_000, 100_000, 100_000)
 _GUESTS = (2, 6)
 _ASKS = (6, 22)
 _FAULTS = (0, 9)
@@ -112,6 +113,7 @@ class Plan:
         seed: what all else is drawn from.
         nodes: how many there are.
         max_kept: how many messages the broker's log has at most; 0 of one without a log.
+        max_events: how many events each node's log has at most.
         guests: its clients.
         steps: what happens, in order.
         drawn: how many steps there were at first.
@@ -120,6 +122,7 @@ class Plan:
     seed: int
     nodes: int
     max_kept: int
+    max_events: int
     guests: Sequence[GuestPlan]
     steps: Sequence[Step]
     drawn: int
@@ -174,7 +177,8 @@ def draw(seed: int) -> Plan:
         steps.append(_fault(random, kind, nodes, len(guests)))
     steps.sort(key=lambda step: step.at)
     steps = [replace(step, number=number) for number, step in enumerate(steps)]
-    return Plan(seed, nodes, max_kept, guests, steps, len(steps))
+    max_events = stream(seed, "logs").choice(_MAX_EVENTS)
+    return Plan(seed, nodes, max_kept, max_events, guests, steps, len(steps))
 
 
 def _time(random: Random, guest: GuestPlan, crowded: Sequence[float]) -> float:

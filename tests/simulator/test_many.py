@@ -26,7 +26,7 @@ def _wait_for_workers(process: psutil.Process) -> list[psutil.Process]:
     """Its two workers, and whatever else it has started by then."""
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until:
-        children = process.children(recursive=True)
+        children: list[psutil.Process] = process.children(recursive=True)
         if sum("spawn_main" in str(each.cmdline()) for each in children) >= 2:
             return children
         time.sleep(0.05)

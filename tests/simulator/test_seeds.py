@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbproto.simulator import many, shrink, simulate
+from lbproto.simulator import draw, many, shrink, simulate
 
 _SEEDS = 90
 
@@ -36,3 +36,8 @@ def test_faults_are_met() -> None:
         "too slow: reconnect and resume",
     ):
         assert kind in told, kind
+
+
+def test_nodes_with_small_logs_are_met() -> None:
+    small = [seed for seed in range(200) if draw(seed).max_events < 100]
+    assert 30 < len(small) < 70

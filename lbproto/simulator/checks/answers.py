@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from lbproto.events import Event
+from lbproto.messages import AnswersLost, Subscribed
 from lbproto.simulator.checks.base import Check
+from lbproto.simulator.guest import Guest
+from lbproto.simulator.yard import ROOMS, Board
 
 __all__ = ["Answers"]
 
@@ -10,7 +14,23 @@ _SOON = 2.0  # seconds in which the last requests are answered
 
 
 class Answers(Check):
-    """Waits for every answer."""
+    """Waits for every answer, and for the first message of each room that a guest has come into."""
+
+    def begin(self) -> None:
+        self._awaited: dict[str, dict[str, None]] = {}  # the rooms, by guest
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        if not is_recovered:
+            self._awaited[guest.name] = {}
+
+    def told(self, guest: Guest, event: Event) -> None:
+        awaited = self._awaited[guest.name]
+        if isinstance(event, Subscribed) and event.room in ROOMS:
+            awaited[event.room] = None
+        elif isinstance(event, Board):
+            awaited.pop(event.room, None)
+        elif isinstance(event, AnswersLost):
+            awaited.clear()
 
     def settled(self) -> None:
         now = self.world.loop.time()
@@ -24,6 +44,11 @@ class Answers(Check):
                         f"an answer to {asked.event}, asked at {asked.at:.4f} s",
                         "none",
                     )
+
+            for room in self._awaited[guest.name] if guest.is_in else ():
+                self.world.story.break_(
+                    "answer", guest.name, f"the first message of {room}", "none, and no word of it"
+                )
 
     def finish(self) -> None:
         self.settled()

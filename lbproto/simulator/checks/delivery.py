@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lbproto.events import Event
-from lbproto.messages import SessionLost, Subscribed, Unsubscribe, Unsubscribed
+from lbproto.messages import AnswersLost, SessionLost, Subscribed, Unsubscribe, Unsubscribed
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Guest
 from lbproto.simulator.plan import DEATHS, LINKS, Kind
@@ -52,16 +52,13 @@ class Delivery(Check):
             self._former.pop(name, None)
         elif self._nodes[name] != guest.node:
             self._former[name] = self._nodes[name]
-            self._leave_unheard(guest)
         self._nodes[name] = guest.node
 
     def _leave_unheard(self, guest: Guest) -> None:
         """Its node may have done what it asked for, and died with the answer."""
-        former, now = self._former[guest.name], self.world.loop.time()
-        if self.world.had_trouble(guest.lost_at - _SOON, now, former, kinds=DEATHS):
-            for asked in guest.asked.values():
-                if isinstance(asked.event, Unsubscribe) and not asked.answered:
-                    self._stays[guest.name].pop(asked.event.room, None)
+        for asked in guest.asked.values():
+            if isinstance(asked.event, Unsubscribe) and not asked.answered:
+                self._stays[guest.name].pop(asked.event.room, None)
 
     def told(self, guest: Guest, event: Event) -> None:
         stays = self._stays[guest.name]
@@ -73,6 +70,8 @@ class Delivery(Check):
             self._board(guest, event, stays[event.room])
         elif isinstance(event, Unsubscribed):
             stays.pop(event.room, None)
+        elif isinstance(event, AnswersLost):
+            self._leave_unheard(guest)
         elif isinstance(event, SessionLost):
             for stay in stays.values():  # that something is lost is said: what comes next counts
                 stay.restart(self.world.loop.time())

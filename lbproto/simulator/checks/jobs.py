@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lbproto.errors import ErrorCode
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import Stages
-from lbproto.messages import Attach, Cancel, Error
+from lbproto.messages import AnswersLost, Cancel
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
 from lbproto.simulator.plan import DEATHS, LINKS, Kind
@@ -30,6 +30,7 @@ class _Told:
     began: bool = False
     found: int = 0
     ended: Event | None = None
+    is_lost: bool = False  # the session was told that something of it may be
 
 
 class Jobs(Check):
@@ -40,7 +41,6 @@ class Jobs(Check):
         self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
         self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
         self._been: dict[tuple[str, int], dict[str, None]] = {}  # each session's nodes, by guest
-        self._unreached: dict[tuple[str, int], None] = {}  # sessions that know of one out of reach
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
@@ -50,8 +50,9 @@ class Jobs(Check):
         self._been.setdefault((guest.name, guest.session), {})[guest.node] = None
 
     def told(self, guest: Guest, event: Event) -> None:
-        if isinstance(event, Error) and event.event == Attach.event_name:
-            self._unreached[guest.name, guest.session] = None  # it may take it up again
+        if isinstance(event, AnswersLost):
+            for (name, session, _), job in self._told.items():
+                job.is_lost |= (name, session) == (guest.name, guest.session)
         stages = self._stages.get(type(event))
         id_ = None if stages is None else getattr(event, stages.id, None)
         if stages is None or not id_:
@@ -126,31 +127,23 @@ class Jobs(Check):
             )
 
     def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
-        """Whether its end was told on a node that could not hand over the session.
+        """Whether its end was told on a node that was out of reach when the session went on.
 
-        The job's own: if it lived, it was out of reach, which the session was told if it was told
-        of the job from there; if it has died, it had told its end to who did not read. Or one
-        where the session was in between, which alone knew that it is told of the job.
+        The job's own; or one where the session was in between, which alone knew that it is told of
+        the job.
         """
         node, now = self._began[guest.name, id_], self.world.loop.time()
-        session = guest.name, guest.session
-        if guest.node != node:
-            died = self.world.had_trouble(0, now, node, kinds=DEATHS)
-            if (
-                session in self._unreached
-                or (died and guest.was_held(0.0))
-                or self.world.had_trouble(0, now, node, kinds=_OUT_OF_REACH)
-            ):
-                return True
-        between = [each for each in self._been[session] if each not in (node, guest.node)]
-        kinds = (*DEATHS, *_OUT_OF_REACH)
-        return bool(between) and self.world.had_trouble(0, now, *between, kinds=kinds)
+        been = [
+            each for each in (node, *self._been[guest.name, guest.session]) if each != guest.node
+        ]
+        return bool(been) and self.world.had_trouble(0, now, *been, kinds=_OUT_OF_REACH)
 
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():
             guest = next(each for each in self.world.guests.values() if each.name == name)
             if (
                 told.ended is None
+                and not told.is_lost
                 and guest.is_in
                 and guest.session == session
                 and not self._may_be_unheard(guest, id_)

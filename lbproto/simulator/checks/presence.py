@@ -8,6 +8,7 @@ from lbproto.messages import UserJoinedRoom as Joined
 from lbproto.messages import UserLeftRoom as Left
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
+from lbproto.simulator.node import RECOVERY
 from lbproto.simulator.plan import DEATHS, LINKS, Kind
 
 __all__ = ["Presence"]
@@ -21,7 +22,8 @@ class Presence(Check):
 
     def begin(self) -> None:
         self._seen: dict[str, dict[str, dict[str, bool]]] = {}  # by guest, room and user
-        self._counts: dict[str, dict[str, tuple[int, int]]] = {}  # and by how many it may differ
+        # Each with by how many it may differ, and when it was told.
+        self._counts: dict[str, dict[str, tuple[int, int, float]]] = {}
         self._nodes: dict[str, str] = {}
         self._moved_at: dict[str, float] = {}  # when its session has come from another node
         self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
@@ -68,7 +70,8 @@ class Presence(Check):
         if isinstance(event, Subscribed):
             rooms.setdefault(event.room, {})
             doubtful = sum(event.room in rooms for rooms in self._doubts.values())
-            self._counts[guest.name][event.room] = event.subscriber_count, doubtful
+            now = self.world.loop.time()
+            self._counts[guest.name][event.room] = event.subscriber_count, doubtful, now
         elif isinstance(event, Unsubscribed):
             rooms.pop(event.room, None)
         elif isinstance(event, (Joined, Left)) and event.room in rooms:
@@ -110,8 +113,10 @@ class Presence(Check):
             expected = f"{user} {'in' if user in present else 'not in'} {room}"
             came = "joined, and never left" if is_there else "left, and never joined again"
             self.world.story.break_("presence", guest.name, expected, came)
-        count, may_differ = self._counts[guest.name][room]
-        if abs(count - len(there)) > may_differ:
+        count, doubtful_then, told_at = self._counts[guest.name][room]
+        guests = self.world.guests.values()
+        lost_then = sum(each.lost_at > told_at - RECOVERY.grace for each in guests)
+        if abs(count - len(there)) > doubtful_then + lost_then:
             names = ", ".join(each.name for each in there)
             self.world.story.break_(
                 "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
