@@ -61,8 +61,8 @@ class Target:
             What became of it on this node.
 
         Raises:
-            UsageError: no plugin declared the event; or the server does not run, or in another
-                thread.
+            UsageError: no plugin declared the event, or such a room; or the server does not run, or
+                runs in another thread.
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """

@@ -14,7 +14,7 @@ import msgspec
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
-from lbproto.errors import LimitExceeded, Overloaded
+from lbproto.errors import LimitExceeded, Overloaded, UsageError
 from lbproto.events import Event
 from lbproto.forward import beside, forward
 from lbproto.frame import Frame
@@ -32,6 +32,7 @@ __all__ = ["Hub", "Receipt"]
 logger = logging.getLogger(__name__)
 
 _TRIM_SECONDS = 10.0
+_MAX_UNKNOWN = 100  # rooms that the log tells of
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -87,6 +88,7 @@ class Hub:
         self.deliveries = 0
         self.traces: Traces | None = None
         self._emissions: dict[type[Event], Emission] = {}  # those that are in use
+        self._unknown: set[str] = set()  # rooms that only other nodes may have, if any
 
     def send(self, member: Member, event: Event, answers: RequestId | None = None) -> Receipt:
         """Send to one session.
@@ -176,14 +178,37 @@ class Hub:
             except_: ids of sessions that do not get it.
 
         Raises:
-            UsageError: nobody declared the event.
+            UsageError: nobody declared the event; or such a room, and there is no other node.
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
         self._emission(event)
-        if self._pubsub.is_awaited(room, kept=self._resumable):
+        found = self._rooms.get(room)
+        is_awaited = self._pubsub.is_awaited(room, kept=self._resumable)
+        if found is None and self._registry.lacks_room(room):
+            self._report_unknown(room, is_awaited)
+        if is_awaited:
             self._pubsub.publish_nowait(room, self._forwarded(event, except_), kept=self._resumable)
-        return self.deliver(room, (event,), except_)
+        return _NOBODY if found is None else self._deliver(found, (event,), except_)
+
+    def _report_unknown(self, room: str, is_awaited: bool) -> None:
+        """Refuse to emit to a room that no plugin declared, unless another node may have it.
+
+        In an update node by node, one may be told of rooms that are of the other version.
+        """
+        if not is_awaited:
+            families = ", ".join(each.pattern for each in self._registry.rooms)
+            raise UsageError(
+                f"there is no room {room!r} to emit to: nobody can ever be in it; "
+                f"declared here: {families}"
+            )
+        if room not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
+            self._unknown.add(room)
+            logger.warning(
+                "no plugin of this node declared the room %r: what is emitted to it goes to "
+                "other nodes",
+                room,
+            )
 
     def keep(self, room: str, event: Event) -> None:
         """Append an event to the log that all nodes share, and deliver it to nobody.
@@ -221,8 +246,9 @@ class Hub:
         They are declared.
         """
         room = self._rooms.get(name)
-        if room is None:
-            return _NOBODY
+        return _NOBODY if room is None else self._deliver(room, events, except_)
+
+    def _deliver(self, room: Room, events: Sequence[Event], except_: Collection[str]) -> Receipt:
         alone = _set_apart(room, except_)
         entries = self._log.entries(events, except_, self._pubsub.position)
         made: dict[WireFormat, list[Frame]] = {}

@@ -166,7 +166,7 @@ class Registry:
     """Everything the plugins of one server have declared.
 
     Args:
-        strict: raise when an event is emitted that no plugin declared.
+        strict: raise when an event is emitted, or to a room, that no plugin declared.
     """
 
     def __init__(self, *, strict: bool = True) -> None:
@@ -288,6 +288,10 @@ class Registry:
         except NotFound:
             return False
         return True
+
+    def lacks_room(self, name: str) -> bool:
+        """Whether to emit to a room is a mistake: where it belongs to none, if that matters."""
+        return self._strict and not self.has_room(name)
 
     def _families(self) -> Iterator[str]:
         return (room.pattern for room in self.rooms)

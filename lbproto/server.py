@@ -89,8 +89,8 @@ class Server(Moderation, Emitting):
         credits: where accounts of credits are kept; needed by plugins whose requests have a price.
         telemetry: traces requests, and measures the server; None for neither.
         clock: where time comes from.
-        strict: raise when an event is emitted that no plugin declared. On by default unless
-            Python runs with -O.
+        strict: raise when an event is emitted that no plugin declared, or to a room that none did.
+            On by default unless Python runs with -O.
 
     Attributes:
         plugins: the System domain's, and those given.

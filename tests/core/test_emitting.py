@@ -6,8 +6,9 @@ import pytest
 from anyio import from_thread, to_thread
 
 from lbproto import Context, Event, Plugin, UsageError
-from lbproto.testing import Serve, connect
-from tests.core.harness import make_server
+from lbproto.backends.memory import MemoryBroker, MemoryPubSub
+from lbproto.testing import Serve, connect, settle
+from tests.core.harness import make_server, running
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +50,56 @@ async def test_nothing_is_emitted_in_another_thread(serve: Serve) -> None:
         receipt = await to_thread.run_sync(from_thread.run_sync, emit, News(2))
         assert receipt.queued == 1
         assert await client.take() == [News(2)]
+
+
+# Rooms that nobody declared
+
+
+async def test_a_room_that_nobody_declared_is_a_mistake(serve: Serve) -> None:
+    plugin, refused = newsroom(), []
+
+    class Tell(Event):
+        room: str
+
+    @plugin.on(Tell)
+    async def tell(ctx: Context, request: Tell) -> None:
+        with pytest.raises(UsageError) as mistake:
+            ctx.to(request.room).emit(News(1))
+        refused.append(str(mistake.value))
+
+    async with serve(plugin) as server, connect(server, "ada") as client:
+        await client.request(Tell(room="nwes"))
+        await client.request(Tell(room=""))
+        rooms = "declared here: user:{user_id*}, news"
+        assert refused == [
+            f"there is no room 'nwes' to emit to: nobody can ever be in it; {rooms}",
+            f"there is no room '' to emit to: nobody can ever be in it; {rooms}",
+        ]
+        with pytest.raises(UsageError, match="there is no room 'nwes'"):
+            server.to("nwes").emit(News(1))
+        assert server.to_user("nobody:at all").emit(News(1)).matched == 0
+
+
+async def test_it_is_none_where_the_server_is_not_strict() -> None:
+    async with running(newsroom(), strict=False) as server:
+        assert server.to("nwes").emit(News(1)).matched == 0
+
+
+async def test_it_is_sent_to_nodes_that_may_have_such_a_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker, older = MemoryBroker(), Plugin("news")
+    older.emits(News)
+    async with (
+        running(older, pubsub=MemoryPubSub(broker)) as here,
+        running(newsroom(), pubsub=MemoryPubSub(broker)) as there,
+        connect(there, "ada") as client,
+    ):
+        await client.take()
+        for number in range(2):
+            here.to("news").emit(News(number))
+        await settle()
+        assert await client.take() == [News(0), News(1)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no plugin of this node declared the room 'news': what is emitted to it goes to other nodes"
+    ]
