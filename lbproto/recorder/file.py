@@ -113,7 +113,7 @@ def decode(content: bytes) -> Recording:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRecording(f"this is not a recording: {error}") from None
     if header.format != FORMAT:
-        raise BadRecording('line 1 is not a recording\'s: its format is not "lbproto-recording"')
+        raise BadRecording('this is not a recording: its format is not "lbproto-recording"')
     if header.version != VERSION:
         raise BadRecording(f"version {header.version} of recordings is not known here")
     return Recording(header, list(_rows(lines)))

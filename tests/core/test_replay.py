@@ -190,7 +190,7 @@ HEADER = b'{"format":"lbproto-recording","version":1,"session":"s","user":"u","w
         (b'{"format":"other"}', "this is not a recording: Object missing required field"),
         (
             HEADER.replace(b"lbproto-recording", b"other") + b'"began":""}',
-            'line 1 is not a recording\'s: its format is not "lbproto-recording"',
+            'this is not a recording: its format is not "lbproto-recording"',
         ),
         (HEADER.replace(b":1,", b":2,") + b'"began":""}', "version 2 of recordings is not known"),
         (HEADER + b'"began":""}\n{"at":0,"way":"?","event":"x"}', "line 2: Invalid enum value '?'"),
