@@ -11,27 +11,25 @@ import msgspec
 import typer
 
 from lbproto.cli import requests
+from lbproto.cli.address import Address
 from lbproto.cli.bench import Plan, Wire
 from lbproto.cli.bench import bench as bench_as_planned
 from lbproto.cli.client import default_token
 from lbproto.cli.configuring import configured
 from lbproto.cli.contracts import server_of
 from lbproto.cli.credits import commands as credits_commands
-from lbproto.cli.demo import Replay, demo_pages, demo_server
+from lbproto.cli.demo import Replay, demo_server
 from lbproto.cli.diff import diff
 from lbproto.cli.events import show_registry
 from lbproto.cli.failure import Failure, telling
 from lbproto.cli.health import health
 from lbproto.cli.keeper import Alone
-from lbproto.cli.launch import launch
 from lbproto.cli.loading import Target
 from lbproto.cli.new import commands as new_commands
 from lbproto.cli.plugins import WithPlugins
 from lbproto.cli.record import commands as record_commands
 from lbproto.cli.record import replay
 from lbproto.cli.schema import schema
-from lbproto.cli.serve import Address
-from lbproto.cli.serve import serve as serve_until_stopped
 from lbproto.cli.show import showing
 from lbproto.cli.show_config import as_toml
 from lbproto.cli.simulate import simulate
@@ -107,6 +105,9 @@ def demo(
     drain: _Drain = 1,
 ) -> None:
     """Serve the installed plugins on their defaults: recorded trades, looped and moved to now."""
+    from lbproto.cli.pages import demo_pages  # web servers: no other command waits for these
+    from lbproto.cli.serve import serve as serve_until_stopped
+
     configure()
     server = demo_server(Replay(replay, symbol, speed))
     address = Address(host, port)
@@ -180,6 +181,8 @@ def serve(
     if show_config:
         typer.echo(as_toml(found), nl=False)
         return
+    from lbproto.cli.launch import launch
+
     with telling(as_log=found.config.log.format == "json"):
         launch(found)
 

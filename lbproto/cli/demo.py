@@ -6,15 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
 
 from lbproto import (
     PUBLISHED_TIERS,
@@ -29,12 +25,10 @@ from lbproto import (
     UsageError,
 )
 from lbproto.cli.failure import Failure
-from lbproto.console import ConsoleApp
-from lbproto.contract import AsyncAPIApp
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.transport import Peer
 
-__all__ = ["DEMO_TOKEN", "Replay", "demo_pages", "demo_server"]
+__all__ = ["DEMO_TOKEN", "TOKEN_PATTERN", "Replay", "demo_server"]
 
 _PLUGINS = "lbproto.plugins"
 """Entry points: factories `() -> Plugin`."""
@@ -42,8 +36,8 @@ _REPLAYS = "lbproto.replays"
 """Entry points: factories `(file, symbol, speed) -> Plugin`, by the name of the plugin that they
 take the place of."""
 _NOTHING_TO_SHOW = "the demo needs plugins: pip install 'lbproto[demo]'"
-_TOKEN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 
+TOKEN_PATTERN = re.compile(r"demo-(.{1,64})", re.DOTALL)
 DEMO_TOKEN = "demo-alice"  # noqa: S105 - anyone may use it
 """One to try things with."""
 
@@ -52,22 +46,6 @@ _WELCOME = 100
 
 # Who tries things out, or measures, is not to be stopped unless they ask for it.
 _LIMITS = Limits(default="unlimited", per_session=None)
-
-# What comes with the plugins can be asked about at once.
-_EXAMPLES = {
-    "address_analysis": {
-        "chain": "ethereum",
-        "address": "0xbf4ed7b27f1d666546e30d74d50d173d20bca754",
-    },
-    "chat": {"conversationId": "console", "message": "How many trades are there per side?"},
-    "cross_border_flows": {"corridor": "US-NG", "window": "P30D"},
-    "demo_echo": {"text": "hello, world"},
-    "query": {
-        "sql": "SELECT side, count(*) AS trades, sum(amount) AS amount,"
-        " min(price) AS low, max(price) AS high\nFROM trades GROUP BY side ORDER BY side"
-    },
-    "request_market_data": {"symbol": "ETH-USDT", "resolution": "1m"},
-}
 
 
 class DemoTokens:
@@ -83,7 +61,7 @@ class DemoTokens:
         self.credits: Credits | None = None
 
     async def authenticate(self, token: str, peer: Peer) -> Identity:  # noqa: ARG002 - the port's
-        match = _TOKEN.fullmatch(token)
+        match = TOKEN_PATTERN.fullmatch(token)
         if match is None:
             raise Unauthorized("the demo takes any token demo-<name>, such as demo-alice")
         if self.credits is not None:  # by the same id again, nothing is given
@@ -151,36 +129,6 @@ def demo_server(replay: Replay) -> Server:
         raise Failure(f"the installed plugins do not go together: {clash}") from clash
     tokens.credits = server.credits
     return server
-
-
-def demo_pages(server: Server, url: str) -> Starlette:
-    """What the demo has beside its events: its contract and a console, for whoever asks.
-
-    Args:
-        server: what runs.
-        url: where, for websockets.
-    """
-    told = {"title": "lbproto demo", "version": version("lbproto")}
-    console = ConsoleApp(
-        server, token=DEMO_TOKEN, examples=_EXAMPLES, may_watch=_shows_token, **told
-    )
-    return Starlette(
-        routes=[
-            Route("/", _to_console),
-            Route("/asyncapi.json", AsyncAPIApp(server, url=url, **told)),
-            Mount("/console", console),
-        ]
-    )
-
-
-async def _to_console(_request: Request) -> Response:
-    return RedirectResponse("/console/")
-
-
-async def _shows_token(request: Request) -> bool:
-    """Everybody may see everything here, but by no page of somebody else's: those show none."""
-    token = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return _TOKEN.fullmatch(token) is not None
 
 
 def _load(entry: EntryPoint) -> Plugin:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import typer
 
+from lbproto.cli.address import host_here
 from lbproto.cli.configuring import configured
 from lbproto.cli.failure import Failure
-from lbproto.cli.serve import host_here
 
 __all__ = ["health"]
 

@@ -16,13 +16,14 @@ from typing import Any
 import msgspec
 
 from lbproto.asgi import Probes, ServerApp
+from lbproto.cli.address import Address
 from lbproto.cli.backends import server_options
 from lbproto.cli.configuring import Configured
 from lbproto.cli.failure import Failure
 from lbproto.cli.keeper import Alone
 from lbproto.cli.link import Link
 from lbproto.cli.loading import Target, load
-from lbproto.cli.serve import Address, serve
+from lbproto.cli.serve import serve
 from lbproto.cli.welcome import welcome_to_server
 from lbproto.cli.workers import CannotServe, supervise
 from lbproto.logging import configure

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from lbproto.cli.failure import Failure
 
@@ -19,7 +19,8 @@ _COMMANDS = "lbproto.commands"
 class WithPlugins(TyperGroup):
     """The commands of lbproto, and behind them those of plugins that are installed.
 
-    A plugin's is loaded when it is named, or when all are listed: the others start as fast without.
+    A plugin's is loaded when it is used: all else starts as fast without. Where commands are
+    listed, the summary of its distribution tells what it does.
     A name that lbproto has itself is lbproto's.
     """
 
@@ -33,8 +34,22 @@ class WithPlugins(TyperGroup):
         if own is not None:
             return own
         for entry in entry_points(group=_COMMANDS, name=cmd_name):
-            return _loaded(entry)
+            return _Named(entry)
         return None
+
+
+class _Named(TyperCommand):
+    """A plugin's command that is not loaded yet."""
+
+    def __init__(self, entry: EntryPoint) -> None:
+        told = None if entry.dist is None else entry.dist.metadata.get_all("Summary")
+        super().__init__(entry.name, help=" ".join(told or ()))
+        self._entry = entry
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        return _loaded(self._entry).make_context(info_name, args, parent, **extra)
 
 
 def _loaded(entry: EntryPoint) -> Any:

@@ -21,8 +21,8 @@ from websockets.sync.client import connect
 
 from lbproto import Plugin, Server
 from lbproto.cli import demo as demo_module
+from lbproto.cli.address import Address
 from lbproto.cli.demo import DemoTokens, Replay, demo_server
-from lbproto.cli.serve import Address
 from lbproto.cli.welcome import welcome_to_demo
 from tests.cli.commands import SECONDS, Running, run, running
 from tests.cli.conftest import Main

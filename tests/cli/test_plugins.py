@@ -15,7 +15,7 @@ def installed(run_here: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Runs commands where a distribution is installed that adds some."""
     (tmp_path / "weather-1.0.dist-info").mkdir()
     (tmp_path / "weather-1.0.dist-info/METADATA").write_text(
-        "Metadata-Version: 2.1\nName: weather\nVersion: 1.0\n"
+        "Metadata-Version: 2.1\nName: weather\nVersion: 1.0\nSummary: The sky, foretold.\n"
     )
     (tmp_path / "weather-1.0.dist-info/entry_points.txt").write_text(
         "[lbproto.commands]\n"
@@ -59,8 +59,9 @@ def test_lbproto_keeps_its_own_names_and_help_lists_all(installed: Main) -> None
     done = installed("--help")
     assert done.code == 0
     assert "List the events and rooms of a server." in done.out
-    assert "What the sky does." in done.out
+    assert "The sky, foretold." in done.out
     assert "broken" in done.out
+    assert "weather_of_a_test" not in sys.modules
 
 
 def test_there_is_no_such_command(installed: Main) -> None:
