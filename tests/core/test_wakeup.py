@@ -50,7 +50,7 @@ async def test_a_wait_that_was_cancelled_leaves_nothing() -> None:
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     wakeup.set()
-    with anyio.fail_after(1):
+    with anyio.fail_after(60):
         await wakeup.wait()
 
 

@@ -69,7 +69,7 @@ async def lanes(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not condition():
             await checkpoint()
 

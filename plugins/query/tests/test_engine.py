@@ -205,7 +205,7 @@ async def test_a_worker_that_is_not_needed_stops(new_engine: NewEngine, fetch: F
                 await anext(stream)
                 await anyio.sleep(0.2)
                 assert engine.worker_count == 1  # it has a query
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 while engine.worker_count:  # noqa: ASYNC110 - there is no event of it
                     await anyio.sleep(0.01)
 

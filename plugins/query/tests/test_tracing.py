@@ -50,7 +50,7 @@ async def run(engine: DuckDBEngine, sql: str, where: Telemetry) -> int | None:
         async with connect(server, "ada") as client:
             client.emit(Query(sql, application_id="shop"))
             told: list[Event] = []
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not any(isinstance(each, (QueryCompleted, QueryError)) for each in told):
                     told += await client.take()
         (worker,) = engine._alive

@@ -91,5 +91,5 @@ def test_a_worker_ends_when_its_server_is_killed(root: Path) -> None:
         assert server.stdout is not None
         worker = psutil.Process(int(server.stdout.readline()))
         server.send_signal(signal.SIGKILL)
-        worker.wait(timeout=30)
+        worker.wait(timeout=60)
     assert not worker.is_running()

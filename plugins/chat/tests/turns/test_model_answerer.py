@@ -36,7 +36,7 @@ ASKED = ["```sql\n", COUNT, ";\n```"]
 async def until_end(client: Client) -> list[Any]:
     """What comes of a turn that talks to sockets."""
     told: list[Any] = []
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while not any(isinstance(event, ChatResponse | ChatError) for event in told):
             told += await client.take()
             await anyio.sleep(0.002)  # sockets have no clock that could be moved

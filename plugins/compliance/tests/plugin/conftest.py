@@ -103,7 +103,7 @@ class Ledger:
     async def until(self, client: Client, *ends: type[Event]) -> list[Any]:
         """What comes, up to one of these events."""
         told: list[Any] = []
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while not any(isinstance(event, ends) for event in told):
                 told += await client.take()
                 await anyio.sleep(0.002)  # a worker thread has no clock that could be faked

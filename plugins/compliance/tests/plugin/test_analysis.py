@@ -204,7 +204,7 @@ async def test_cancelled_between_steps_it_ends_and_its_thread_too(
         assert error.code == "CANCELLED"
         assert server.statistics().jobs == 1  # its thread is in the middle of a step
         go_on.set()
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while server.statistics().jobs:
                 await client.take()
         assert not analysed  # it was left in the middle
