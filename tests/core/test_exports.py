@@ -26,8 +26,10 @@ FACADES = [
     "lbproto.logging",
     "lbproto.recorder",
 ]
-API = (ROOT.parent / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
-REFERENCE = re.findall(r"automodule:: ([\w.]+)", API)
+PAGES = sorted((ROOT.parent / "docs" / "reference" / "api").glob("*.md"))
+REFERENCE = [
+    name for page in PAGES for name in re.findall(r"automodule:: ([\w.]+)", page.read_text())
+]
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 facades = pytest.mark.parametrize("name", FACADES)

@@ -22,7 +22,11 @@ from tests.release.environment import Environment
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / "tests" / "node"
 PUBLIC = sorted(
-    set(re.findall(r"automodule:: (\S+)", (ROOT / "docs/reference/api.md").read_text()))
+    {
+        name
+        for page in (ROOT / "docs" / "reference" / "api").glob("*.md")
+        for name in re.findall(r"automodule:: (\S+)", page.read_text())
+    }
 )
 
 IMPORTED = """
