@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from lbproto.auth import Authenticator, Authorize, Identity, granted_applications, strip_bearer
+from lbproto.auth import Authenticate, Authorize, Identity, granted_applications, strip_bearer
 from lbproto.bans import Bans
 from lbproto.errors import Unauthorized, UsageError
+from lbproto.mistakes import check_bounds, name_of, shown
 from lbproto.transport import Peer
 
 __all__ = ["Admission", "Credentials", "Gate", "Revoked"]
@@ -34,6 +35,9 @@ class Admission:
         authorize: which applications a user may name; by default those the token grants.
         revoked: asked at each connection, resumption and renewal; None for never. To end sessions
             that are open, call `Server.disconnect`.
+
+    Raises:
+        UsageError: a number is not above 0, or `expiry` is something else.
     """
 
     expiry: Literal["ignore", "enforce"] = "ignore"
@@ -41,6 +45,11 @@ class Admission:
     max_sessions_per_user: int = 1_000
     authorize: Authorize = granted_applications
     revoked: Revoked | None = None
+
+    def __post_init__(self) -> None:
+        if self.expiry not in ("ignore", "enforce"):
+            raise UsageError(f"Admission: expiry is 'ignore' or 'enforce', not {self.expiry!r}")
+        check_bounds(self)
 
 
 class Credentials(msgspec.Struct):
@@ -55,13 +64,13 @@ class Gate:
     """Authenticates users and checks that they may connect.
 
     Args:
-        auth: verifies tokens.
+        authenticate: verifies tokens.
         admission: the host's policy.
         bans: who may not come in.
     """
 
-    def __init__(self, auth: Authenticator, admission: Admission, bans: Bans) -> None:
-        self._auth = auth
+    def __init__(self, authenticate: Authenticate, admission: Admission, bans: Bans) -> None:
+        self._authenticate = authenticate
         self._revoked = admission.revoked
         self._bans = bans
 
@@ -74,12 +83,13 @@ class Gate:
 
         Raises:
             Unauthorized: they may not.
-            UsageError: the authenticator returns something else than an `Identity`.
+            UsageError: what verifies tokens returns something else than an `Identity`.
         """
-        identity: object = await self._auth.authenticate(strip_bearer(token), peer)
+        identity: object = await self._authenticate(strip_bearer(token), peer)
         if not isinstance(identity, Identity):
-            who, what = type(self._auth).__name__, type(identity).__name__
-            raise UsageError(f"{who}.authenticate returned a {what}, not an Identity")
+            raise UsageError(
+                f"{name_of(self._authenticate)} returned {shown(identity)}, not an Identity"
+            )
         await self.check(identity)
         return identity
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -95,10 +96,13 @@ def check_lifespan(lifespan: Any, plugin: str) -> None:
     """A lifespan makes what the server can enter, of the server."""
     if lifespan is None:
         return
-    made = (
-        callable(lifespan) and not is_async(lifespan) and not inspect.isasyncgenfunction(lifespan)
-    )
-    if not made or not takes(lifespan, None):
+    if (
+        not callable(lifespan)
+        or is_async(lifespan)
+        or inspect.isasyncgenfunction(lifespan)
+        or isinstance(lifespan, AbstractAsyncContextManager)  # called already
+        or not takes(lifespan, None)
+    ):
         raise UsageError(
             f"the lifespan of plugin {plugin!r} must be an @asynccontextmanager "
             f"`async def lifespan(server): ... yield`, not {shown(lifespan)}"

@@ -16,6 +16,7 @@ from lbproto.middleware import Middleware, fold
 from lbproto.middleware.credits import Charging
 from lbproto.middleware.errors import errors
 from lbproto.middleware.repeats import Repeats, may_be_a_repeat
+from lbproto.mistakes import check_returned
 from lbproto.outcomes import Outcomes
 from lbproto.registry import Registry
 from lbproto.session import Session
@@ -102,5 +103,6 @@ async def _handle(ctx: Context) -> None:
         await perform(ctx.job, route)
         return
     answer = await route.handler(ctx, ctx.request)
+    check_returned(answer, route.handler)
     if answer is not None:
         ctx.emit(answer)

@@ -13,7 +13,15 @@ from typing import Any
 from lbproto.errors import UsageError
 from lbproto.events import Event
 
-__all__ = ["check_bounds", "check_class", "check_event", "check_number", "name_of", "shown"]
+__all__ = [
+    "check_bounds",
+    "check_class",
+    "check_event",
+    "check_number",
+    "check_returned",
+    "name_of",
+    "shown",
+]
 
 
 def name_of(function: object) -> str:
@@ -58,6 +66,16 @@ def check_event(given: object, asked: str) -> None:
         raise UsageError(f"{asked}, not {shown(given)}")
 
 
+def check_returned(returned: object, function: object) -> None:
+    """The same for what a handler has returned: an event, or None.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if returned is not None:
+        check_event(returned, f"{name_of(function)} must return an event or None")
+
+
 def check_number(name: str, given: Any, *, whole: bool = True, zero: bool = False) -> None:
     """See to it that this is a number that bounds something.
 
@@ -72,8 +90,8 @@ def check_number(name: str, given: Any, *, whole: bool = True, zero: bool = Fals
     is_number = isinstance(given, numbers) and not isinstance(given, bool)
     if not is_number or not (given > 0 or (zero and given == 0)):
         kind = "a whole number" if whole else "a number"
-        least = "0 or more" if zero else "above 0"
-        raise UsageError(f"{name} is {kind}, {least}, not {given if is_number else shown(given)}")
+        least = ", 0 or more" if zero else " above 0"
+        raise UsageError(f"{name} is {kind}{least}, not {given if is_number else shown(given)}")
 
 
 def check_bounds(bounds: Any, zero: Collection[str] = ()) -> None:
@@ -83,7 +101,8 @@ def check_bounds(bounds: Any, zero: Collection[str] = ()) -> None:
         zero: the fields that may be 0.
     """
     for field in fields(bounds):
-        if field.type in ("int", "float"):
+        given = getattr(bounds, field.name)
+        kind, _, other = str(field.type).partition(" | ")
+        if kind in ("int", "float") and not (other and given is None):
             name = f"{type(bounds).__name__}: {field.name}"
-            given = getattr(bounds, field.name)
-            check_number(name, given, whole=field.type == "int", zero=field.name in zero)
+            check_number(name, given, whole=kind == "int", zero=field.name in zero)

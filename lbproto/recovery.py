@@ -12,6 +12,7 @@ from lbproto.log import Log
 from lbproto.membership import Membership
 from lbproto.messages import Subscribe
 from lbproto.middleware.errors import errors
+from lbproto.mistakes import check_bounds
 from lbproto.outbox import Pushed
 from lbproto.rooms import Rooms
 from lbproto.session import Session
@@ -37,7 +38,8 @@ class Recovery:
         max_away: sessions that wait at a time; beyond it the one that has waited longest is over.
 
     Raises:
-        UsageError: the grace is longer than the window.
+        UsageError: the grace is longer than the window, or a number is not above 0; but there may
+            be no grace, and no session that waits.
     """
 
     window: float = 120.0
@@ -48,6 +50,7 @@ class Recovery:
     max_away: int = 10_000
 
     def __post_init__(self) -> None:
+        check_bounds(self, zero=("grace", "max_away"))
         if self.grace > self.window:
             raise UsageError("recovery: the grace cannot be longer than the window")
 

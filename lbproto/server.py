@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lbproto import options
 from lbproto.acknowledgements import Acknowledgements
 from lbproto.admission import Admission, Gate
-from lbproto.auth import Authenticator
+from lbproto.auth import Authenticate, Authenticator
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
 from lbproto.bans import Bans
@@ -71,7 +72,7 @@ class Server(Moderation, Emitting):
 
     Args:
         plugins: what it can do, besides the System domain.
-        auth: verifies who connects.
+        auth: verifies who connects: an authenticator, or an async function of that kind.
         admission: who may come in and stay, by the host's policy.
         recovery: how long sessions wait for clients that have lost their connection; None for not
             at all.
@@ -104,15 +105,15 @@ class Server(Moderation, Emitting):
         incidents: called with each request that fails by our fault, and the id of the incident.
 
     Raises:
-        UsageError: two plugins clash, or have the same name; or one has a price, and there are no
-            credits.
+        UsageError: two plugins clash, or have the same name; one has a price, and there are no
+            credits; or an argument is of another kind.
     """
 
     def __init__(
         self,
         plugins: Iterable[Plugin] = (),
         *,
-        auth: Authenticator,
+        auth: Authenticator | Authenticate,
         admission: Admission | None = None,
         recovery: Recovery | None = Recovery(),  # noqa: B008 - it is immutable
         limits: Limits | None = None,
@@ -134,10 +135,11 @@ class Server(Moderation, Emitting):
         self.storage = storage or MemoryStorage(self.clock)
         self.registry = Registry(strict=strict)
         runtime = Runtime(self.settings, self.clock)
-        self.namespaces = frozenset(namespaces)
-        self.allowed_origins = tuple(allowed_origins)
+        self.namespaces = options.namespaces(namespaces)
+        self.allowed_origins = options.texts("allowed_origins", allowed_origins)
         self.recovery, self.limits = recovery, limits
-        self.max_rooms, self.max_jobs = max_rooms, max_jobs
+        self.max_rooms = options.bound("max_rooms", max_rooms)
+        self.max_jobs = options.bound("max_jobs", max_jobs)
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
         self.checks = HealthChecks(runtime, self._pubsub, self.storage)
@@ -190,7 +192,13 @@ class Server(Moderation, Emitting):
         throttle = None if limits is None else Throttle(limits, self.registry, hub, clock)
         self._limit_store = (limits and limits.store) or nullcontext()
         dispatcher = Dispatcher(
-            self.registry, services, middleware, self._holds, self._jobs, claims, tracing
+            self.registry,
+            services,
+            options.middleware(middleware),
+            self._holds,
+            self._jobs,
+            claims,
+            tracing,
         )
         elsewhere = JobsElsewhere(self._jobs, lost, control, self.registry, start_soon)
         directory = Directory()
@@ -211,7 +219,7 @@ class Server(Moderation, Emitting):
         )
         sessions = Sessions(
             directory=directory,
-            gate=Gate(auth, admission, bans),
+            gate=Gate(options.authenticate(auth), admission, bans),
             dispatcher=dispatcher,
             membership=membership,
             rooms=rooms,
@@ -243,7 +251,7 @@ class Server(Moderation, Emitting):
             sessions.expiry.renew,
             has_credits=credits is not None,
         )
-        self.plugins = (core, *plugins)
+        self.plugins = (core, *options.plugins(plugins))
         register_all(self.plugins, self.registry, has_credits=credits is not None)
 
     # For the host

@@ -2,6 +2,7 @@
 
 from lbproto.auth.api_keys import APIKey, APIKeys
 from lbproto.auth.base import (
+    Authenticate,
     Authenticator,
     Authorize,
     Identity,
@@ -19,6 +20,7 @@ __all__ = [
     "PEM",
     "APIKey",
     "APIKeys",
+    "Authenticate",
     "Authenticator",
     "Authorize",
     "Clerk",

@@ -10,6 +10,7 @@ from lbproto.errors import UsageError
 from lbproto.transport import Peer
 
 __all__ = [
+    "Authenticate",
     "Authenticator",
     "Authorize",
     "Identity",
@@ -67,6 +68,10 @@ class Authenticator(Protocol):
             Unauthorized: the token is not accepted; the message is shown to the client.
         """
         ...
+
+
+Authenticate = Callable[[str, Peer], Awaitable[Identity]]
+"""`Authenticator.authenticate`, or a function by itself that does the same."""
 
 
 def strip_bearer(token: str) -> str:

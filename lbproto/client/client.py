@@ -14,7 +14,7 @@ import anyio
 from lbproto.client.address import Address
 from lbproto.client.asking import Asked
 from lbproto.client.bounds import Bounds, Reconnect
-from lbproto.client.codecs import Wire
+from lbproto.client.codecs import CODECS, Wire
 from lbproto.client.following import Following
 from lbproto.client.inbox import Inbox
 from lbproto.client.listening import Listener, Listeners, RawEvent, RawListener
@@ -25,6 +25,7 @@ from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.jobs.stages import Stages
 from lbproto.messages import Connected, Subscribe, Subscribed, Unsubscribe
+from lbproto.mistakes import check_event
 from lbproto.overflow import OverflowPolicy, disconnect
 from lbproto.tasks import background_tasks
 
@@ -58,8 +59,8 @@ class Client:
         bounds: of what the server may do.
 
     Raises:
-        UsageError: that is not an address; two events have one name; a job cannot be followed;
-            `websockets` is not installed.
+        UsageError: that is not an address, or not a wire; two events have one name; a job cannot be
+            followed; `websockets` is not installed.
 
     Entering it raises, and is not tried twice:
 
@@ -83,6 +84,8 @@ class Client:
     ) -> None:
         if find_spec("websockets") is None:
             raise UsageError(_NO_EXTRA)
+        if wire not in CODECS:
+            raise UsageError(f"wire= is one of {', '.join(CODECS)}, not {wire!r}")
         self._vocabulary = Vocabulary(events, jobs or {})
         self._bounds = bounds
         self._target = Target(
@@ -149,7 +152,9 @@ class Client:
 
         Raises:
             Disconnected: the client is over; or what else has ended it, as for all of these.
+            UsageError: it is not an event.
         """
+        check_event(event, "emit takes an event, as in emit(Order(...))")
         await self._session.send(event)
 
     @overload
@@ -201,8 +206,9 @@ class Client:
             Disconnected: the connection was lost: whether it was served is not known.
             TimeoutError: it was not answered in time.
             ProtocolError: the answer does not fit its class.
-            UsageError: another event answers it, or one that is not known.
+            UsageError: it is not an event; another event answers it, or one that is not known.
         """
+        check_event(event, "request takes an event, as in request(Order(...))")
         if answer is not None:
             self._vocabulary.add(answer)
         asked = Asked()

@@ -12,6 +12,7 @@ from lbproto.client.codecs import Heard
 from lbproto.errors import UsageError
 from lbproto.events import Event, camel_case
 from lbproto.jobs.stages import Stages
+from lbproto.mistakes import check_class
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Vocabulary"]
@@ -81,8 +82,9 @@ class Vocabulary:
         """Get to know an event.
 
         Raises:
-            UsageError: another class has its name.
+            UsageError: it is not a class of events, or another class has its name.
         """
+        check_class(event, "a client knows events by their classes, as in listen(OrderPlaced)")
         known = self._known.setdefault(event.event_name, event)
         if known is not event:
             raise UsageError(

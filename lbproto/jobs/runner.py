@@ -15,6 +15,7 @@ from lbproto.jobs.records import Records
 from lbproto.jobs.work import Work
 from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import errors
+from lbproto.mistakes import check_returned
 from lbproto.registry import Route
 from lbproto.session import Session
 from lbproto.tasks import StartSoon
@@ -35,7 +36,9 @@ async def perform(work: Work, route: Route) -> None:
         return
     if work.policy.makes_start:
         work.begin()
-    work.succeed(await route.handler(Job(work)))
+    success = await route.handler(Job(work))
+    check_returned(success, route.handler)
+    work.succeed(success)
 
 
 class Jobs:

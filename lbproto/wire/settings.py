@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lbproto.mistakes import check_bounds
+
 __all__ = ["ProtocolError", "Settings"]
 
 
@@ -38,6 +40,9 @@ class Settings:
     max_queued_frames: int = 4_096
     max_queued_bytes: int = 4 * 1024 * 1024
     polling: bool = True
+
+    def __post_init__(self) -> None:
+        check_bounds(self, zero=("max_attachments",))
 
 
 class ProtocolError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -52,6 +53,28 @@ async def test_answers_are_typed(wire: Wire) -> None:
         assert (answer.raw, answer.times) == (b"\x00\xff\x00\xff", 2)
         assert isinstance(await client.request(Ping()), Pong)
         assert await client.request(Say(room="talk:a", text="hi")) is None
+
+
+async def test_a_client_is_given_events_and_their_classes() -> None:
+    async with served(Site().plugin()) as url, connected(url) as client:
+        no_event: Any
+        for no_event, shown in (
+            ({"number": 4}, "a value of type dict"),
+            (Double, "the class Double"),
+        ):
+            with pytest.raises(UsageError, match=rf"^emit takes an event, .*, not {shown}$"):
+                await client.emit(no_event)
+            with pytest.raises(UsageError, match=rf"^request takes an event, .*, not {shown}$"):
+                await client.request(no_event)
+        no_class: Any
+        for no_class, shown in (
+            ("doubled", "a value of type str"),
+            (Double(number=4), "an instance of Double"),
+        ):
+            with pytest.raises(UsageError, match=rf"as in listen\(OrderPlaced\), not {shown}$"):
+                client.listen(no_class)
+            with pytest.raises(UsageError, match=rf"as in listen\(OrderPlaced\), not {shown}$"):
+                await client.request(Double(number=4), no_class)
 
 
 @wires
