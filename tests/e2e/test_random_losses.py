@@ -109,7 +109,7 @@ async def test_python_socketio(counting: ServerProcess, monkeypatch: pytest.Monk
     """
     monkeypatch.setattr(Payload, "max_decode_packets", 10_000)
     print(f"seed {SEED}")
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with anyio.create_task_group() as tasks:
             for number, transports in enumerate(MODES):
                 tasks.start_soon(_live, counting, transports, f"token-{30 + number}")
@@ -207,7 +207,7 @@ async def test_plain_websocket(counting: ServerProcess) -> None:
     """A program resumes by its first event, or by the query where the handshake has its token."""
     losses, clients = 4, 4
     print(f"seed {SEED}")
-    with Dropping.before(counting.port, clients, SEED) as proxy, anyio.fail_after(60):
+    with Dropping.before(counting.port, clients, SEED) as proxy, anyio.fail_after(180):
         programs = [
             _PlainProgram(proxy.url(number, "ws"), f"token-{number}", first_event=number % 2 == 0)
             for number in range(clients)
