@@ -24,6 +24,7 @@ from lbproto.hub import Hub
 from lbproto.inflow import Inflow
 from lbproto.log import Entry
 from lbproto.messages import Subscribe, Unsubscribed
+from lbproto.mistakes import check_returned
 from lbproto.nodes.control import Control
 from lbproto.places import Places
 from lbproto.registry import Registry
@@ -205,6 +206,7 @@ class Membership:
                 with suppress(Overloaded):
                     await self._inflow.catch_up()
             first = await pattern.join(ctx, **values)
+            check_returned(first, pattern.join)
             if self._places is not None:
                 await self._places.enter(session, room, self._hub.shared_position)
             await self._bans.check(session.user_id, room)  # last, so that none slips in meanwhile

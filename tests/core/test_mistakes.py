@@ -7,7 +7,7 @@ that is not needed.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from lbproto import (
     ErrorEvent,
     Event,
     Identity,
+    Internal,
     Job,
     Model,
     Plugin,
@@ -30,6 +31,8 @@ from lbproto import (
     StaticTokens,
     UsageError,
 )
+from lbproto.messages import Subscribe
+from lbproto.testing import Serve, connect
 from lbproto.wire import Peer
 
 AUTH = StaticTokens({"secret": "ada"})
@@ -253,6 +256,50 @@ def test_what_can_be_called_like_a_function_is_a_handler() -> None:
         plugin.on(Order)(handler)
         route = Server([plugin], auth=AUTH).registry.routes["order"]
         assert route.answers == (OrderPlaced,)
+
+
+# What handlers return
+
+
+class Done(Event):
+    job_id: str
+
+
+class Ask(Event):
+    """A job."""
+
+
+async def place_unannotated(ctx: Context, request: Order) -> Any:
+    return {"id": "1"}
+
+
+async def work_unannotated(job: Job[Ask]) -> Done:
+    done: Any = Done
+    return done  # type: ignore[no-any-return]
+
+
+async def join_unannotated(ctx: Context, symbol: str) -> Any:
+    return symbol
+
+
+@pytest.mark.anyio
+async def test_what_a_handler_returns_is_told_with_its_name(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin = Plugin("orders")
+    plugin.on(Order)(place_unannotated)
+    plugin.job(Ask, stages=Stages(failure=OrderFailed, success=Done))(work_unannotated)
+    plugin.room("orders:{symbol}")(join_unannotated)
+    async with serve(plugin) as server, connect(server, "ada", check=False) as client:
+        for request in (Order("btc"), Ask(), Subscribe(room="orders:btc")):
+            with suppress(Internal):  # a job's failure is an answer
+                await client.request(request)
+    told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert told == [
+        "place_unannotated must return an event or None, not a value of type dict",
+        "work_unannotated must return an event or None, not the class Done",
+        "join_unannotated must return an event or None, not a value of type str",
+    ]
 
 
 # Servers and clients
