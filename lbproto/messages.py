@@ -74,10 +74,10 @@ class SessionLost(Event):
 
 
 class AnswersLost(Event):
-    """The session goes on; its node has died, and what that sent to it alone may be missing.
+    """What was sent to this session alone may be missing, as where its former node has died.
 
     These are answers to requests, first messages of rooms, and events of jobs: ask again by the
-    same `requestId`, subscribe again, and `attach`. All else that was missed follows.
+    same `requestId`, subscribe again, and `attach`. The session goes on, and is in its rooms.
     """
 
 

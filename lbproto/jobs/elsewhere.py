@@ -6,8 +6,8 @@ any client, while too much of that has not been read: an event is read here once
 client has not too much to read still, nor has been away for too much of it.
 
 Where an answer is lost, or the node dies, the job is asked for again, from where it was heard last.
-Where it is found no more, the session is told so; and of its end, if it was recorded, once the
-lease of its node is over.
+Where it is found no more, the session is told that answers are lost, to take the job up again; and
+of its end, if it was recorded, once the lease of its node is over.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import msgspec
 from msgspec import Raw
 
 from lbproto.context import Context
-from lbproto.errors import ErrorCode, NotFound, Overloaded
+from lbproto.errors import ErrorCode, NotFound
 from lbproto.events import Event
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.runner import Jobs
 from lbproto.jobs.work import Work, tell
-from lbproto.messages import Attach, Attached
-from lbproto.middleware.errors import error_event
+from lbproto.messages import AnswersLost, Attach, Attached
 from lbproto.nodes.calls import Following, Reply
 from lbproto.nodes.control import Control
 from lbproto.registry import Registry
@@ -136,10 +135,7 @@ class JobsElsewhere:
             work.watch(ctx, work.reaches(told))
             return
         following, after = await self._find(ctx, id_, told)
-        if following is not None:
-            await self._follow(ctx, id_, following, after)
-        else:
-            self._lost.tell(ctx.session)
+        await self._follow(ctx, id_, following, after)
 
     async def _find(self, ctx: Context, id_: str, after: int) -> tuple[Following | None, int]:
         """The job's events, and after how many of them they begin."""
@@ -149,19 +145,23 @@ class JobsElsewhere:
             return None, 0
         return following, msgspec.msgpack.decode(first, type=int)
 
-    async def _follow(self, ctx: Context, id_: str, following: Following, after: int) -> None:
+    async def _follow(
+        self, ctx: Context, id_: str, following: Following | None, after: int
+    ) -> None:
         """Tell a session of a job until that has ended, whatever is lost on the way."""
-        heard, at = -1, after
-        found: Following | None = following
-        while found is not None:
-            followed = _Followed(found, at)
-            is_over = await self._relay(ctx, id_, followed)
-            if is_over:
-                return
-            at = followed.told
-            found, begins = (None, 0) if at == heard else await self._find(ctx, id_, at)
-            heard, at = at, max(at, begins)
-        ctx.refuse(error_event(ctx, Overloaded("The job is out of reach: take it up again")))
+        heard, at, is_over = -1, after, False
+        try:
+            while following is not None:
+                followed = _Followed(following, at)
+                is_over = await self._relay(ctx, id_, followed)
+                if is_over:
+                    return
+                at = followed.told
+                following, begins = (None, 0) if at == heard else await self._find(ctx, id_, at)
+                heard, at = at, max(at, begins)
+        finally:
+            if not is_over:  # out of reach; or this node stops, and leaves that to the next
+                ctx.tell(AnswersLost())
         self._lost.tell(ctx.session)
 
     async def _relay(self, ctx: Context, id_: str, followed: _Followed) -> bool:

@@ -12,7 +12,7 @@ from lbproto.jobs.stages import Stages
 from lbproto.messages import AnswersLost, Cancel
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
-from lbproto.simulator.plan import DEATHS, LINKS, Kind
+from lbproto.simulator.plan import DEATHS, Kind
 from lbproto.simulator.yard import DigDone, DigFound
 
 __all__ = ["Jobs"]
@@ -20,7 +20,6 @@ __all__ = ["Jobs"]
 _CANCELLED = 2.5  # seconds: 0.25 that the server has, and what the network takes at most
 _LEASES = (*DEATHS, Kind.STOP, Kind.REFUSE, Kind.STEP)
 """What may have another node take a job for lost that is not, or was told of."""
-_OUT_OF_REACH = (*LINKS, Kind.REFUSE)
 
 
 @dataclass(slots=True)
@@ -40,14 +39,10 @@ class Jobs(Check):
         self._told: dict[tuple[str, int, str], _Told] = {}  # by guest, session and job
         self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
         self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
-        self._been: dict[tuple[str, int], dict[str, None]] = {}  # each session's nodes, by guest
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
                 self._stages.update(dict.fromkeys(route.job.stages.events, route.job.stages))
-
-    def came(self, guest: Guest, *, is_recovered: bool) -> None:  # noqa: ARG002 - it is counted
-        self._been.setdefault((guest.name, guest.session), {})[guest.node] = None
 
     def told(self, guest: Guest, event: Event) -> None:
         if isinstance(event, AnswersLost):
@@ -126,26 +121,8 @@ class Jobs(Check):
                 "job", guest.name, f"the end of {id_}, cancelled at {since:.4f} s", "nothing"
             )
 
-    def _may_be_unheard(self, guest: Guest, id_: str) -> bool:
-        """Whether its end was told on a node that was out of reach when the session went on.
-
-        The job's own; or one where the session was in between, which alone knew that it is told of
-        the job.
-        """
-        node, now = self._began[guest.name, id_], self.world.loop.time()
-        been = [
-            each for each in (node, *self._been[guest.name, guest.session]) if each != guest.node
-        ]
-        return bool(been) and self.world.had_trouble(0, now, *been, kinds=_OUT_OF_REACH)
-
     def settled(self) -> None:
         for (name, session, id_), told in self._told.items():
             guest = next(each for each in self.world.guests.values() if each.name == name)
-            if (
-                told.ended is None
-                and not told.is_lost
-                and guest.is_in
-                and guest.session == session
-                and not self._may_be_unheard(guest, id_)
-            ):
+            if told.ended is None and not told.is_lost and guest.is_in and guest.session == session:
                 self.world.story.break_("job", name, f"an end of {id_}", "none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbproto.events import Event
-from lbproto.messages import Subscribe, Subscribed, Unsubscribe, Unsubscribed
+from lbproto.messages import AnswersLost, Subscribe, Subscribed, Unsubscribe, Unsubscribed
 from lbproto.messages import UserJoinedRoom as Joined
 from lbproto.messages import UserLeftRoom as Left
 from lbproto.simulator.checks.base import Check
@@ -25,6 +25,7 @@ class Presence(Check):
         # Each with by how many it may differ, and when it was told.
         self._counts: dict[str, dict[str, tuple[int, int, float]]] = {}
         self._nodes: dict[str, str] = {}
+        self._former: dict[str, str] = {}  # where its session was before it came to where it is
         self._moved_at: dict[str, float] = {}  # when its session has come from another node
         self._been: dict[str, dict[str, None]] = {}  # the nodes where each user has been
         self._changed: dict[str, dict[str, Asked]] = {}  # the last to be in a room, or out
@@ -34,13 +35,14 @@ class Presence(Check):
         name, node = guest.name, guest.node
         if not is_recovered:
             self._moved_at.pop(name, None)
+            self._former.pop(name, None)
             for known in (self._seen, self._counts, self._changed, self._doubts):
                 known[name] = {}
         elif node != self._nodes[name]:
             for users in self._seen[name].values():
                 users.clear()  # another node tells of whom it knows: not of those it never knew
             self._moved_at[name] = self.world.loop.time()
-            self._doubt(guest, self._nodes[name])
+            self._former[name] = self._nodes[name]
         self._nodes[name] = node
         self._been.setdefault(guest.user, {})[node] = None
 
@@ -49,9 +51,7 @@ class Presence(Check):
 
         And of what that node has done without its client's knowing, nobody tells that.
         """
-        lost_at, now = guest.lost_at, self.world.loop.time()
-        if not self.world.had_trouble(lost_at - _RECORDED, now, node):
-            return
+        lost_at = guest.lost_at
         for room, asked in self._changed[guest.name].items():
             is_recorded = asked.at < lost_at - _RECORDED and not self.world.had_trouble(
                 asked.at, lost_at, node, kinds=(Kind.REFUSE,)
@@ -65,6 +65,8 @@ class Presence(Check):
 
     def told(self, guest: Guest, event: Event) -> None:
         rooms = self._seen[guest.name]
+        if isinstance(event, AnswersLost) and guest.name in self._former:
+            self._doubt(guest, self._former[guest.name])
         if isinstance(event, (Subscribed, Unsubscribed)):
             self._doubts[guest.name].pop(event.room, None)
         if isinstance(event, Subscribed):
