@@ -101,7 +101,7 @@ async def test_a_server_that_is_not_there() -> None:
 
 async def test_a_user_who_is_not_let_in(valkey: Valkey) -> None:
     url = valkey.url.replace("redis://", "redis://nobody:wrong@")
-    with pytest.raises(UsageError, match="does not let lbproto in"):
+    with pytest.raises(UsageError, match="refuses the connection"):
         await RedisStorage(url).__aenter__()
 
 

@@ -59,7 +59,7 @@ def test_without_websockets_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 @pytest.mark.anyio
 async def test_nobody_is_there() -> None:
     for url, told in (
-        ("ws://127.0.0.1:1", "nobody listens"),
+        ("ws://127.0.0.1:1", "nothing listens"),
         ("ws://no.invalid", "cannot connect"),
     ):
         with pytest.raises(Disconnected, match=told) as error:

@@ -123,5 +123,5 @@ async def test_a_reorganisation_while_blocks_are_read(faulty: Reading) -> None:
 
 async def test_a_checkpoint_of_something_else(faulty: Reading) -> None:
     for checkpoint in ("", "7", "{}", '{"first": 0, "height": "x", "hash": ""}'):
-        with pytest.raises(SourceError, match="none of a chain"):
+        with pytest.raises(SourceError, match="not of a chain"):
             await faulty.read(checkpoint)

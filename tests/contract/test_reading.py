@@ -33,7 +33,7 @@ def test_a_contract_is_read_as_it_was_written(contract: Contract, document: Docu
     [b"", b"\xff", b"null", b"[]", b"{}", b'{"asyncapi": "3.0.0"}', b"[" * 100_000, b'"\\ud800"'],
 )
 def test_what_is_no_document(text: bytes) -> None:
-    with pytest.raises(NotAContract, match="no contract that lbproto has written"):
+    with pytest.raises(NotAContract, match="not a contract written by lbproto"):
         read(text)
 
 

@@ -121,7 +121,7 @@ async def test_rightful_opaque_tokens() -> None:
 
 @pytest.mark.parametrize("pem", [b"", b"x", public_pem(rsa_key())[:80]], ids=["none", "x", "cut"])
 def test_what_is_no_public_key(pem: bytes) -> None:
-    with pytest.raises(UsageError, match="no public key"):
+    with pytest.raises(UsageError, match="not a public key"):
         PEM(pem)
 
 

@@ -209,6 +209,6 @@ async def test_it_goes_on_behind_a_checkpoint(tmp_path: Path) -> None:
     assert second.done == 1
     assert await batches_of(pack, first.checkpoint) == [second]
     assert await batches_of(pack, second.checkpoint) == []
-    with pytest.raises(SourceError, match="none of a list"):
+    with pytest.raises(SourceError, match="not of a list"):
         await batches_of(pack, "{}")
     assert pack_of(tmp_path, PACK).name != pack.name
