@@ -16,9 +16,7 @@ from lbproto.transport import CloseCode
 
 __all__ = ["Expiry"]
 
-_WARNING_SECONDS = (
-    60.0  # seconds ahead of a token's end that its client is told; or half of what is left
-)
+_WARNING_SECONDS = 60.0  # how long before a token's end its client is told; or half of the rest
 
 
 class Expiry:

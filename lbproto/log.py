@@ -31,9 +31,7 @@ __all__ = ["Entry", "Lane", "Log", "is_offset", "position_in", "shared_position"
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
 _DROP_DIVISOR = 64  # when it is full, this part of what it may hold is dropped at once
-_MAX_DROPPED_ENTRIES = (
-    1_024  # dropped entries that the order may still tell of, before it is worth a sweep
-)
+_MAX_DROPPED_ENTRIES = 1_024  # that the order may still hold, before it is swept
 _MAX_OFFSET_LENGTH = 300  # characters of an offset
 _OFFSET = re.compile(
     r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})(?:\.([A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)+))?"

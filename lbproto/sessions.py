@@ -64,9 +64,8 @@ __all__ = ["Sessions"]
 logger = logging.getLogger(__name__)
 
 _LEFT = (CLIENT_LEFT, SERVER_LEFT)
-_MOVED_SECONDS = (
-    2.0  # seconds that a session which goes on elsewhere counts here too, so that none leaves
-)
+# How long a handed-over session still counts here, so that no `user_left_room` comes in between.
+_MOVED_SECONDS = 2.0
 
 
 class _Entrant(NamedTuple):

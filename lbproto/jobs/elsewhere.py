@@ -38,9 +38,7 @@ from lbproto.wire.formats import msgpack_encoder
 
 __all__ = ["JobsElsewhere"]
 
-_MAX_UNREAD_BYTES = (
-    256 * 1024
-)  # bytes that the client may have to read still, before more is asked for
+_MAX_UNREAD_BYTES = 256 * 1024  # that the client has not read, before more is asked for
 _MAX_MISSED_BYTES = 1024 * 1024  # bytes that it may miss while it is away
 
 

@@ -46,16 +46,10 @@ logger = logging.getLogger(__name__)
 _LEASE_SECONDS = 15.0  # seconds until a node that has died has no lease any more
 _RENEW_SECONDS = 5.0  # seconds between two renewals of the lease
 _RUNNING_SECONDS = 86_400.0  # seconds that a record is kept; renewed as long as its job runs
-_UNREAD_SECONDS = (
-    300.0  # seconds that one is kept whose end was told, and nobody was there to read it
-)
-_CLOCK_SKEW_SECONDS = (
-    1.0  # seconds by which clocks may differ before a lease is looked at too early
-)
+_UNREAD_SECONDS = 300.0  # how long a record is kept whose end nobody was there to read
+_CLOCK_SKEW_SECONDS = 1.0  # by which clocks may differ before a lease is looked at too early
 _TOLD_SECONDS = 120.0  # seconds that the record of a lost job is kept once a session was told
-_WRITE_TIMEOUT = (
-    1.0  # seconds that a job waits for its record, and the end of a node for the last ones
-)
+_WRITE_TIMEOUT = 1.0  # seconds a job waits for its record, and a node's end for the last ones
 _MAX_RECORD_BYTES = 16 * 1024  # bytes of a record
 
 _encoder = msgspec.json.Encoder(enc_hook=json_hook)

@@ -32,9 +32,7 @@ from lbproto.middleware.errors import error_event, request_fields
 
 __all__ = ["Work", "tell"]
 
-_MAX_MISSED_BYTES = (
-    1024 * 1024
-)  # bytes that a session that is away may miss, before the job waits for it
+_MAX_MISSED_BYTES = 1024 * 1024  # by a session that is away, before the job waits for it
 _MAX_KEPT_BYTES = 1024 * 1024  # bytes of a job's events that are kept for whoever takes it up
 
 

@@ -15,9 +15,7 @@ from lbproto.load.running import Run
 
 __all__ = ["fan_out", "idle", "listen", "paced", "requests"]
 
-_POLL_SECONDS = (
-    0.02  # seconds that are waited for something to happen, before one looks at the time
-)
+_POLL_SECONDS = 0.02  # between two looks at the time, while nothing happens
 _SAMPLE_EVERY = 16  # of so many deliveries one is looked at for its delay, where there are many
 _STRAY_SECONDS = 0.2  # seconds that are waited for deliveries that nobody asked for
 _CATCH_UP_SECONDS = 2.0  # seconds that clients may need to have heard the same

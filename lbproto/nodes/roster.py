@@ -37,9 +37,7 @@ __all__ = ["SILENCE", "Moved", "Roster", "Said"]
 SILENCE = 15.0
 """Seconds after which a node that is not heard is dead."""
 
-_DOUBTED_SECONDS = (
-    10.0  # seconds after which it is dead where others say so: less than that by a beat
-)
+_DOUBTED_SECONDS = 10.0  # after which it is dead if others say so: less than that by a beat
 _MEETING_SECONDS = 10.0  # seconds in which a node that begins meets the others
 _RETRY_SECONDS = 1.0  # seconds until a node that has not answered is asked again
 _MAX_NODES = 256
