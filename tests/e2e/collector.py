@@ -17,7 +17,7 @@ from tests.serving import free_port
 
 __all__ = ["Collected", "Collector", "collecting", "tree"]
 
-_SECONDS = 30
+_SECONDS = 60
 _METRIC = re.compile(r"-> Name: (\S+)")
 _FIELD = re.compile(r"^\s*(?:-> )?([\w. ]+?)\s*: (.*)$")
 _VALUE = re.compile(r"^\w+\((.*)\)$")

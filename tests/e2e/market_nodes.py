@@ -44,7 +44,7 @@ def _note(line: str) -> None:
 def build() -> Server:
     url = os.environ.get(BROKER, "redis://127.0.0.1")
     storage = RedisStorage(url)
-    nodes = Nodes(storage, RedisPubSub(url, prefix="market"), lease=2.0)
+    nodes = Nodes(storage, RedisPubSub(url, prefix="market"), lease=5.0)
     feed = NotedFeed(rate=20, history=60)
     return Server(
         [market(feed, nodes=nodes)], auth=AnyToken(), pubsub=RedisPubSub(url), storage=storage

@@ -18,7 +18,7 @@ from tests.serving import free_port
 __all__ = ["CONFIGURATIONS", "Proxy", "proxying"]
 
 CONFIGURATIONS = Path(__file__).parents[2] / "examples" / "deploy"
-PATIENCE = 30
+PATIENCE = 60
 NODES = ("10.0.0.11:8091", "10.0.0.12:8091")
 
 

@@ -237,7 +237,7 @@ class Storm:
 
     def _is_doubtful(self, at: float, port: int) -> bool:
         """Whether a node was killed that had just told so: it may not have told the others."""
-        return any(port == killed and at > when - 1.0 for when, killed in self._killed)
+        return any(port == killed and at > when - 3.0 for when, killed in self._killed)
 
     async def _disagreeing(self, clients: list[Client]) -> tuple[list[str], list[str]]:
         inside: dict[str, list[Client]] = {}

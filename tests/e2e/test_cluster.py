@@ -75,10 +75,10 @@ async def test_a_slot_that_moves_under_traffic_is_followed(cluster: Cluster, nod
     source, target = cluster.servers[0], cluster.servers[1]
     moving = int(key_slot(tags(3)[0].encode()))
     async with publishing(nodes) as both:
+        before = [(await reader.statistics())["lostConnections"] for reader in both]
         await in_thread(lambda: cluster.move(moving, target))
-        for reader in both:
-            await reader.until_ready(ready=False)
-        for reader in both:
+        for reader, lost in zip(both, before, strict=True):
+            await reader.until_lost(lost + 1)
             await reader.until_ready(ready=True)
     assert source.command("CLUSTER", "COUNTKEYSINSLOT", str(moving)) == 0
     assert target.command("CLUSTER", "COUNTKEYSINSLOT", str(moving)) > 0

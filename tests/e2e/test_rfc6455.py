@@ -19,7 +19,7 @@ from tests.serving import ServerProcess
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 30
+SECONDS = 60
 RESET = Frame(Opcode.CLOSE, b"")
 _FAILURES = (1002, 1007)  # after which a server reads no more
 _KEY = base64.b64encode(b"sixteen bytes!!!").decode()

@@ -67,6 +67,14 @@ class Reader:
                     return
                 await anyio.sleep(0.02)
 
+    async def until_lost(self, connections: int) -> None:
+        """Wait until its node has lost so many connections to the broker since it began."""
+        with anyio.fail_after(SECONDS):
+            while True:
+                if (await self.statistics())["lostConnections"] >= connections:
+                    return
+                await anyio.sleep(0.02)
+
     async def until_heard(self, publisher: str, number: int) -> None:
         with anyio.fail_after(SECONDS):
             while number not in self.heard[publisher]:
