@@ -24,35 +24,35 @@ class Encoded:
 
     @classmethod
     def of_json(cls, data: bytes) -> Self:
-        """The value of a JSON text, in UTF-8; that it is one is not looked at."""
+        """The value of a JSON text, in UTF-8; not validated."""
         encoded = cls()
         encoded._json = data
         return encoded
 
     @classmethod
     def of_msgpack(cls, data: bytes) -> Self:
-        """The value of a MessagePack object; that it is one is not looked at."""
+        """The value of a MessagePack object; not validated."""
         encoded = cls()
         encoded._msgpack = data
         return encoded
 
     @property
     def json(self) -> bytes:
-        """It in JSON."""
+        """The value in JSON."""
         if self._json is None:
             self._json = msgspec.json.encode(self.value)
         return self._json
 
     @property
     def msgpack(self) -> bytes:
-        """It in MessagePack."""
+        """The value in MessagePack."""
         if self._msgpack is None:
             self._msgpack = msgspec.msgpack.encode(self.value)
         return self._msgpack
 
     @property
     def value(self) -> Any:
-        """It decoded."""
+        """The decoded value."""
         if self._msgpack is not None:
             return msgspec.msgpack.decode(self._msgpack)
         return msgspec.json.decode(self._json or b"null")

@@ -104,7 +104,7 @@ class ErrorEvent(Event, kw_only=True):
 
     @classmethod
     def own_fields(cls) -> list[str]:
-        """Its fields beside the envelope's."""
+        """The fields of this class beside the envelope's."""
         return [name for name in cls.__struct_fields__ if name not in _ENVELOPE]
 
     @classmethod

@@ -40,7 +40,7 @@ class Member(Protocol):
 
     @property
     def line(self) -> Line | None:
-        """Its connection, where that may be sent to with others."""
+        """The connection's line in a group, if it may be written to with others."""
         ...
 
     @property

@@ -107,7 +107,7 @@ class Session:
         self.push = _away
 
     def end(self) -> None:
-        """It is over: what is still meant for it goes nowhere."""
+        """End the session: events still sent to it are dropped."""
         self._step_out()
         self.closed = True
         self.socket = None
@@ -136,7 +136,7 @@ class Session:
 
     @property
     def user_id(self) -> str:
-        """Whose session it is."""
+        """The id of the user whose session it is."""
         return self.identity.user_id
 
     @property

@@ -64,8 +64,7 @@ __all__ = ["Sessions"]
 logger = logging.getLogger(__name__)
 
 _LEFT = (CLIENT_LEFT, SERVER_LEFT)
-# How long a handed-over session still counts here, so that no `user_left_room` comes in between.
-_MOVED_SECONDS = 2.0
+_MOVED_SECONDS = 2.0  # a session that has moved still counts here: nobody is told that it left
 
 
 class _Entrant(NamedTuple):

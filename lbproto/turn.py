@@ -47,7 +47,7 @@ class Line(Protocol):
     """A connection, as groups know it."""
 
     groups: dict[Group, None]
-    """Those it is in."""
+    """The groups that the line is in."""
 
     alone_until: int
     """The number of the turn in which it may step in again."""

@@ -46,7 +46,7 @@ class Credentials:
     offset: str | None = None
 
     def as_data(self) -> dict[str, str]:
-        """It as a payload; what there is not is left out."""
+        """The credentials as a payload, without empty fields."""
         shown = {"token": self.token, "pid": self.pid, "offset": self.offset}
         return {name: value for name, value in shown.items() if value is not None}
 

@@ -103,7 +103,7 @@ class Recorder:
     # What there is
 
     def sessions(self) -> list[Session]:
-        """Those that are recorded now."""
+        """The sessions that are recorded now."""
         return list(self._taps)
 
     def session(self, sid: str) -> Session | None:

@@ -93,7 +93,7 @@ class Socket(ABC):
 
     @property
     def line(self) -> Line | None:
-        """Its connection, where that may be sent to together with others."""
+        """The connection's line in a group, if it may be written to with others."""
         return None
 
     @abstractmethod
@@ -167,7 +167,7 @@ class Link(Protocol):
 
     @property
     def peer(self) -> Peer:
-        """Who is at the other end."""
+        """The peer of the connection."""
         ...
 
     def send(self, *messages: Message) -> int:
