@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
+from math import inf
 from typing import Any
+
+from anyio import CancelScope
 
 from lbproto.claims import Claims
 from lbproto.context import Context, Services
-from lbproto.errors import InvalidRequest
+from lbproto.errors import InvalidRequest, RequestTimeout
 from lbproto.events import Event
 from lbproto.holds import Holds
 from lbproto.jobs.runner import Jobs, perform
@@ -18,8 +21,9 @@ from lbproto.middleware.errors import errors
 from lbproto.middleware.repeats import Repeats, may_be_a_repeat
 from lbproto.mistakes import check_returned
 from lbproto.outcomes import Outcomes
-from lbproto.registry import Registry
+from lbproto.registry import Registry, Route
 from lbproto.session import Session
+from lbproto.timers import Timers
 from lbproto.wire.arguments import ObjectArguments
 from lbproto.wire.port import Inbound
 
@@ -37,6 +41,9 @@ class Dispatcher:
         holds: where credits are set aside for requests with a price; None where none has one.
         jobs: where requests are served that take long.
         claims: which requests other nodes serve; None where nodes do not tell each other.
+        timers: end handlers that take too long.
+        timeout: seconds that a handler may take whose route has no timeout of its own; None for any
+            time.
         tracing: the outermost middleware; None where nothing is traced.
     """
 
@@ -48,18 +55,22 @@ class Dispatcher:
         holds: Holds | None,
         jobs: Jobs,
         claims: Claims | None,
+        timers: Timers,
+        timeout: float | None = None,
         tracing: Middleware | None = None,
     ) -> None:
         self._registry = registry
         self._services = services
         self._jobs = jobs
+        self._timers = timers
+        self._timeout = inf if timeout is None else timeout
         self._outcomes = Outcomes()
         repeats = Repeats(self._outcomes, claims)
         stack = list(middleware)
         charged: list[Middleware] = stack if holds is None else [*stack, Charging(holds).serve]
         outer = [] if tracing is None else [tracing]
         self._endpoint, self._once, self._charged, self._charged_once = (
-            fold([*outer, *inner], _handle)
+            fold([*outer, *inner], self._handle)
             for inner in (stack, [repeats, *stack], charged, [repeats, *charged])
         )
 
@@ -91,18 +102,27 @@ class Dispatcher:
             serve = self._once if once else self._endpoint
         return errors(ctx, serve) if route.job is None else self._jobs.launch(ctx, serve)
 
+    async def _handle(self, ctx: Context) -> None:
+        """The innermost endpoint: only here is the payload decoded."""
+        route = ctx.route
+        if route is None:
+            raise InvalidRequest(f"There is no event {ctx.inbound.shown_name!r}")
+        if ctx.request is None:
+            ctx.request = ctx.inbound.arguments.first(route.request)
+        if ctx.job is not None:
+            await perform(ctx.job, route)
+            return
+        seconds = self._timeout if route.timeout is None else route.timeout
+        if seconds == inf:
+            answer = await route.handler(ctx, ctx.request)
+        else:
+            answer = await self._handle_within(seconds, ctx, route)
+        check_returned(answer, route.handler)
+        if answer is not None:
+            ctx.emit(answer)
 
-async def _handle(ctx: Context) -> None:
-    """The innermost endpoint: only here is the payload decoded."""
-    route = ctx.route
-    if route is None:
-        raise InvalidRequest(f"There is no event {ctx.inbound.shown_name!r}")
-    if ctx.request is None:
-        ctx.request = ctx.inbound.arguments.first(route.request)
-    if ctx.job is not None:
-        await perform(ctx.job, route)
-        return
-    answer = await route.handler(ctx, ctx.request)
-    check_returned(answer, route.handler)
-    if answer is not None:
-        ctx.emit(answer)
+    async def _handle_within(self, seconds: float, ctx: Context, route: Route) -> Event | None:
+        when = ctx.clock.monotonic() + seconds
+        with CancelScope() as scope, self._timers.deadline(when, scope.cancel):
+            return await route.handler(ctx, ctx.request)
+        raise RequestTimeout(f"This has taken longer than {seconds:g} s")

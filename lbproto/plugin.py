@@ -18,6 +18,7 @@ from lbproto.declarations import (
     check_refusal,
     check_request,
     check_stages,
+    check_timeout,
     check_weight,
 )
 from lbproto.errors import UsageError
@@ -77,6 +78,7 @@ class Plugin:
         weight: int = 1,
         counted: Counted = "user",
         price: int | Callable[[R], int | Awaitable[int]] | None = None,
+        timeout: float | None = None,
     ) -> Callable[[Handler[R, A]], Handler[R, A]]:
         """Declare what answers a request.
 
@@ -95,6 +97,9 @@ class Plugin:
             price: credits that are set aside before the handler runs, and spent when it has: a
                 number of 0 or more, or a function of the request, `async` or not. Where the handler
                 calls `ctx.charge`, it is what is set aside at first. The server needs `credits=`.
+            timeout: seconds that the handler may take; then it is cancelled, and the request is
+                refused by `TIMEOUT`. None for the server's `request_timeout`, and `math.inf` for
+                any time; its client's next requests wait meanwhile.
 
         Raises:
             UsageError: the function does not look like that, an argument is of another kind, or the
@@ -104,6 +109,7 @@ class Plugin:
         check_refusal(refused, request)
         check_weight(weight, request)
         check_price(price)
+        check_timeout(timeout)
 
         def register(handler: Handler[R, A]) -> Handler[R, A]:
             signature = Signature.of(handler)
@@ -120,6 +126,7 @@ class Plugin:
                 weight=weight,
                 counted=counted,
                 answers=tuple(signature.events),
+                timeout=timeout,
             )
             self._routes.append(route)
             return handler
@@ -156,6 +163,7 @@ class Plugin:
         check_stages(stages, request)
         check_weight(weight, request)
         check_price(price)
+        check_timeout(timeout)
 
         def register(handler: JobHandler[R, A]) -> JobHandler[R, A]:
             signature = Signature.of(handler)

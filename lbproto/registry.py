@@ -50,6 +50,7 @@ class Route:
         price: what is set aside before the handler runs; None for a request that costs nothing.
         job: how it is served as a job; its handler is `async (job) -> Event | None` then.
         answers: the events that its handler says it returns.
+        timeout: seconds that its handler may take; None for what the server allows.
     """
 
     request: type[Event]
@@ -62,6 +63,7 @@ class Route:
     price: Price | None = None
     job: JobPolicy | None = None
     answers: tuple[type[Event], ...] = field(default=(), kw_only=True)
+    timeout: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

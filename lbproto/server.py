@@ -20,6 +20,7 @@ from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services
 from lbproto.credits import Announce, Credits, tell
+from lbproto.declarations import check_timeout
 from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
 from lbproto.emitting import Emitting
@@ -83,6 +84,8 @@ class Server(Moderation, Emitting):
             so a foreign page has none to abuse).
         max_rooms: rooms a session may be in at a time.
         max_jobs: jobs that a user may have at a time.
+        request_timeout: seconds that a handler may take, unless it has a `timeout` of its own; then
+            its request is refused by `TIMEOUT`. None for any time. Jobs are not meant.
         middleware: the host's own, inside error handling, outside decoding.
         storage: where records live; in memory by default. In a durable one jobs are recorded, so
             that clients are told of those that end with the server.
@@ -98,7 +101,8 @@ class Server(Moderation, Emitting):
         registry: what they declare.
         clock, storage: those given, or the default ones; for plugins' lifespans.
         settings, namespaces, allowed_origins: likewise; for the edges.
-        recovery, limits, max_rooms, max_jobs: those given; for what describes the server.
+        recovery, limits, max_rooms, max_jobs, request_timeout: those given; for what describes the
+            server.
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
         checks: how this node is; for the edges.
@@ -122,6 +126,7 @@ class Server(Moderation, Emitting):
         allowed_origins: Sequence[str] = ("*",),
         max_rooms: int = 128,
         max_jobs: int = 16,
+        request_timeout: float | None = None,
         middleware: Iterable[Middleware] = (),
         storage: Storage | None = None,
         pubsub: PubSub | None = None,
@@ -140,6 +145,8 @@ class Server(Moderation, Emitting):
         self.recovery, self.limits = recovery, limits
         self.max_rooms = options.bound("max_rooms", max_rooms)
         self.max_jobs = options.bound("max_jobs", max_jobs)
+        check_timeout(request_timeout, "request_timeout")
+        self.request_timeout = request_timeout
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
         self.checks = HealthChecks(runtime, self._pubsub, self.storage)
@@ -198,6 +205,8 @@ class Server(Moderation, Emitting):
             self._holds,
             self._jobs,
             claims,
+            timers,
+            request_timeout,
             tracing,
         )
         elsewhere = JobsElsewhere(self._jobs, lost, control, self.registry, start_soon)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,14 +24,14 @@ from lbproto.wire.settings import ProtocolError
 if TYPE_CHECKING:
     from lbproto.connection.runtime import Runtime
 
-__all__ = ["Intake", "Rest"]
+__all__ = ["Intake", "Rest", "Work"]
 
 logger = logging.getLogger(__name__)
 
 Rest = Coroutine[Any, Any, None] | None
 """What of some work may have to wait; None where it is done."""
 
-Work = Callable[[], Rest]
+Work = partial[Rest] | partial[Coroutine[Any, Any, None]]
 
 _MAX_UTF8 = 4  # bytes a character takes
 
@@ -57,6 +58,7 @@ class Intake(ABC):
 
     __slots__ = (
         "_close_when_idle",
+        "_doing",
         "_inbox",
         "_paused",
         "_room",
@@ -79,6 +81,7 @@ class Intake(ABC):
         # Lists, because they are short and nearly always empty: a deque takes 760 bytes.
         self._unread: list[Message | int] = []
         self._inbox: list[Work] = []
+        self._doing: Work | None = None  # what of it the worker is at
         self._working = False  # the worker has it, or is about to, and flushes when it is through
         self._waiting = False  # but not now: a request is being waited for
         self._paused = False  # the transport is not to read
@@ -173,12 +176,18 @@ class Intake(ABC):
                     self._resume_reading()
                 try:
                     if work is not None and (rest := work()) is not None:
+                        self._doing = work
+                        if self._waiting:
+                            self.runtime.waits.begin(self, work)
                         await rest
                 except Exception:
                     logger.exception("a handler below the error middleware failed")
                     self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         finally:
+            if self._waiting:
+                self.runtime.waits.end(self)
             self._working = self._waiting = False
+            self._doing = None
         self.flush_soon()
         if self._close_when_idle is not None:
             self.close(*self._close_when_idle)
@@ -186,6 +195,8 @@ class Intake(ABC):
     def wait_begins(self) -> None:
         """Something that the peer asked for has to be waited for: see what else it has sent."""
         self._waiting = True
+        if self._doing is not None:
+            self.runtime.waits.begin(self, self._doing)
         self.flush_soon()
         while self._unread:
             self._take(self._unread.pop(0))

@@ -15,6 +15,7 @@ import anyio
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.base import Connection
 from lbproto.connection.engineio import EngineConnection
+from lbproto.connection.waits import Waits
 from lbproto.connection.worker import Worker
 from lbproto.drain import batches
 from lbproto.errors import UsageError
@@ -76,6 +77,7 @@ class Runtime:
 
     Attributes:
         turn: what is sent to many at once.
+        waits: the requests that are being waited for.
         connections: every open connection.
         engines: the Engine.IO sessions by their ids.
         accepting: whether new connections are let in.
@@ -99,6 +101,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.timers = Timers(self.clock)
+        self.waits = Waits(self.clock, self.timers)
         self.turn = Turn(self.clock.monotonic)
         self.connections: set[Connection] = set()
         self.engines: dict[str, EngineConnection] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
+from math import inf
 
 from lbproto.contract.model import (
     Code,
@@ -44,10 +46,11 @@ def describe(server: Server, *, title: str = "lbproto", version: str = "0") -> C
     once = [route.request for route in routes if not route.repeatable]
     names, schemas = components(classes, once)
     requests, events = names[: len(routes)], names[len(routes) :]
+    serve = partial(_request, timeout=server.request_timeout)
     return Contract(
         title=title,
         version=version,
-        requests=tuple(map(_request, routes, requests)),
+        requests=tuple(map(serve, routes, requests)),
         events=tuple(
             Emitted(
                 event=sent.event.event_name,
@@ -76,8 +79,9 @@ def describe(server: Server, *, title: str = "lbproto", version: str = "0") -> C
     )
 
 
-def _request(route: Route, schema: str) -> Request:
+def _request(route: Route, schema: str, timeout: float | None) -> Request:
     job = None if route.job is None else _lifecycle(route.job)
+    timeout = None if job else route.timeout or timeout
     price: Price | None = None
     if route.price is not None:
         price = route.price if isinstance(route.price, int) else "varies"
@@ -91,6 +95,7 @@ def _request(route: Route, schema: str) -> Request:
         weight=route.weight,
         counted=route.counted,
         repeatable=route.repeatable,
+        timeout=None if timeout == inf else timeout,
         job=job,
     )
 

@@ -109,6 +109,7 @@ def _served(old: Request, new: Request) -> Iterator[Change]:
     if old.repeatable != new.repeatable:
         how = "is served again" if new.repeatable else "joins the first, by its requestId"
         yield change("notice", "repeats-changed", f"a repeat {how}")
+    yield from _bound("timeout", old.timeout, new.timeout, change)
     yield from _jobs(old.job, new.job, change)
 
 
@@ -143,11 +144,14 @@ def _jobs(old: Lifecycle | None, new: Lifecycle | None, change: Say) -> Iterator
         message = f"its group: {old.group or 'none'}, now {new.group or 'none'}"
         yield change("breaking" if old.group else "notice", "group-changed", message)
     for bound in ("waiting", "timeout"):
-        before, after = getattr(old, bound), getattr(new, bound)
-        if before != after:
-            is_tighter = _or_more(after) < _or_more(before)
-            message = f"{bound}: {_or_none(before)}, now {_or_none(after)}"
-            yield change("notice" if is_tighter else "compatible", f"{bound}-changed", message)
+        yield from _bound(bound, getattr(old, bound), getattr(new, bound), change)
+
+
+def _bound(name: str, old: float | None, new: float | None, change: Say) -> Iterator[Change]:
+    if old != new:
+        is_tighter = _or_more(new) < _or_more(old)
+        message = f"{name}: {_or_none(old)}, now {_or_none(new)}"
+        yield change("notice" if is_tighter else "compatible", f"{name}-changed", message)
 
 
 # Rooms and codes

@@ -85,6 +85,7 @@ class Request(Part, kw_only=True):
         weight: how many requests it counts as.
         counted: against which limits.
         repeatable: a `requestId` is not looked at: serving it again does no harm.
+        timeout: seconds that it may take; None for any time, and for a job.
         job: how it is served where it takes long.
     """
 
@@ -97,6 +98,7 @@ class Request(Part, kw_only=True):
     weight: int = 1
     counted: Literal["user", "session"] = "user"
     repeatable: bool = False
+    timeout: float | None = None
     job: Lifecycle | None = None
 
 

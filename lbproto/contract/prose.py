@@ -32,6 +32,8 @@ def request_prose(request: Request) -> list[str]:
         told += _job_prose(request.job)
     else:
         told.append(f"Refused by `{request.refused}`.")
+    if request.timeout is not None:
+        told.append(_time(request.timeout))
     if request.price is not None:
         told.append(f"It costs {price_of(request.price)}.")
     if request.weight != 1:
@@ -68,8 +70,12 @@ def _job_prose(job: Lifecycle) -> list[str]:
     if job.group is not None and job.waiting is not None:
         told.append(f"One at a time for each `{job.group}`, and {job.waiting} may wait.")
     if job.timeout is not None:
-        told.append(f"It may take {job.timeout:g} s.")
+        told.append(_time(job.timeout))
     return told
+
+
+def _time(timeout: float) -> str:
+    return f"It may take {timeout:g} s."
 
 
 def _names(events: tuple[str, ...]) -> str:

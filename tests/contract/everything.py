@@ -158,7 +158,7 @@ def _plugin() -> Plugin:
     plugin.emits(Walking, overflow=conflate(lambda event: event.path_id))
     plugin.emits(Silent, overflow=drop_oldest)
 
-    @plugin.on(Draw, price=2, weight=5, counted="session")
+    @plugin.on(Draw, price=2, weight=5, counted="session", timeout=7.5)
     async def draw(ctx: Context, request: Draw) -> Drawn | Silent:
         return Silent()
 

@@ -56,7 +56,8 @@ def test_a_request_tells_its_price_weight_and_answers(document: Document) -> Non
     ]
     told = draw["x-lbproto"]
     assert (told["price"], told["weight"], told["counted"]) == (2, 5, "session")
-    assert "It costs 2 credits." in draw["description"]
+    assert told["timeout"] == 7.5
+    assert "It may take 7.5 s.\n\nIt costs 2 credits." in draw["description"]
     assert operation(document, "receive.strict")["x-lbproto"]["price"] == "varies"
 
 

@@ -229,6 +229,8 @@ def job(*, timeout: float | None = None, **stages: Any) -> Contract:
         (on(weight=2), on(weight=3), "notice weight-changed"),
         (on(weight=3), on(weight=2), "compatible weight-changed"),
         (on(), on(counted="session"), "notice counted-changed"),
+        (on(), on(timeout=9), "notice timeout-changed"),
+        (on(timeout=9), on(), "compatible timeout-changed"),
         (on(), on(repeatable=True), "notice repeats-changed"),
         (on(), on(refused=Refused), "breaking refusal-changed"),
         (on(), on(None), "breaking answer-removed"),

@@ -133,6 +133,7 @@ def _request(request: Request) -> dict[str, Any]:
         "weight": request.weight,
         "counted": request.counted,
         "repeatable": request.repeatable,
+        "timeout": request.timeout,
     }
     return told if request.job is None else {**told, "job": msgspec.to_builtins(request.job)}
 
