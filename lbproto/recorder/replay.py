@@ -25,7 +25,8 @@ __all__ = ["Replayed", "Step", "in_virtual_time", "replay"]
 
 _CREDITS = 1_000_000
 _SETTLE_SECONDS = 1.0  # seconds that the server has for what comes of the last request
-_UNTOLD = ("connected", "recovered", "session_lost")  # told of the connection, which is another one
+# Told of the connection, which is another one, and of other nodes, of which there are none.
+_UNTOLD = ("connected", "recovered", "session_lost", "answers_lost")
 
 
 def in_virtual_time(server: Server) -> Server:

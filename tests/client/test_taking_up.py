@@ -11,7 +11,7 @@ import pytest
 from lbproto import Disconnected, Event, Overloaded, RequestError
 from lbproto.client import Bounds
 from lbproto.frame import frame_of
-from lbproto.messages import Ping, Pong
+from lbproto.messages import AnswersLost, Ping, Pong, Subscribed
 from tests.client.impostor import CONNECTED, Peer, impostor
 from tests.client.kit import Dig, DigCompleted, DigResponse, DigStarted, connected
 
@@ -165,6 +165,31 @@ async def test_rooms_are_joined_again_however_often_that_is_lost() -> None:
         assert joined[:3] == ["a", "b", "a"]
         assert sorted(joined[3:]) == ["a", "b"]
         assert client.rooms == {"a", "b"}
+
+
+async def test_where_answers_are_lost_amid_a_session_rooms_are_joined_and_jobs_taken_up() -> None:
+    async def forgets(peer: Peer) -> None:
+        room = {"room": "a", "subscriberCount": 1}
+        request = await asked(peer, "subscribe")
+        await peer.event("subscribed", room, re=request["id"])
+        request = await asked(peer, "dig")
+        await peer.event("dig_started", STARTED, re=request["id"])
+        await peer.event("answers_lost", {})
+        again = [json.loads(await peer.read()) for _ in range(2)]
+        ids = {request["event"]: request["id"] for request in again}
+        assert ids.keys() == {"subscribe", "attach"}
+        await peer.event("subscribed", room, re=ids["subscribe"])
+        await peer.event("attached", {"id": "j", "after": 1}, re=ids["attach"])
+        await peer.event("dig_completed", COMPLETED, re=ids["attach"])
+
+    script = one_after_the_other(forgets)
+    async with impostor(script) as url, connected(url, bounds=HASTY) as client:
+        heard = client.listen(AnswersLost, Subscribed)
+        await client.subscribe("a")
+        async with client.job(Dig()) as job:
+            assert await job.result() == DigCompleted("j", duration_ms=5)
+        told = [type(await anext(heard)) for _ in range(3)]
+        assert told == [Subscribed, AnswersLost, Subscribed]
 
 
 async def test_what_was_not_sent_is_sent_over_the_next_connection() -> None:
