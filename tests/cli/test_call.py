@@ -175,7 +175,7 @@ def test_a_connection_that_is_lost(run_here: Main) -> None:
 
 
 def test_a_server_that_stays_silent(run_here: Main, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "BOUNDS", Bounds(open_timeout=0.1, close_timeout=0.1))
+    monkeypatch.setattr(requests, "BOUNDS", Bounds(open_timeout=1, close_timeout=0.1))
 
     def handle(connection: ServerConnection) -> None:
         for _ in connection:

@@ -12,7 +12,7 @@ import socketio
 
 __all__ = ["SECONDS", "TOKENS", "Client", "connected"]
 
-SECONDS = 20.0
+SECONDS = 60.0
 TOKENS = {"alice": "secret", "bob": "other"}
 
 _BESIDE = ("connected", "subscribed", "unsubscribed")

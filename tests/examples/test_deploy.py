@@ -22,7 +22,7 @@ from tests.ledger.servers import Valkey
 from tests.serving import free_port
 
 DEPLOY = Path(__file__).parents[2] / "examples" / "deploy"
-SECONDS = 30
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")

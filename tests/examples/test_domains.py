@@ -23,13 +23,13 @@ ENDS = ("answered", "insufficient_credits")
 @contextmanager
 def bob(address: str) -> Iterator[ClientConnection]:
     with connect(f"{address}/ws", additional_headers={"authorization": "Bearer other"}) as socket:
-        assert json.loads(socket.recv(timeout=20))["event"] == "connected"
+        assert json.loads(socket.recv(timeout=60))["event"] == "connected"
         yield socket
 
 
 def until(socket: ClientConnection, event: str) -> Any:
     """The payload of the next event of this name."""
-    while (frame := json.loads(socket.recv(timeout=20)))["event"] != event:
+    while (frame := json.loads(socket.recv(timeout=60)))["event"] != event:
         pass
     return frame["data"]
 
@@ -74,7 +74,7 @@ def test_a_priced_model_stops_where_no_credit_is_left() -> None:
         for prompt in ("one two three", "four five six"):
             socket.send(json.dumps({"event": "ask", "data": {"prompt": prompt}, "id": 1}))
             tokens = []
-            while (frame := json.loads(socket.recv(timeout=20)))["event"] not in ENDS:
+            while (frame := json.loads(socket.recv(timeout=60)))["event"] not in ENDS:
                 if frame["event"] == "token":
                     tokens.append(frame["data"]["text"])
             answered.append((frame["event"], tokens))

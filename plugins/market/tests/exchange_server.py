@@ -20,7 +20,7 @@ from aiohttp import WSMsgType, web
 BINANCE_SYMBOL = "BTC/USDT"
 KRAKEN_SYMBOL = "BTC/USD"
 
-_SECONDS = 20
+_SECONDS = 60
 
 
 class Dealt(NamedTuple):

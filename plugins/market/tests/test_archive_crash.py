@@ -153,7 +153,7 @@ def _ask(trades: Iterable[int], path: Path) -> list[float]:
                 window = {"from": 0, "to": 60_000}
                 data = {"symbol": "ETH-USDT", "resolution": "1s", "window": window}
                 client.send(json.dumps({"event": "request_market_data", "data": data, "id": 1}))
-                while (answer := json.loads(client.recv(timeout=30))).get("re") != 1:
+                while (answer := json.loads(client.recv(timeout=60))).get("re") != 1:
                     pass
         finally:
             server.kill()
@@ -162,7 +162,7 @@ def _ask(trades: Iterable[int], path: Path) -> list[float]:
 
 def _connected(port: int) -> ClientConnection:
     headers = {"Authorization": "Bearer secret"}
-    for _ in range(600):
+    for _ in range(1200):
         try:
             return connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers)
         except ConnectionRefusedError:
