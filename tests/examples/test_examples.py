@@ -161,7 +161,7 @@ def test_echo_servers_take_their_times_in_milliseconds(path: str, backend: str) 
         assert (told["pingInterval"], told["pingTimeout"]) == (300, 200)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 def test_draining_tells_its_clients_before_it_stops() -> None:
@@ -186,4 +186,4 @@ def test_draining_tells_its_clients_before_it_stops() -> None:
                 )
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
