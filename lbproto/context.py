@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
 from lbproto.acknowledgements import Acknowledgements
-from lbproto.auth import Authorize
+from lbproto.auth import Authorize, Identity
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
 from lbproto.credits import Credits
@@ -22,7 +23,7 @@ from lbproto.messages import Subscribed, Unsubscribed
 from lbproto.outcomes import Outcome
 from lbproto.registry import Route
 from lbproto.rooms import Placeholder
-from lbproto.session import Session
+from lbproto.session import Session, personal_room
 from lbproto.traces import Trace
 from lbproto.wire.port import Inbound, Socket
 
@@ -40,22 +41,17 @@ NO_CREDITS = (
     "with `from lbproto.ledger.memory import MemoryLedger`"
 )
 
-Publish = Callable[[str, Event, Collection[str]], Receipt]
-"""Sends to everyone in a room but the sessions of some ids."""
-
 
 class Target:
-    """A room to emit to, as `ctx.to(room)` or `server.to(room)` name it."""
+    """What is emitted to, as `ctx.to(room)`, `server.to(room)` and their like name it."""
 
-    __slots__ = ("_except", "_publish", "_room")
+    __slots__ = ("_send",)
 
-    def __init__(self, publish: Publish, room: str, except_: str | Collection[str] = ()) -> None:
-        self._publish = publish
-        self._room = room
-        self._except = sids(except_)
+    def __init__(self, send: Callable[[Event], Receipt]) -> None:
+        self._send = send
 
     def emit(self, event: Event) -> Receipt:
-        """Send to everyone in the room, on every node, without waiting.
+        """Send to everyone who is meant, on every node, without waiting.
 
         Returns:
             What became of it on this node.
@@ -66,7 +62,7 @@ class Target:
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
-        return self._publish(self._room, event, self._except)
+        return self._send(event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +130,11 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         return self.session.identity.user_id
 
     @property
+    def identity(self) -> Identity:
+        """Who asks, as the authenticator has it."""
+        return self.session.identity
+
+    @property
     def clock(self) -> Clock:
         """The server's clock."""
         return self._services.clock
@@ -196,7 +197,11 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         Args:
             except_: the id of a session that does not get it, or several.
         """
-        return Target(self._services.hub.publish, room, except_)
+        return Target(partial(self._services.hub.publish, room, sids(except_)))
+
+    def to_user(self, user_id: str, *, except_: str | Collection[str] = ()) -> Target:
+        """All sessions of a user, to emit to; likewise."""
+        return self.to(personal_room(user_id), except_=except_)
 
     async def join(self, room: str) -> None:
         """Have the session that asks come into a room, just as if it had sent `subscribe`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from threading import get_ident
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from lbproto.acknowledgements import Acknowledgements
 from lbproto.connection.runtime import Runtime
 from lbproto.context import Target
 from lbproto.events import Event
+from lbproto.forward import sids
 from lbproto.hub import Hub, Receipt
 from lbproto.session import Session, personal_room
 
@@ -36,11 +38,15 @@ class Emitting:
         Args:
             except_: the id of a session that does not get it, or several.
         """
-        return Target(self._publish, room, except_)
+        return Target(partial(self._publish, room, sids(except_)))
 
-    def to_user(self, user_id: str) -> Target:
-        """All sessions of a user, to emit to."""
-        return self.to(personal_room(user_id))
+    def to_user(self, user_id: str, *, except_: str | Collection[str] = ()) -> Target:
+        """All sessions of a user, to emit to; likewise."""
+        return self.to(personal_room(user_id), except_=except_)
+
+    def to_session(self, session: Session) -> Target:
+        """One session of this node, such as the `ctx.session` of an earlier request, to emit to."""
+        return Target(partial(self._send, session))
 
     async def emit_with_ack(
         self,
@@ -56,7 +62,12 @@ class Emitting:
         """
         return await self._acknowledgements.ask(session, event, into, timeout)
 
-    def _publish(self, room: str, event: Event, except_: Collection[str]) -> Receipt:
+    def _publish(self, room: str, except_: Collection[str], event: Event) -> Receipt:
         if get_ident() != self.runtime.thread:
             self.runtime.refuse_here()
-        return self._hub.publish(room, event, except_)
+        return self._hub.publish(room, except_, event)
+
+    def _send(self, session: Session, event: Event) -> Receipt:
+        if get_ident() != self.runtime.thread:
+            self.runtime.refuse_here()
+        return self._hub.send(session, event)

@@ -171,7 +171,7 @@ class Hub:
             frame = entry.frames[format_] = self._encode(entry, format_)
         return frame
 
-    def publish(self, room: str, event: Event, except_: Collection[str] = ()) -> Receipt:
+    def publish(self, room: str, except_: Collection[str], event: Event) -> Receipt:
         """Send to everyone in a room, on every node.
 
         Args:

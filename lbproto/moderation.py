@@ -54,6 +54,7 @@ class Moderation:
         self._control = control
         control.on("members", str, self._tell_members)
         control.on("kick", _Two, lambda asked, reply: reply.end(self._kick(*asked)))
+        control.on("disconnect_session", _Two, lambda asked, reply: reply.end(self._end(*asked)))
         control.on("disconnect", _Two, lambda asked, reply: reply.end(self._disconnect(*asked)))
 
     async def members(self, room: str) -> list[RoomMember]:
@@ -91,6 +92,16 @@ class Moderation:
         here = self._disconnect(user_id, reason)
         return here + await self._sum("disconnect", (user_id, reason))
 
+    async def disconnect_session(
+        self, sid: str, reason: str = "disconnected by the server"
+    ) -> bool:
+        """End one session, by its id; its client does not come back by itself either.
+
+        Returns:
+            Whether there was one.
+        """
+        return bool(self._end(sid, reason) or await self._sum("disconnect_session", (sid, reason)))
+
     async def ban(
         self, user_id: str, room: str | None = None, *, seconds: float | None = None
     ) -> None:
@@ -118,6 +129,13 @@ class Moderation:
         for session in sessions:
             self.sessions.disconnect(session, reason)
         return len(sessions)
+
+    def _end(self, sid: str, reason: str) -> int:
+        session = self.sessions.directory.get(sid)
+        if session is None:
+            return 0
+        self.sessions.disconnect(session, reason)
+        return 1
 
     def _tell_members(self, room: str, reply: Reply) -> None:
         told = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from anyio import from_thread, to_thread
 
-from lbproto import Context, Event, Plugin, UsageError
+from lbproto import Context, Event, Identity, Plugin, Receipt, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
 from lbproto.testing import Serve, connect, settle
 from tests.core.harness import make_server, running
@@ -50,6 +50,62 @@ async def test_nothing_is_emitted_in_another_thread(serve: Serve) -> None:
         receipt = await to_thread.run_sync(from_thread.run_sync, emit, News(2))
         assert receipt.queued == 1
         assert await client.take() == [News(2)]
+
+
+async def test_one_session_is_told(serve: Serve) -> None:
+    async with (
+        serve(newsroom()) as server,
+        connect(server, "ada") as one,
+        connect(server, "ada") as other,
+    ):
+        session = server.sessions.directory.of("ada")[0]
+        target = server.to_session(session)
+        await one.take()
+        await other.take()
+        assert target.emit(News(1)) == Receipt(1, 1, 0, 0)
+        assert (await one.take(), await other.take()) == ([News(1)], [])
+        with pytest.raises(UsageError, match="another thread"):
+            await to_thread.run_sync(target.emit, News(2))
+        one.drop()
+        await settle()
+        assert target.emit(News(3)).away == 1
+        await one.reconnect()
+        assert News(3) in await one.take()
+        await server.disconnect_session(session.sid)
+        assert target.emit(News(4)).dropped == 1
+    with pytest.raises(UsageError, match="is not running"):
+        target.emit(News(5))
+
+
+async def test_a_handler_tells_a_user_and_knows_who_asks(serve: Serve) -> None:
+    plugin, asked = newsroom(), []
+
+    class Tell(Event):
+        user_id: str
+
+    @plugin.on(Tell)
+    async def tell(ctx: Context, request: Tell) -> None:
+        asked.append(ctx.identity)
+        ctx.to_user(request.user_id).emit(News(1))
+        ctx.to_user(ctx.user_id, except_=ctx.session.sid).emit(News(2))
+
+    async with (
+        serve(plugin) as server,
+        connect(server, "ada") as one,
+        connect(server, "ada") as other,
+        connect(server, "google:12") as bob,
+    ):
+        for client in (one, other, bob):
+            await client.take()
+        await one.request(Tell("google:12"))
+        assert asked == [Identity("ada")]
+        assert (await one.take(), await other.take(), await bob.take()) == (
+            [],
+            [News(2)],
+            [News(1)],
+        )
+        server.to_user("ada", except_=server.sessions.directory.of("ada")[0].sid).emit(News(3))
+        assert (await one.take(), await other.take()) == ([], [News(3)])
 
 
 # Rooms that nobody declared

@@ -41,6 +41,18 @@ async def test_members_kick_and_disconnect(rooms: Rooms, clock: VirtualClock) ->
         assert (await come(server, **back.resume)).names[-1] == "session_lost"
 
 
+async def test_one_of_a_users_sessions_is_ended(rooms: Rooms, clock: VirtualClock) -> None:
+    server = serve(rooms, clock)
+    async with server.lifespan():
+        one, other, away = await come(server), await come(server), await come(server)
+        lose(server, away)
+        assert await server.disconnect_session(one.socket.sid)
+        assert await server.disconnect_session(away.socket.sid)
+        assert not await server.disconnect_session("nobody's")
+        assert (one.socket.disconnects, other.socket.disconnects) == (1, 0)
+        assert (await come(server, **away.resume)).names[-1] == "session_lost"
+
+
 async def test_bans(rooms: Rooms, clock: VirtualClock) -> None:
     server = serve(rooms, clock)
     async with server.lifespan():

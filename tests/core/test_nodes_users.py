@@ -313,6 +313,17 @@ async def test_users_are_kicked_and_disconnected_on_all_nodes(cluster: Cluster) 
         assert [client.socket.disconnects for client in clients] == [1, 1, 1]
 
 
+async def test_one_session_is_ended_wherever_it_is(cluster: Cluster) -> None:
+    async with cluster.running(2) as (one, two):
+        clients = [await joined(server, "ada") for server in (one, two, two)]
+        for member, ended in zip(await one.members("room:a"), clients, strict=True):
+            assert await one.disconnect_session(member.sid)
+            assert not await one.disconnect_session(member.sid)
+            assert ended.socket.disconnects == 1
+        assert [client.socket.disconnects for client in clients] == [1, 1, 1]
+        assert await one.members("room:a") == []
+
+
 async def test_a_ban_holds_on_all_nodes(cluster: Cluster) -> None:
     async with cluster.running(2) as (one, two):
         client = await joined(two, "ada")
