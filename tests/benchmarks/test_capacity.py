@@ -212,7 +212,7 @@ async def _logged(valkey: Valkey) -> int:
     """How many messages the log has got by one that no room was sent."""
     async with RedisPubSub(valkey.url) as pubsub:
         pubsub.publish_nowait("\0nodes", b"", kept=False)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not pubsub.statistics().published:  # noqa: ASYNC110 - nothing tells
                 await anyio.sleep(0.01)  # in which the broker answers
     return int(valkey.command("XLEN", "lbproto:{0}:log"))
