@@ -19,7 +19,7 @@ from benchmarks.running import run
 
 __all__ = ["main"]
 
-_MOST_LOAD = 0.8  # of a core: beyond, a server is busy at any pace, and joins what it gets
+_MAX_LOAD = 0.8  # of a core: beyond, a server is busy at any pace, and joins what it gets
 _WIDTH = 140  # columns of a table that goes to a file or a pipe
 
 T = TypeVar("T")
@@ -59,8 +59,8 @@ def _list_of(kind: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
 
 def _share_of_core(text: str) -> float:
     share = float(text)
-    if not 0 < share <= _MOST_LOAD:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {_MOST_LOAD}")
+    if not 0 < share <= _MAX_LOAD:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {_MAX_LOAD}")
     return share
 
 

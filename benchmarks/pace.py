@@ -14,7 +14,7 @@ __all__ = ["CLOSE", "Pace", "find_pace"]
 CLOSE = 0.03
 """Within so much of a core of the share that was asked for, a pace is taken for found."""
 
-_MOST_FASTER = 8.0  # from one try to the next: what is said of a server by next to no load is vague
+_MAX_FASTER = 8.0  # from one try to the next: what is said of a server by next to no load is vague
 _NEAREST = 0.15  # of what is between two paces: a try nearer to one of them would tell nothing
 
 
@@ -77,7 +77,7 @@ def find_pace(attempt: Callable[[float], Pace], load: float, *, start: float, tr
 
 def _guess(below: Pace, above: Pace | None, load: float) -> float:
     if above is None:
-        return below.rate * min(_MOST_FASTER, load / max(below.share, 1e-9))
+        return below.rate * min(_MAX_FASTER, load / max(below.share, 1e-9))
     part = 0.5
     if above.kept and above.share > below.share:
         part = (load - below.share) / (above.share - below.share)

@@ -15,12 +15,12 @@ from secrets import token_bytes
 __all__ = ["pseudonym", "use_key"]
 
 _BYTES = 8
-_KEPT = 4_096
+_MAX_CACHED = 4_096
 _MAX_KEY = 64  # bytes, BLAKE2b's
 
 
 def _keyed(key: bytes) -> Callable[[str], str]:
-    @lru_cache(_KEPT)
+    @lru_cache(_MAX_CACHED)
     def hashed(user_id: str) -> str:
         data = user_id.encode(errors="surrogatepass")
         return blake2b(data, digest_size=_BYTES, key=key).hexdigest()

@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.capacity import report
 from benchmarks.capacity.check import NODES, compare
 from benchmarks.capacity.costs import UnitCosts, read
-from benchmarks.capacity.model import MOST_NODES, Capacity, capacity, nodes_needed
+from benchmarks.capacity.model import MAX_NODES, Capacity, capacity, nodes_needed
 from benchmarks.capacity.parts import Limits
 from benchmarks.capacity.report import Row
 from benchmarks.capacity.workload import Workload
@@ -73,7 +73,7 @@ def _model(console: Console, options: argparse.Namespace) -> None:
     report.show(console, report.HEAD, report.by_nodes(found))
     console.print(report.NOTE, "", sep="\n", highlight=False)
     if needed is None:
-        console.print(f"No number of nodes up to {MOST_NODES} is enough.")
+        console.print(f"No number of nodes up to {MAX_NODES} is enough.")
     chosen = capacity(work, needed or numbers[-1], costs, limits)
     report.bars(console, chosen)
     _print_advice(console, work, chosen)

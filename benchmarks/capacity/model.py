@@ -9,9 +9,9 @@ from benchmarks.capacity.costs import UnitCosts
 from benchmarks.capacity.parts import WINDOW, Limits, Parts
 from benchmarks.capacity.workload import Rates, Workload
 
-__all__ = ["MOST_NODES", "Capacity", "capacity", "nodes_needed"]
+__all__ = ["MAX_NODES", "Capacity", "capacity", "nodes_needed"]
 
-MOST_NODES = 257
+MAX_NODES = 257
 """A node knows 256 others."""
 
 _MAX_KEPT, _MAX_KEPT_BYTES = 100_000, 64 * 2**20  # of a log, by default
@@ -73,7 +73,7 @@ class Capacity:
             "broker network": self.broker_network / limits.network,
             "storage core": self.storage / limits.cpu,
             "log": WINDOW / self.window,
-            "nodes": self.nodes / MOST_NODES,
+            "nodes": self.nodes / MAX_NODES,
         }
 
 
@@ -125,7 +125,7 @@ def nodes_needed(
 
     What the broker and the storage have is not looked at: see `Capacity.used`.
     """
-    for nodes in range(2, MOST_NODES + 1):
+    for nodes in range(2, MAX_NODES + 1):
         used = capacity(work, nodes, costs, limits).used()
         if max(used[each] for each in _OF_NODES) <= 1:
             return nodes

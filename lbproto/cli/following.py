@@ -23,12 +23,14 @@ from lbproto.messages import Attach, Attached
 
 __all__ = ["Following"]
 
-_SOON = 1.0  # seconds without a word until it is asked whether the job is running
-_SELDOM = 30.0  # seconds between two such questions at most
-_PATIENCE = 120.0  # seconds without a word until a job that cannot be asked about is given up
+_FIRST_ASK_SECONDS = 1.0  # seconds without a word until it is asked whether the job is running
+_LAST_ASK_SECONDS = 30.0  # seconds between two such questions at most
+_GIVE_UP_SECONDS = (
+    120.0  # seconds without a word until a job that cannot be asked about is given up
+)
 _LATER = 2**31 - 1  # more events than a job tells: none is told again
-_LONGEST = 128  # characters of a job's id
-_MOST = 8  # names that a job may have, until it is known
+_MAX_ID_LENGTH = 128  # characters of a job's id
+_MAX_NAMES = 8  # names that a job may have, until it is known
 
 _HABITS = {"_started": "_completed", "_typing": "_response"}
 
@@ -52,19 +54,19 @@ class Following:
         self._names: list[str] = []  # which may be its id, and are to be asked about
         self._asked = ""  # what no answer has come about yet
         self._is_due = False  # whether it is to be asked now
-        self._wait = _SOON
+        self._wait = _FIRST_ASK_SECONDS
 
     @property
     def names(self) -> list[str]:
         """What the job may be called, most likely first; none where nothing is known."""
-        return [self._id] if self._id else self._names[:_MOST]
+        return [self._id] if self._id else self._names[:_MAX_NAMES]
 
     @property
     def patience(self) -> float | None:
         """Seconds to wait for the next event, before `silent`; None for any time."""
         if not self.runs:
             return None
-        return self._wait if self.names else _PATIENCE
+        return self._wait if self.names else _GIVE_UP_SECONDS
 
     def question(self) -> Attach | None:
         """What to ask the server now; it is to be asked once."""
@@ -81,20 +83,20 @@ class Following:
         """
         if not self.names:
             raise Failure(
-                f"nothing has come for {_PATIENCE:g} s since {self._begin!r}, which names no job "
+                f"nothing has come for {_GIVE_UP_SECONDS:g} s since {self._begin!r}, which names no job "
                 "to ask about: whether one is running is not known"
             )
-        if self._asked and self._wait >= _SELDOM:
+        if self._asked and self._wait >= _LAST_ASK_SECONDS:
             raise Failure(
                 f"the server does not say whether the job {self._asked!r} is running: "
                 "try again later"
             )
-        self._wait = min(2 * self._wait, _SELDOM)
+        self._wait = min(2 * self._wait, _LAST_ASK_SECONDS)
         self._is_due = True
 
     def hear(self, heard: Heard) -> None:
         """An event answers the request."""
-        self._wait = _SOON
+        self._wait = _FIRST_ASK_SECONDS
         is_first = not self._begin
         if is_first:
             self._begin = heard.event
@@ -139,7 +141,7 @@ class Following:
         ids = [text for field, text in _fields(data) if field.lower().endswith("id")]
         others = _texts(data) if self._ends else ()
         for text in dict.fromkeys((*ids, *others)):
-            if text not in self._given and len(text) <= _LONGEST:
+            if text not in self._given and len(text) <= _MAX_ID_LENGTH:
                 self._given.add(text)
                 yield text
 

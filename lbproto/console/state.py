@@ -25,7 +25,7 @@ MayWatch = Callable[[Request], Awaitable[bool]]
 
 _FRESH = 0.9  # seconds for which an answer serves all who ask: it goes over every connection
 _LOOKED_AT = 2_000  # sessions, of which those with the longest queues are told
-_TOLD = 100  # sessions, and rooms
+_MAX_SHOWN = 100  # sessions, and rooms
 
 
 class StateApp:
@@ -66,7 +66,7 @@ def _look(server: Server) -> dict[str, Any]:
         for session in islice(server.sessions.directory, _LOOKED_AT)
     ]
     rooms = Counter(room for session, _ in sessions for room in server.rooms(session))
-    longest = nlargest(_TOLD, sessions, key=lambda each: each[1].outbox.queued_bytes)
+    longest = nlargest(_MAX_SHOWN, sessions, key=lambda each: each[1].outbox.queued_bytes)
     return {
         "statistics": _camel(asdict(server.statistics())),
         "sessions": [
@@ -74,7 +74,7 @@ def _look(server: Server) -> dict[str, Any]:
         ],
         "rooms": [
             {"room": room, **_camel(asdict(server.room_statistics(room)))}
-            for room, _ in rooms.most_common(_TOLD)
+            for room, _ in rooms.most_common(_MAX_SHOWN)
         ],
     }
 

@@ -39,7 +39,7 @@ CREDITS = "lbproto.credits"
 OURS = frozenset((ErrorCode.INTERNAL, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED))
 """Codes of failures that are the server's, not what the client has asked for."""
 
-_PATIENCE = 1.0  # seconds that an exporter waits for a busy event loop
+_READ_TIMEOUT = 1.0  # seconds that an exporter waits for a busy event loop
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 _End = tuple[str, ErrorCode | None]
@@ -79,7 +79,7 @@ class _Source:
         asked: Future[ServerStatistics] = Future()
         try:
             self._call_soon(partial(self._answer, asked))
-            self._snapshot = asked.result(_PATIENCE)
+            self._snapshot = asked.result(_READ_TIMEOUT)
         except (TooLate, RuntimeError) as error:  # or the event loop is over
             reason = "the event loop is busy" if isinstance(error, TooLate) else error
             logger.warning("an exporter gets figures of before: %s", reason)

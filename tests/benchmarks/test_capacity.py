@@ -13,7 +13,7 @@ from benchmarks.capacity import counts, report
 from benchmarks.capacity.check import NODES, Compared, compare
 from benchmarks.capacity.cli import main
 from benchmarks.capacity.costs import UnitCosts, read
-from benchmarks.capacity.model import MOST_NODES, capacity, nodes_needed
+from benchmarks.capacity.model import MAX_NODES, capacity, nodes_needed
 from benchmarks.capacity.parts import Limits
 from benchmarks.capacity.steady import steady
 from benchmarks.capacity.workload import Workload
@@ -120,7 +120,7 @@ def test_a_million_clients_take_so_many_nodes_as_each_has_enough_of() -> None:
 def test_what_every_node_has_to_hear_no_number_of_nodes_divides() -> None:
     """Each is told of every session, and asked for each that moves."""
     assert nodes_needed(Workload(losses=60)) is None
-    most = capacity(Workload(losses=60), MOST_NODES)
+    most = capacity(Workload(losses=60), MAX_NODES)
     assert most.cores["clients that come back"] > Limits().cpu
 
 

@@ -47,7 +47,7 @@ def test_it_is_followed_to_its_end(
 def test_one_that_is_silent_meanwhile_is_asked_about_and_tells_nothing_twice(
     run_here: Main, reports: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbproto.cli.following._SOON", 0.01)
+    monkeypatch.setattr("lbproto.cli.following._FIRST_ASK_SECONDS", 0.01)
     data = '{"way": "slowly"}'
     done = run_here(
         "call", "make_report", data, "--url", reports.url, "--token", "secret", "--json"
@@ -86,7 +86,7 @@ def test_what_is_called_like_the_begin_of_a_job_and_is_none(
 def test_one_that_no_event_names_is_given_up(
     run_here: Main, reports: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbproto.cli.following._PATIENCE", 0.1)
+    monkeypatch.setattr("lbproto.cli.following._GIVE_UP_SECONDS", 0.1)
     data = json.dumps({"way": "long", "batch": "b-1"})
     done = run_here("call", "grouped", data, "--url", reports.url, "--token", "secret")
     assert (done.code, done.out) == (2, "batch_started  batch=b-1\n")

@@ -217,7 +217,7 @@ async def test_one_export_asks_the_server_once() -> None:
 async def test_an_exporter_does_not_wait_for_long_for_a_busy_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lbproto.telemetry.metrics._PATIENCE", 0.01)
+    monkeypatch.setattr("lbproto.telemetry.metrics._READ_TIMEOUT", 0.01)
     async with telling(market()) as (server, told):
         await connected(server, "ada")
         await to_thread.run_sync(told.metrics)

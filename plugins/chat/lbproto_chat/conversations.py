@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 
 _LEASE = 15.0  # seconds
 _RENEWED = 5.0  # seconds between renewals
-_LOOKS = 0.25  # seconds between two looks whether another node's turn is over
+_POLL_SECONDS = 0.25  # seconds between two looks whether another node's turn is over
 _UNWINDING = 2.0  # seconds that the storage has when a turn was cancelled
-_MOST = 256 * 1024  # bytes of a record
+_MAX_RECORD_BYTES = 256 * 1024  # bytes of a record
 
 T = TypeVar("T", bound=Event)
 
@@ -114,7 +114,7 @@ class Conversation:
         while not await self._storage.put_new(self._turn, self._token, ttl=_LEASE):
             if self._clock.monotonic() >= until:
                 raise Overloaded("Another turn of this conversation goes on", retry_after=1)
-            await self._clock.sleep(_LOOKS)
+            await self._clock.sleep(_POLL_SECONDS)
 
     async def renew(self, scope: anyio.CancelScope) -> None:
         """Keep the lease; cancels the scope where it is lost."""
@@ -157,7 +157,7 @@ class Conversation:
         """Remember a turn; a cancellation waits for that. Nothing where the lease is lost."""
         kept = _newest((*self._history, exchange), self._window)
         value = msgspec.json.encode(kept)
-        if len(value) > _MOST:
+        if len(value) > _MAX_RECORD_BYTES:
             value = b"[]"
         with anyio.move_on_after(_UNWINDING, shield=True):
             try:

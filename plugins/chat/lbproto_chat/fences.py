@@ -12,7 +12,7 @@ __all__ = ["Fence"]
 
 _OPENING = re.compile(r"```(\w*)\s")
 _TAGS = ("", "sql", "duckdb", "postgresql", "postgres")
-_LONGEST = 32  # characters of an opening; a longer one does not open a block
+_MAX_OPENING_LENGTH = 32  # characters of an opening; a longer one does not open a block
 
 
 class Fence:
@@ -48,7 +48,7 @@ class Fence:
             return said
         said, self._text = self._text[:at], self._text[at:]
         opening = _OPENING.match(self._text)
-        if opening is None and len(self._text) < _LONGEST:
+        if opening is None and len(self._text) < _MAX_OPENING_LENGTH:
             return said
         if opening is not None and opening[1].lower() in _TAGS:
             self._is_open = True

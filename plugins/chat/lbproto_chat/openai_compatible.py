@@ -26,9 +26,9 @@ __all__ = ["ModelFailed", "OpenAICompatible"]
 
 logger = logging.getLogger(__name__)
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+_RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _PAUSE = 10.0  # seconds that a server may ask us to wait; where it asks for more, the turn ends
-_MOST = 16 * 1024 * 1024  # bytes of one stream
+_MAX_STREAM_BYTES = 16 * 1024 * 1024  # bytes of one stream
 _REFUSAL = 16 * 1024  # bytes that are read of a refusal
 _CLOSING = 0.05  # seconds that a server has to end a stream whose end it has told
 
@@ -250,7 +250,7 @@ class _Stream:
                 self._is_done = True
                 break
             self._size += len(data)
-            if self._size > _MOST:
+            if self._size > _MAX_STREAM_BYTES:
                 raise LimitExceeded("The model says more than it was asked for")
             try:
                 parts = [self._text(event) for event in self._reader.feed(data)]
@@ -290,7 +290,7 @@ class _Stream:
             code = None
         if code == "context_length_exceeded":
             return LimitExceeded("The conversation is longer than the model can read")
-        if status not in _AGAIN:
+        if status not in _RETRYABLE_STATUSES:
             return ModelFailed(f"the model's endpoint refuses with {status}, {code!r:.100}")
         logger.warning("the model is busy or broken: %d, %.100r", status, code)
         after = self._response.headers.get("retry-after", "")

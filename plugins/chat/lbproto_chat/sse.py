@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["EventReader", "TooLong"]
 
-_MOST = 256 * 1024  # bytes of one event
+_MAX_EVENT_BYTES = 256 * 1024  # bytes of one event
 
 
 class TooLong(ValueError):
@@ -53,5 +53,5 @@ class EventReader:
         return events
 
     def _check(self) -> None:
-        if self._size + len(self._rest) > _MOST:
+        if self._size + len(self._rest) > _MAX_EVENT_BYTES:
             raise TooLong("an event of the stream is too long")

@@ -11,7 +11,7 @@ from msgspec import Meta
 from lbproto import Duration, ErrorEvent, Event, Model, NotFound, Span, Stages
 from lbproto_compliance.addresses import MalformedAddress, parse
 from lbproto_compliance.analysis.report import (
-    MOST_HOPS,
+    MAX_HOPS,
     ClusterReport,
     Level,
     Method,
@@ -65,7 +65,7 @@ class AddressAnalysis(_OfAddress):
     `hops` is how many payments in a row are followed, from the address and to it.
     """
 
-    hops: Annotated[int, Meta(ge=1, le=MOST_HOPS)] = 2
+    hops: Annotated[int, Meta(ge=1, le=MAX_HOPS)] = 2
 
 
 class AddressAnalysisStarted(Event):

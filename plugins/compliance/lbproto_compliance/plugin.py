@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import get_args
 
 from lbproto import Context, Job, LimitExceeded, Plugin, Server
-from lbproto_compliance.analysis.report import MOST_HOPS, Method
+from lbproto_compliance.analysis.report import MAX_HOPS, Method
 from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 from lbproto_compliance.desk import Desk, Manner
 from lbproto_compliance.events import (
@@ -35,7 +35,7 @@ def compliance(
     taint: Method = "haircut",
     weights: Weights = DEFAULT_WEIGHTS,
     limits: Limits = LIMITS,
-    max_hops: int = MOST_HOPS,
+    max_hops: int = MAX_HOPS,
     workers: int = 2,
     timeout: float | None = 120.0,
     price: int | Callable[[AddressAnalysis], int | Awaitable[int]] | None = None,
@@ -66,8 +66,8 @@ def compliance(
     """
     if taint not in get_args(Method):
         raise ValueError(f"taint is one of {', '.join(get_args(Method))}, not {taint!r}")
-    if not 1 <= max_hops <= MOST_HOPS:
-        raise ValueError(f"max_hops is 1 to {MOST_HOPS}, not {max_hops}")
+    if not 1 <= max_hops <= MAX_HOPS:
+        raise ValueError(f"max_hops is 1 to {MAX_HOPS}, not {max_hops}")
     if workers < 1:
         raise ValueError(f"there is at least 1 worker, not {workers}")
     desk = Desk(store, prices, Manner(taint, weights, limits), workers)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lbproto_compliance.graph import CONFIDENCE, Flows, Graph, build
 from lbproto_compliance.graph.clusters import join
-from lbproto_compliance.graph.coinjoin import MOST_DUST
+from lbproto_compliance.graph.coinjoin import MAX_DUST
 
 Transaction: TypeAlias = tuple[Sequence[str], Sequence[tuple[str, int]]]
 """Addresses of the inputs; addresses and amounts of the outputs."""
@@ -167,7 +167,7 @@ def _payers(count: int) -> list[str]:
         pytest.param((_payers(2), _mix(_payers(5), 5_000_000)[1]), False, id="few-payers"),
         pytest.param((["payer0"] * 5, _mix(_payers(5), 5_000_000)[1]), False, id="one-payer-often"),
         pytest.param((_payers(9), [("shop", 5_000_000)] * 4), False, id="one-is-paid-often"),
-        pytest.param(_mix(_payers(5), MOST_DUST), False, id="dust"),
+        pytest.param(_mix(_payers(5), MAX_DUST), False, id="dust"),
         pytest.param(_mix(_payers(4), 5_000_000, changes=9), False, id="a-service-pays-out"),
         pytest.param((_payers(40), [("shop", 5_000_000)]), False, id="consolidation"),
         pytest.param(([], [("miner", 1_250_000_000)]), False, id="coinbase"),

@@ -217,7 +217,7 @@ class _Delay:
     """
 
     _MARGIN_MS = 1_000
-    _MOST_MS = 600_000
+    _MAX_MS = 600_000
 
     def __init__(self, behind_ms: int | None) -> None:
         self._seen: deque[int] = deque(maxlen=50)
@@ -226,7 +226,7 @@ class _Delay:
 
     def saw(self, behind_ms: int) -> None:
         """A trade has come so many milliseconds after it was made, by the two clocks."""
-        self._seen.append(max(-self._MOST_MS, min(behind_ms, self._MOST_MS)))
+        self._seen.append(max(-self._MAX_MS, min(behind_ms, self._MAX_MS)))
 
     @property
     def milliseconds(self) -> int | None:

@@ -34,10 +34,10 @@ __all__ = ["Feeding", "Nodes"]
 logger = logging.getLogger(__name__)
 
 _ALL = "market"
-_MOST_ASKED = 1_000
+_MAX_ASKED = 1_000
 """How many questions of other nodes a leader answers at once."""
 
-_MOST_WANTED = 10_000
+_MAX_WANTED = 10_000
 """How many rooms of each other node."""
 
 _REFUSALS = {error.code: error for error in RequestError.__subclasses__() if "code" in vars(error)}
@@ -308,7 +308,7 @@ class Nodes:
                 asked.answer = message
                 asked.over.set()
         elif isinstance(message, Wants):
-            self._take_wants(message.node, message.rooms[:_MOST_WANTED])
+            self._take_wants(message.node, message.rooms[:_MAX_WANTED])
         elif isinstance(message, Leads):
             if message != self._leader:
                 self._leader = message
@@ -318,7 +318,7 @@ class Nodes:
             self._hear_question(self._feeding, message)
 
     def _hear_question(self, feeding: Feeding, ask: Ask) -> None:
-        if self._answering < _MOST_ASKED:
+        if self._answering < _MAX_ASKED:
             self._answering += 1
             self._tasks.start_soon(self._answer, feeding, ask)
             return

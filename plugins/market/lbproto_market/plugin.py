@@ -34,7 +34,7 @@ __all__ = ["market"]
 
 # Ten times a second, every candle that is held open is looked at; and when trading goes on after a
 # gap, each chart tells the candles that fill it at once.
-_MOST = {"lateness": 60, "ahead": 86_400, "fill": 1_000}
+_MAX_OPTIONS = {"lateness": 60, "ahead": 86_400, "fill": 1_000}
 
 
 def market(
@@ -81,8 +81,8 @@ def market(
     if history < 1:
         raise ValueError(f"a history holds at least 1 candle, not {history}")
     for name, value in (("lateness", lateness), ("ahead", ahead), ("fill", fill)):
-        if not 0 <= value <= _MOST[name]:
-            raise ValueError(f"{name} is 0 to {_MOST[name]:,}, not {value}")
+        if not 0 <= value <= _MAX_OPTIONS[name]:
+            raise ValueError(f"{name} is 0 to {_MAX_OPTIONS[name]:,}, not {value}")
     new = partial(Market, history=history, lateness=lateness, ahead=ahead, fill=fill)
     catalogue = Catalogue(feeds, new)
     if unknown := sorted(set(always).difference(catalogue.symbols)):

@@ -18,7 +18,7 @@ __all__ = ["SimulatedFeed"]
 _SYMBOLS = {"BTC-USDT": 65_000.0, "ETH-USDT": 3_200.0, "SOL-USDT": 150.0}
 _VENUES = ("simulated-a", "simulated-b")
 _STEP = 0.1  # seconds between two looks at the clock
-_MOST_TRADES = 100.0  # a second
+_MAX_TRADES = 100.0  # a second
 _SECONDS_AT_ONCE = 20  # of history, before other tasks get their turn
 
 
@@ -50,8 +50,8 @@ class SimulatedFeed:
         history: float = 600.0,
     ) -> None:
         prices = _SYMBOLS if symbols is None else symbols
-        if not 0 < rate <= _MOST_TRADES:
-            raise ValueError(f"a rate is above 0 and at most {_MOST_TRADES:g}, not {rate!r}")
+        if not 0 < rate <= _MAX_TRADES:
+            raise ValueError(f"a rate is above 0 and at most {_MAX_TRADES:g}, not {rate!r}")
         if not 0 <= history < float("inf"):
             raise ValueError(f"a history is of 0 seconds or more, not {history!r}")
         if odd := [price for price in prices.values() if not 1e-9 < price < 1e9]:

@@ -8,11 +8,11 @@ from lbproto import Clock
 
 __all__ = ["Watched"]
 
-_KEPT = 180.0
+_KEPT_SECONDS = 180.0
 """Seconds for which a room that nobody is in any more is told still: longer than a client that has
 lost its connection, or its node, may take to go on with what it has missed."""
 
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 
 
 class Watched:
@@ -44,6 +44,6 @@ class Watched:
     def keep(self, room: str) -> None:
         """Somebody is about to enter a room, or has just left."""
         now = self._clock.monotonic()
-        if len(self._until) >= _MOST_KEPT:
+        if len(self._until) >= _MAX_KEPT:
             self._until = {room: until for room, until in self._until.items() if until > now}
-        self._until[room] = now + _KEPT
+        self._until[room] = now + _KEPT_SECONDS

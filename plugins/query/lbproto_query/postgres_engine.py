@@ -42,7 +42,7 @@ __all__ = ["PostgresEngine"]
 T = TypeVar("T")
 Connection: TypeAlias = "PoolConnectionProxy[Record]"  # generic in its stubs only
 
-_MOST_ROWS = 512  # fetched at once: they may all be as long as a row may be
+_MAX_ROWS = 512  # fetched at once: they may all be as long as a row may be
 _TIMED_OUT = "The query took longer than it may"
 _MISSING = (
     exceptions.UndefinedTableError,
@@ -209,7 +209,7 @@ class _Stream:
         rows: list[str] = []
         size = 0
         while size < CHUNK_BYTES and not self._ended:
-            count = max(1, min(_MOST_ROWS, (CHUNK_BYTES - size) // self._average + 1))
+            count = max(1, min(_MAX_ROWS, (CHUNK_BYTES - size) // self._average + 1))
             fetched = [row for (row,) in await self._cursor.fetch(count)]
             self._ended = len(fetched) < count
             room = limits.rows - self._rows - len(rows)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _PREFIX = 4  # bytes of a length, most significant first
-_LONGEST = 64 * 1024 * 1024  # bytes of a message, which none of them comes near
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # bytes of a message, which none of them comes near
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ class Frames:
         start = 0
         while len(self._buffer) - start >= _PREFIX:
             length = int.from_bytes(self._buffer[start : start + _PREFIX])
-            if length > _LONGEST:
+            if length > _MAX_MESSAGE_BYTES:
                 raise ValueError(f"a message of {length} bytes")
             end = start + _PREFIX + length
             if len(self._buffer) < end:

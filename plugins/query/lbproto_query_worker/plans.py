@@ -28,7 +28,7 @@ from lbproto_query_worker.refusals import Refusal
 __all__ = ["Plan", "Plans"]
 
 _MAX_COLUMNS = 2000
-_LONGEST = 16 * 1024  # characters of a plan that is kept, and of what was asked
+_MAX_PLAN_LENGTH = 16 * 1024  # characters of a plan that is kept, and of what was asked
 
 # What a plan says of now is not true later.
 _CLOCK = re.compile(r"(?i)now|current_|today|tomorrow|yesterday|transaction_timestamp|\bage\b")
@@ -39,7 +39,7 @@ _STREAMING = _LIMITING | {"FILTER", "PROJECTION", "UNION", "UNNEST"}
 # What compares every row of one side with every row of the other.
 _PAIRING = frozenset({"BLOCKWISE_NL_JOIN", "NESTED_LOOP_JOIN"})
 _ENCODING = 50  # rows that may pass an operator while one is encoded, about, as measured
-_MOST_WORK = 2**62
+_MAX_WORK = 2**62
 
 
 class Plan(NamedTuple):
@@ -88,7 +88,7 @@ class Plans:
         plan = _found(cursor, request, self._tables)
         length = len(request.sql) + len(key[1]) + len(plan.text)
         # No work: DuckDB has not told, which may have been for want of memory or time.
-        if plan.work and length <= _LONGEST and not _CLOCK.search(request.sql):
+        if plan.work and length <= _MAX_PLAN_LENGTH and not _CLOCK.search(request.sql):
             with self._lock:
                 self._kept[key] = plan
                 if len(self._kept) > self._most:
@@ -174,4 +174,4 @@ def _work(root: dict[str, Any], most: int) -> int:
         elif node["name"] in _LIMITING:
             share = min(1.0, share * rows / max(1, _rows(children[0])))
         pending += [(child, share) for child in children]
-    return int(min(total, _MOST_WORK))
+    return int(min(total, _MAX_WORK))

@@ -40,7 +40,7 @@ __all__ = ["Query"]
 
 logger = logging.getLogger(__name__)
 
-_MOST_ROWS = 4096  # fetched at once: two of DuckDB's vectors
+_MAX_ROWS = 4096  # fetched at once: two of DuckDB's vectors
 
 CANCELLED = Refusal("CANCELLED", "The query was cancelled")
 TIMED_OUT = Refusal("TIMEOUT", "The query took longer than it may")
@@ -192,7 +192,7 @@ class Query:
                 self._send_last(parts, total)
                 return total, False
             average = sum(len(row) for (row,) in fetched) // len(fetched)
-            count = max(1, min(_MOST_ROWS, (request.chunk_bytes - size) // max(1, average) + 1))
+            count = max(1, min(_MAX_ROWS, (request.chunk_bytes - size) // max(1, average) + 1))
 
     def _send_last(self, rows: list[str], total: int) -> None:
         if rows or not total:  # a result without rows is told, too

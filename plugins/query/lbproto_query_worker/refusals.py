@@ -9,7 +9,7 @@ import duckdb
 
 __all__ = ["OUT_OF_MEMORY", "STOPPED", "Refusal", "is_broken", "is_memory", "refusal_of"]
 
-_LONGEST = 300
+_MAX_MESSAGE_LENGTH = 300
 
 # DuckDB guesses among everything it has, its own catalogue included.
 _GUESS = re.compile(r"\s*(Did you mean|Candidate).*", re.DOTALL)
@@ -84,4 +84,4 @@ def refusal_of(error: BaseException, files: Iterable[str]) -> Refusal:
 
 def _shortened(text: str) -> str:
     first = _GUESS.sub("", _PREFIX.sub("", text)).split("\n", 1)[0].strip()
-    return first[:_LONGEST] or "The query cannot be run"
+    return first[:_MAX_MESSAGE_LENGTH] or "The query cannot be run"

@@ -38,7 +38,7 @@ __all__ = ["serve"]
 
 _TICK = 0.02  # seconds between interrupts of a query that has to end
 _PROGRESS = 0.2  # seconds between two tellings of progress
-_PATIENCE = 5.0  # seconds that queries may take to end when all is over
+_STOP_SECONDS = 5.0  # seconds that queries may take to end when all is over
 _NICENESS = 10  # of what computes
 _SPARE_CPU = 10  # seconds of CPU time that a worker may need beside its queries
 
@@ -98,7 +98,7 @@ class _Server:
 
     def close(self) -> None:
         """End what runs, as far as it reacts, then give the catalogue up."""
-        end = monotonic() + _PATIENCE
+        end = monotonic() + _STOP_SECONDS
         while any(thread.is_alive() for _, thread in self._queries.values()):
             if monotonic() > end:
                 return  # nobody is left to kill this process

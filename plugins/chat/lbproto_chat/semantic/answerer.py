@@ -11,7 +11,7 @@ from anyio import to_thread
 from lbproto_chat.semantic.layer import Layer
 from lbproto_chat.semantic.reading import Ambiguous, Outside, Reader, Reading
 from lbproto_chat.semantic.say import Row, sentences
-from lbproto_chat.semantic.settle import MOST_ROWS
+from lbproto_chat.semantic.settle import MAX_ROWS
 
 __all__ = ["Answer", "Run", "SemanticAnswerer"]
 
@@ -59,5 +59,5 @@ class SemanticAnswerer:
         if not isinstance(reading, Reading):
             return Answer(reading.text, None, reading)
         rows, is_cut = await self._run(reading.sql)
-        is_cut = is_cut or len(rows) >= MOST_ROWS  # no statement asks for more
+        is_cut = is_cut or len(rows) >= MAX_ROWS  # no statement asks for more
         return Answer(sentences(reading, rows, is_cut=is_cut), reading.sql, reading)

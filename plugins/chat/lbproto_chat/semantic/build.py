@@ -9,7 +9,7 @@ from lbproto_chat.semantic.contrast import contrast
 from lbproto_chat.semantic.figures import Figure, figure, measured, node_of, over
 from lbproto_chat.semantic.frames import Frame, Group, Rank, Target
 from lbproto_chat.semantic.layer import Entity, Measure
-from lbproto_chat.semantic.settle import MOST_ROWS, settled
+from lbproto_chat.semantic.settle import MAX_ROWS, settled
 from lbproto_chat.semantic.sql import Call, Column, Node, Operation, Select, Star, all_of
 from lbproto_chat.semantic.unread import Unread
 
@@ -134,7 +134,7 @@ class _Builder:
             keys,
             self._having,
             tuple((key, False) for key in keys),
-            MOST_ROWS if keys else None,
+            MAX_ROWS if keys else None,
         )
         return query, [*map(_group_figure, groups), found], subject
 
@@ -221,7 +221,7 @@ class _Builder:
         order, limit = self._order_of_rows()
         if frame.rank is not None:
             self._details.append(_FIRST[frame.rank.direction])
-            if limit != MOST_ROWS:
+            if limit != MAX_ROWS:
                 self._details.append(f"{limit} at most")
         query = Select(
             tuple(items), table.name, self._where, order=order, limit=limit, skip=frame.skip
@@ -254,7 +254,7 @@ class _Builder:
         if table.time is not None:
             ties = [(Column(table.time.order or table.time.column), False)]
         if rank is None:
-            return tuple(ties), frame.limit or MOST_ROWS
+            return tuple(ties), frame.limit or MAX_ROWS
         limit = self._limit
         if rank.direction in ("first", "last"):
             if not ties:
@@ -272,7 +272,7 @@ class _Builder:
     def _limit(self) -> int:
         """How many come first."""
         asks = self._frame.asks
-        ordered = MOST_ROWS if "ordered" in asks else _LISTED if "several" in asks else 1
+        ordered = MAX_ROWS if "ordered" in asks else _LISTED if "several" in asks else 1
         return self._frame.limit or ordered
 
     def _column(self, column: str) -> Figure:
@@ -296,13 +296,13 @@ class _Builder:
                 targets.append(having.target)
         nodes = [node_of(table, each, unit=frame.unit) for each in targets]
         order: list[tuple[Node, bool]] = [(key, False) for key in keys]
-        limit, present = (MOST_ROWS if keys else None), None
+        limit, present = (MAX_ROWS if keys else None), None
         if frame.rank is not None and keys:
             by = targets.index(frame.rank.by) if frame.rank.by is not None else 0
             order.insert(0, (nodes[by], frame.rank.direction == "max"))
             limit = self._limit
             self._details.append(_FIRST[frame.rank.direction])
-            if limit != MOST_ROWS:
+            if limit != MAX_ROWS:
                 self._details.append(f"{limit} at most")
         elif keys and frame.limit:
             limit = frame.limit

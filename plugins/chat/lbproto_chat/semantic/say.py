@@ -15,7 +15,7 @@ __all__ = ["sentences"]
 _SHOWN = 20
 """Rows that a text has; it says how many more there are."""
 
-_LONGEST = 100  # characters of a value
+_MAX_VALUE_LENGTH = 100  # characters of a value
 
 Row = Sequence[object]
 
@@ -65,11 +65,11 @@ def _value(table: Table, figure: Figure, value: object) -> str:
     if figure.kind == "text":
         # What is in a cell is data: one line of it, and no more than fits.
         text = " ".join(str(value).split())
-        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+        return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        return str(value)[:_LONGEST]
+        return str(value)[:_MAX_VALUE_LENGTH]
     if figure.kind == "percent":
         return f"{number:,.2f} %"
     text = f"{_digits(number)} {figure.unit}".rstrip()
@@ -97,7 +97,7 @@ def _moment(value: object) -> str:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
-        return str(value)[:_LONGEST]
+        return str(value)[:_MAX_VALUE_LENGTH]
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC)
     if moment.microsecond:

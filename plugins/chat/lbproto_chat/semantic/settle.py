@@ -17,9 +17,9 @@ from lbproto_chat.semantic.layer import Entity, Measure
 from lbproto_chat.semantic.sql import Operation
 from lbproto_chat.semantic.unread import Unread
 
-__all__ = ["MOST_ROWS", "settled"]
+__all__ = ["MAX_ROWS", "settled"]
 
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 """Of an answer; more are left out."""
 
 
@@ -135,7 +135,7 @@ class _Settling:
         if all(group.column != column for group in frame.groups):
             frame.groups += (Group(name, column),)
         if frame.mode == "compare" and frame.rank is None:
-            frame.rank, frame.limit = Rank("max"), MOST_ROWS
+            frame.rank, frame.limit = Rank("max"), MAX_ROWS
         if not frame.targets:
             frame.targets = (Target("count", self._entity),)
 

@@ -210,7 +210,7 @@ async def test_what_a_stream_may_hold(
 async def test_a_stream_without_end(
     scripted: Any, new_model: NewModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbproto_chat.openai_compatible._MOST", 1_000)
+    monkeypatch.setattr("lbproto_chat.openai_compatible._MAX_STREAM_BYTES", 1_000)
     scripted.says(["a", b": " + b"x" * 2_000 + b"\n\n"])
     with pytest.raises(LimitExceeded):
         await ask(new_model())

@@ -16,7 +16,7 @@
 from lbproto_compliance.analysis.engine import Step, analyse
 from lbproto_compliance.analysis.identities import Attributions
 from lbproto_compliance.analysis.report import (
-    MOST_HOPS,
+    MAX_HOPS,
     Analysis,
     ClusterReport,
     Direction,
@@ -31,7 +31,7 @@ from lbproto_compliance.analysis.weights import DEFAULT_WEIGHTS, Weights
 
 __all__ = [
     "DEFAULT_WEIGHTS",
-    "MOST_HOPS",
+    "MAX_HOPS",
     "Analysis",
     "Attributions",
     "ClusterReport",

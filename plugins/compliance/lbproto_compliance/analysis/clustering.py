@@ -10,19 +10,19 @@ import numpy as np
 
 from lbproto_compliance.analysis.case import Case
 from lbproto_compliance.analysis.identities import cited, confidence, worst
-from lbproto_compliance.analysis.report import MOST_EVIDENCE, ClusterReport, Evidence
+from lbproto_compliance.analysis.report import MAX_EVIDENCE, ClusterReport, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.weights import Weights
 from lbproto_compliance.analysis.witness import witness
 from lbproto_compliance.graph import CONFIDENCE, Cluster, Forwarding, Graph, depositors
 from lbproto_compliance.sources import Attribution
 
-__all__ = ["MOST_CLUSTERS", "alone", "find_kin", "find_self", "report_clusters"]
+__all__ = ["MAX_CLUSTERS", "alone", "find_kin", "find_self", "report_clusters"]
 
-MOST_CLUSTERS = 50
+MAX_CLUSTERS = 50
 """Of others, in one analysis."""
 
-_MOST_MEMBERS = 1_000  # whose payments are looked at for change
+_MAX_MEMBERS = 1_000  # whose payments are looked at for change
 
 _SURE = Fraction(1)
 
@@ -54,7 +54,7 @@ def find_self(
         tx = None if seed is None else witness(graph, seed)
         evidence = [Evidence(tx, address, source) for source in sorted(map(cited, about))]
         sure = max(map(confidence, about))
-        yield Finding(harmful[0], "self", 0, _SURE, sure, evidence[:MOST_EVIDENCE])
+        yield Finding(harmful[0], "self", 0, _SURE, sure, evidence[:MAX_EVIDENCE])
 
 
 def find_kin(case: Case, cluster: Cluster) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def find_kin(case: Case, cluster: Cluster) -> Iterator[Finding]:
                 case.graph.address(node),
                 cited(case.identities[node]),
             )
-            for node in kin[:MOST_EVIDENCE]
+            for node in kin[:MAX_EVIDENCE]
         ]
         sure = max(confidence(case.identities[node]) for node in kin)
         ownership = Fraction(str(cluster.confidence))
@@ -91,7 +91,7 @@ def report_clusters(
     own = graph.cluster(case.seed)
     reports = [_report(own, _speaks_for(own, case)), *_with_change(graph, own), *_customer(case)]
     shown = {own.id}
-    for node in [*sorted(named), *sorted(hubs)][:MOST_CLUSTERS]:
+    for node in [*sorted(named), *sorted(hubs)][:MAX_CLUSTERS]:
         cluster = graph.cluster(node)
         if cluster.id not in shown:
             shown.add(cluster.id)
@@ -123,7 +123,7 @@ def _speaks_for(cluster: Cluster, case: Case) -> Attribution | None:
 
 def _with_change(graph: Graph, cluster: Cluster) -> Iterator[ClusterReport]:
     """The cluster and where its change likely goes: told, and joined with nothing."""
-    members = cluster.members[:_MOST_MEMBERS].tolist()
+    members = cluster.members[:_MAX_MEMBERS].tolist()
     txs = np.concatenate([graph.outgoing(node).txs for node in members])
     changes = graph.changes[txs]
     changes = np.setdiff1d(changes[changes >= 0], cluster.members)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbproto_compliance.analysis.case import Case
-from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
+from lbproto_compliance.analysis.report import MAX_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.volumes import Received, by_asset, largest_share
 from lbproto_compliance.chains import Chain
@@ -34,8 +34,8 @@ FEWEST_HOLDERS = 1_000
 What a token is worth is not known here. A gift goes to so many; loot is not divided among so many.
 """
 
-_MOST_SENDERS = 200  # of one address, that are looked at
-_MOST_TXS = 1_000  # of one sender: its newest
+_MAX_SENDERS = 200  # of one address, that are looked at
+_MAX_TXS = 1_000  # of one sender: its newest
 
 
 class Dust(NamedTuple):
@@ -88,7 +88,7 @@ def find_dust(case: Case) -> Dust:
         gifts[_Spray(gift.sender, gift.asset, least, most)].append(gift)
     dust: dict[Received, int] = {}
     evidence: list[Evidence] = []
-    for spray, given in islice(gifts.items(), _MOST_SENDERS):
+    for spray, given in islice(gifts.items(), _MAX_SENDERS):
         is_coin = graph.asset_names[spray.asset] == chain.asset
         if is_coin and sum(gift.amount for gift in given) > spray.most:
             continue  # many times next to nothing is something
@@ -101,7 +101,7 @@ def find_dust(case: Case) -> Dust:
     if not dust:
         return Dust({}, [])
     share = largest_share(by_asset(dust), case.incoming.totals)
-    found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:MOST_EVIDENCE])
+    found = Finding("dusting", "incoming", 1, share, Fraction(1), evidence[:MAX_EVIDENCE])
     return Dust(dust, [found])
 
 
@@ -132,7 +132,7 @@ def _receivers(graph: Graph, chain: Chain, spray: _Spray) -> int:
     edges = graph.outgoing(spray.sender)
     if chain.kind == "coins":
         # Not by edges: of several inputs, each pays only a share of an output.
-        outputs = [graph.outputs(tx) for tx in np.unique(edges.txs)[-_MOST_TXS:].tolist()]
+        outputs = [graph.outputs(tx) for tx in np.unique(edges.txs)[-_MAX_TXS:].tolist()]
         targets = np.concatenate([each.nodes for each in outputs])
         amounts = np.concatenate([each.amounts for each in outputs])
     else:

@@ -20,7 +20,7 @@ from lbproto_compliance.analysis.identities import Attributions, identify
 from lbproto_compliance.analysis.patterns import find_coinjoin, find_hubs, find_mixing
 from lbproto_compliance.analysis.peeling import find_peel_chain
 from lbproto_compliance.analysis.report import (
-    MOST_HOPS,
+    MAX_HOPS,
     Analysis,
     ClusterReport,
     Direction,
@@ -75,8 +75,8 @@ def analyse(
         NotFound: the data do not hold the address.
         Exception: what `step` raises.
     """
-    if not 1 <= hops <= MOST_HOPS:
-        raise InvalidRequest(f"hops are from 1 to {MOST_HOPS}, not {hops} - at `$.hops`")
+    if not 1 <= hops <= MAX_HOPS:
+        raise InvalidRequest(f"hops are from 1 to {MAX_HOPS}, not {hops} - at `$.hops`")
     step("resolve", 0)
     seed = graph.node(address)
     said = attributions.get(address, ())

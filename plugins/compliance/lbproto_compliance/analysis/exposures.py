@@ -17,9 +17,9 @@ from lbproto_compliance.analysis.volumes import Amounts, Received, by_asset, lar
 from lbproto_compliance.graph import Walk
 from lbproto_compliance.sources import Attribution
 
-__all__ = ["MOST_WAYS", "Exposure", "find_exposure"]
+__all__ = ["MAX_WAYS", "Exposure", "find_exposure"]
 
-MOST_WAYS = 3
+MAX_WAYS = 3
 """Of one signal's evidence: those that the most came by, each from another address."""
 
 
@@ -161,7 +161,7 @@ def _evidence(
     """
     evidence: list[Evidence] = []
     ways = sorted(group.ways.items(), key=lambda way: (-way[1].amount, way[0]))
-    for whom, arrival in ways[:MOST_WAYS]:
+    for whom, arrival in ways[:MAX_WAYS]:
         source = cited(case.identities[whom])
         for position in arrival.path if direction == "incoming" else reversed(arrival.path):
             payment = payments[position]

@@ -21,9 +21,9 @@ from lbproto_compliance.analysis.taint import Payment
 from lbproto_compliance.analysis.volumes import others
 from lbproto_compliance.graph import Edges, Graph, Walk
 
-__all__ = ["MOST_PAYMENTS", "Ledger", "ledger"]
+__all__ = ["MAX_PAYMENTS", "Ledger", "ledger"]
 
-MOST_PAYMENTS = 100_000
+MAX_PAYMENTS = 100_000
 """Payments that are followed in each direction; about half a second."""
 
 _BACK: dict[Direction, Direction] = {"incoming": "outgoing", "outgoing": "incoming"}
@@ -58,7 +58,7 @@ def ledger(
     direction: Direction,
     harmful: Collection[int],
     closed: Collection[int],
-    most_payments: int = MOST_PAYMENTS,
+    most_payments: int = MAX_PAYMENTS,
     check: Callable[[], None] = lambda: None,
 ) -> Ledger:
     """Choose the payments of one direction.

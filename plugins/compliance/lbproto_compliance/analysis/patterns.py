@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from lbproto_compliance.analysis.case import Case, Side
-from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
+from lbproto_compliance.analysis.report import MAX_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.analysis.volumes import distinct, largest_share, totals
 from lbproto_compliance.analysis.witness import witness
@@ -19,11 +19,11 @@ __all__ = ["FEWEST_CUSTOMERS", "find_coinjoin", "find_hubs", "find_mixing"]
 FEWEST_CUSTOMERS = 10
 """Of a mixer, on either side."""
 
-_MOST_AMOUNTS = 4  # that a mixer takes
-_MOST_FEE = 0.1  # of what was paid in
-_MOST_EXCEPTIONS = 0.1  # payments that do not fit, customers that are on both sides
-_MOST_CANDIDATES = 200  # of one address, that are looked at: those with the most transactions
-_MOST_DEGREE = 100_000  # transactions of one that is looked at
+_MAX_AMOUNTS = 4  # that a mixer takes
+_MAX_FEE = 0.1  # of what was paid in
+_MAX_EXCEPTIONS = 0.1  # payments that do not fit, customers that are on both sides
+_MAX_CANDIDATES = 200  # of one address, that are looked at: those with the most transactions
+_MAX_DEGREE = 100_000  # transactions of one that is looked at
 
 _SURE = Fraction(1)
 
@@ -37,7 +37,7 @@ def find_coinjoin(case: Case) -> Iterator[Finding]:
         if share:
             evidence = [
                 Evidence(graph.tx_hash(tx), address, "CoinJoin: equal outputs of several owners")
-                for tx in np.unique(mixed.txs)[:MOST_EVIDENCE].tolist()
+                for tx in np.unique(mixed.txs)[:MAX_EVIDENCE].tolist()
             ]
             yield Finding("coinjoin", direction, 1, share, _SURE, evidence)
 
@@ -99,16 +99,16 @@ def _dealt_with(graph: Graph, side: Side, code: str, about: dict[int, str]) -> I
             Evidence(graph.tx_hash(tx), graph.address(node), about[node])
             for node, tx in zip(nodes.tolist(), edges.txs[firsts].tolist(), strict=True)
         ]
-        yield Finding(code, side.direction, 1, share, _SURE, evidence[:MOST_EVIDENCE])
+        yield Finding(code, side.direction, 1, share, _SURE, evidence[:MAX_EVIDENCE])
 
 
 def _candidates(graph: Graph, side: Side) -> list[int]:
     """Those with enough transactions to have a mixer's customers, the largest first."""
     nodes = distinct(graph, side.parties)
     degrees = graph.degrees[nodes]
-    nodes = nodes[(degrees >= 2 * FEWEST_CUSTOMERS) & (degrees <= _MOST_DEGREE)]
+    nodes = nodes[(degrees >= 2 * FEWEST_CUSTOMERS) & (degrees <= _MAX_DEGREE)]
     by_degree = np.argsort(-graph.degrees[nodes], kind="stable")
-    candidates: list[int] = nodes[by_degree][:_MOST_CANDIDATES].tolist()
+    candidates: list[int] = nodes[by_degree][:_MAX_CANDIDATES].tolist()
     return candidates
 
 
@@ -118,12 +118,12 @@ def _mixes(graph: Graph, node: int) -> bool:
     customers = min(len(payers), len(paid))
     if customers < FEWEST_CUSTOMERS:
         return False
-    if len(np.intersect1d(payers, paid)) > _MOST_EXCEPTIONS * customers:
+    if len(np.intersect1d(payers, paid)) > _MAX_EXCEPTIONS * customers:
         return False
     assets, amounts = np.unique([came.assets, came.amounts], axis=1)
-    if len(amounts) > _MOST_AMOUNTS:
+    if len(amounts) > _MAX_AMOUNTS:
         return False
     paid_out = went.amounts[:, None]
     fits = (went.assets[:, None] == assets) & (paid_out <= amounts)
-    fits &= paid_out >= amounts * (1 - _MOST_FEE)
-    return bool(fits.any(axis=1).mean() >= 1 - _MOST_EXCEPTIONS)
+    fits &= paid_out >= amounts * (1 - _MAX_FEE)
+    return bool(fits.any(axis=1).mean() >= 1 - _MAX_EXCEPTIONS)

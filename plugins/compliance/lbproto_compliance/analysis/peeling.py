@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbproto_compliance.analysis.report import MOST_EVIDENCE, Evidence
+from lbproto_compliance.analysis.report import MAX_EVIDENCE, Evidence
 from lbproto_compliance.analysis.score import Finding
 from lbproto_compliance.graph import Graph
 
@@ -22,8 +22,8 @@ __all__ = ["FEWEST_LINKS", "find_peel_chain"]
 FEWEST_LINKS = 5
 """Payments of a chain."""
 
-_MOST_LINKS = 100  # that are followed in each direction
-_MOST_DEGREE = 100  # transactions: one with more is not a step of anything
+_MAX_LINKS = 100  # that are followed in each direction
+_MAX_DEGREE = 100  # transactions: one with more is not a step of anything
 _LEAST_REST = 0.8  # of what was paid, that moves on
 
 
@@ -46,7 +46,7 @@ def find_peel_chain(graph: Graph, seed: int) -> Iterator[Finding]:
     if len(links) < FEWEST_LINKS:
         return
     # Those around the address: whoever reads this begins there.
-    first = max(0, min(len(before) - MOST_EVIDENCE // 2, len(links) - MOST_EVIDENCE))
+    first = max(0, min(len(before) - MAX_EVIDENCE // 2, len(links) - MAX_EVIDENCE))
     evidence = [
         Evidence(
             graph.tx_hash(link.tx),
@@ -61,14 +61,14 @@ def find_peel_chain(graph: Graph, seed: int) -> Iterator[Finding]:
         1,
         Fraction(1),
         Fraction(1),
-        evidence[first : first + MOST_EVIDENCE],
+        evidence[first : first + MAX_EVIDENCE],
     )
 
 
 def _links_after(graph: Graph, node: int) -> list[_Link]:
     links: list[_Link] = []
     # Each address is new where it is paid, so no chain comes back to itself.
-    while len(links) < _MOST_LINKS and (link := _link(graph, node)):
+    while len(links) < _MAX_LINKS and (link := _link(graph, node)):
         links.append(link)
         node = link.next
     return links
@@ -76,7 +76,7 @@ def _links_after(graph: Graph, node: int) -> list[_Link]:
 
 def _links_before(graph: Graph, node: int) -> list[_Link]:
     links: list[_Link] = []
-    while len(links) < _MOST_LINKS and _is_new(graph, node):
+    while len(links) < _MAX_LINKS and _is_new(graph, node):
         link = _link(graph, int(graph.incoming(node).sources[0]))
         if link is None or link.next != node:
             break
@@ -86,7 +86,7 @@ def _links_before(graph: Graph, node: int) -> list[_Link]:
 
 
 def _link(graph: Graph, node: int) -> _Link | None:
-    if graph.degree(node) > _MOST_DEGREE:
+    if graph.degree(node) > _MAX_DEGREE:
         return None
     paid = graph.outgoing(node)
     if len(paid.txs) != 2:
@@ -107,4 +107,4 @@ def _link(graph: Graph, node: int) -> _Link | None:
 
 def _is_new(graph: Graph, node: int) -> bool:
     """Whether it was paid once, by one address."""
-    return graph.degree(node) <= _MOST_DEGREE and len(graph.incoming(node).txs) == 1
+    return graph.degree(node) <= _MAX_DEGREE and len(graph.incoming(node).txs) == 1

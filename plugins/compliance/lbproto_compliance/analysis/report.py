@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from lbproto import Model
 
 __all__ = [
-    "MOST_EVIDENCE",
-    "MOST_HOPS",
+    "MAX_EVIDENCE",
+    "MAX_HOPS",
     "Analysis",
     "ClusterReport",
     "Direction",
@@ -20,10 +20,10 @@ __all__ = [
     "Stage",
 ]
 
-MOST_HOPS = 5
+MAX_HOPS = 5
 """Payments between an address and what is said of it, at most."""
 
-MOST_EVIDENCE = 5
+MAX_EVIDENCE = 5
 """Transactions that a signal shows, where each would do."""
 
 Direction: TypeAlias = Literal["self", "incoming", "outgoing"]

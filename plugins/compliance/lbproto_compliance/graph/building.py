@@ -25,7 +25,7 @@ __all__ = ["FORMAT", "Header", "arrays_of", "build"]
 FORMAT = 1
 """Grows when files that were built before can no longer be read."""
 
-_MOST = 2**31 - 1  # rows of a column: positions have 32 bits
+_MAX_ROWS = 2**31 - 1  # rows of a column: positions have 32 bits
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +118,8 @@ def _check(flows: Flows) -> None:
     for name, columns in groups.items():
         if len({len(column) for column, _ in columns}) > 1:
             raise ValueError(f"the columns of {name} are not of one length")
-        if len(columns[0][0]) > _MOST:
-            raise ValueError(f"there are more than {_MOST:,} {name}")
+        if len(columns[0][0]) > _MAX_ROWS:
+            raise ValueError(f"there are more than {_MAX_ROWS:,} {name}")
         for column, end in columns:
             if end is not None and len(column) and not 0 <= column.min() <= column.max() < end:
                 raise ValueError(f"a position in a column of {name} is not below {end}")

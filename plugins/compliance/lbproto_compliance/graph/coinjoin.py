@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from lbproto_compliance.graph.arrays import Int32s
 from lbproto_compliance.graph.flows import Flows
 
-__all__ = ["FEWEST", "MOST_DUST", "find_coinjoins"]
+__all__ = ["FEWEST", "MAX_DUST", "find_coinjoins"]
 
 FEWEST = 3
 """Equal outputs: of two, one is as often by chance."""
 
-MOST_DUST = 2_730
+MAX_DUST = 2_730
 """In satoshi: what Bitcoin Core once refused to relay less than, and other protocols' mark."""
 
 
@@ -58,7 +58,7 @@ def find_coinjoins(flows: Flows) -> NDArray[np.bool_]:
     shared = np.bincount(group_txs, np.where(sizes > 1, sizes, 0), transactions)
     outputs = np.bincount(txs, minlength=transactions)
     equal = np.zeros(transactions, np.int64)
-    mixed = group_amounts > MOST_DUST
+    mixed = group_amounts > MAX_DUST
     np.maximum.at(equal, group_txs[mixed], sizes[mixed])
     found: NDArray[np.bool_] = (equal >= FEWEST) & (payers >= equal) & (2 * shared + 1 >= outputs)
     return found

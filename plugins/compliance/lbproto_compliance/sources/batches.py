@@ -14,7 +14,7 @@ __all__ = [
     "FIRST_TRACE",
     "HIGHEST_LOG",
     "HIGHEST_PLACE",
-    "MOST_COINS",
+    "MAX_COINS",
     "NO_INDEX",
     "ROW_LENGTH",
     "Attribution",
@@ -47,7 +47,7 @@ They are the same from whatever source, so that nothing is held twice.
 
 HIGHEST_LOG = HIGHEST_PLACE - FIRST_LOG
 
-MOST_COINS = 21_000_000 * 10**8
+MAX_COINS = 21_000_000 * 10**8
 """In satoshi: there are never more."""
 
 Table: TypeAlias = Literal["transfers", "coins", "attributions"]

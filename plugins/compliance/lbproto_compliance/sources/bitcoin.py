@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from lbproto_compliance.addresses import MalformedAddress, parse
-from lbproto_compliance.sources.batches import MOST_COINS, Coin, Rejected
+from lbproto_compliance.sources.batches import MAX_COINS, Coin, Rejected
 
 __all__ = ["Block", "read_transaction"]
 
 _Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 _Index = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
-_Value = Annotated[int, Meta(ge=0, le=MOST_COINS)]
+_Value = Annotated[int, Meta(ge=0, le=MAX_COINS)]
 
 
 class Block(msgspec.Struct, rename={"hash": "id", "previous_hash": "previousblockhash"}):

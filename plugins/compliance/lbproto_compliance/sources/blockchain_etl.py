@@ -19,7 +19,7 @@ from lbproto_compliance.sources.batches import (
     FIRST_TRACE,
     HIGHEST_LOG,
     HIGHEST_PLACE,
-    MOST_COINS,
+    MAX_COINS,
     NO_INDEX,
     Coin,
     Row,
@@ -162,7 +162,7 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
                 "in",
                 integer(item, "index", HIGHEST_PLACE),
                 _owner(item),
-                None if item.get("value") is None else integer(item, "value", MOST_COINS),
+                None if item.get("value") is None else integer(item, "value", MAX_COINS),
                 None if spent is None else tx_hash(item, "spent_transaction_hash"),
                 None if spent is None else integer(item, "spent_output_index"),
             )
@@ -176,7 +176,7 @@ def bitcoin_transaction(record: Fields) -> list[Row]:
             "out",
             integer(item, "index", HIGHEST_PLACE),
             _owner(item),
-            integer(item, "value", MOST_COINS),
+            integer(item, "value", MAX_COINS),
             None,
             None,
         )

@@ -10,7 +10,7 @@ import msgspec
 from lbproto_compliance.chains import Chain
 from lbproto_compliance.sources.batches import (
     HIGHEST_PLACE,
-    MOST_COINS,
+    MAX_COINS,
     Coin,
     Rejected,
     Row,
@@ -105,7 +105,7 @@ class BlockOfCoins:
             raise Malformed(f"side is neither in nor out: {side!r:.40}")
         spent = side == "in" and text(record, "prev_txid") not in _NOTHING
         if side == "out" or told(record, "value_sat"):
-            value = integer(record, "value_sat", MOST_COINS)
+            value = integer(record, "value_sat", MAX_COINS)
         else:
             value = None
         return Coin(

@@ -16,9 +16,9 @@ import msgspec
 
 from lbproto_compliance.sources.batches import SourceError
 
-__all__ = ["MOST_LINE", "CutOff", "Fields", "Malformed", "Record", "RecordFile"]
+__all__ = ["MAX_LINE", "CutOff", "Fields", "Malformed", "Record", "RecordFile"]
 
-MOST_LINE = 64 << 20
+MAX_LINE = 64 << 20
 """Bytes of a line: a transaction that fills a block is far less."""
 
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -155,9 +155,9 @@ class RecordFile:
             file: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=raw) if self._gzipped else raw
             number = 0
             try:
-                while line := file.readline(MOST_LINE):
+                while line := file.readline(MAX_LINE):
                     number += 1
-                    if len(line) == MOST_LINE:
+                    if len(line) == MAX_LINE:
                         raise SourceError(
                             f"{self.path}: line {number} is longer than any export's: "
                             "is it a file of lines?"

@@ -21,9 +21,9 @@ from lbproto_compliance.store.manifest import Imported, Kept, Layout, Manifest, 
 from lbproto_compliance.store.staging import Staging
 from lbproto_compliance.store.tables import COLUMNS
 
-__all__ = ["MOST_PARTS", "commit"]
+__all__ = ["MAX_PARTS", "commit"]
 
-MOST_PARTS = 32
+MAX_PARTS = 32
 """Of one table; with one more, it is written anew."""
 
 # Small enough that a page of one address reads little, large enough that it compresses well.
@@ -84,7 +84,7 @@ class _Commit:
             self._run(statements.GIVE_INDICES)
         coins = table == "coins"
         anew = (
-            len(stored) >= MOST_PARTS
+            len(stored) >= MAX_PARTS
             or self._is(statements.IS_SPLIT)
             or (coins and self._is(statements.IS_SPENT_LATE))
         )

@@ -18,14 +18,14 @@ from lbproto_compliance.graph.flows import Flows
 from lbproto_compliance.store.database import connect
 from lbproto_compliance.store.manifest import Layout, Manifest
 
-__all__ = ["MOST_EDGES", "read_flows"]
+__all__ = ["MAX_EDGES", "read_flows"]
 
 logger = logging.getLogger(__name__)
 
-MOST_EDGES = 10_000
+MAX_EDGES = 10_000
 """Of one transaction. Where its payers times its payees are more, the smallest are left out."""
 
-_MOST_ASSETS = 32_767
+_MAX_ASSETS = 32_767
 _OTHER = "other"
 
 _PIECE = 500_000
@@ -49,7 +49,7 @@ _NUMBERED = """
 _TRANSFERS = f"""
     CREATE TEMP TABLE kinds AS
     SELECT asset, least(row_number() OVER (ORDER BY count(*) DESC, asset) - 1,
-        {_MOST_ASSETS - 1})::SMALLINT AS kind
+        {_MAX_ASSETS - 1})::SMALLINT AS kind
     FROM payments GROUP BY asset;
     CREATE TEMP VIEW edges AS
     SELECT sources.node AS source, targets.node AS target, tx, value::DOUBLE AS amount, kind
@@ -108,7 +108,7 @@ _COINS = """
 def read_flows(layout: Layout, manifest: Manifest) -> Flows:
     """The payments of a snapshot; blocks, for minutes where there are many millions.
 
-    Where a transaction has more than `MOST_EDGES` pairs of a payer and a payee, those of the
+    Where a transaction has more than `MAX_EDGES` pairs of a payer and a payee, those of the
     largest shares and amounts are kept, as they are: what the others move is not handed on to them.
     How many transactions that concerns is in the log.
 
@@ -124,8 +124,8 @@ def read_flows(layout: Layout, manifest: Manifest) -> Flows:
         if not parts:
             return _nothing(chain.asset)
         connection.execute("SET VARIABLE parts = ?", [parts])
-        connection.execute("SET VARIABLE most = ?", [MOST_EDGES])
-        connection.execute("SET VARIABLE root = ?", [isqrt(MOST_EDGES)])
+        connection.execute("SET VARIABLE most = ?", [MAX_EDGES])
+        connection.execute("SET VARIABLE root = ?", [isqrt(MAX_EDGES)])
         connection.execute("CREATE TEMP VIEW payments AS FROM read_parquet(getvariable('parts'))")
         if coins:
             return _coins(reader, chain.asset)
@@ -171,11 +171,11 @@ def _transfers(reader: _Reader) -> Flows:
     )
     reader.run(_TRANSFERS)
     names = reader.columns("SELECT asset FROM kinds ORDER BY kind, asset")["asset"]
-    assets = [str(name) for name in names[:_MOST_ASSETS]]
-    if len(names) > _MOST_ASSETS:
+    assets = [str(name) for name in names[:_MAX_ASSETS]]
+    if len(names) > _MAX_ASSETS:
         logger.warning(
             "the %d rarest assets of %d are one in the graph: %r",
-            len(names) - _MOST_ASSETS + 1,
+            len(names) - _MAX_ASSETS + 1,
             len(names),
             _OTHER,
         )
@@ -186,13 +186,13 @@ def _transfers(reader: _Reader) -> Flows:
 def _coins(reader: _Reader, asset: str) -> Flows:
     reader.run(_NUMBERED.format("SELECT DISTINCT address FROM payments"))
     reader.run(_COINS)
-    wide = reader.value("SELECT count(*) FROM pairs WHERE payers * payees > ?", MOST_EDGES)
+    wide = reader.value("SELECT count(*) FROM pairs WHERE payers * payees > ?", MAX_EDGES)
     if wide:
         logger.warning(
             "%d transactions have more than %d pairs of a payer and a payee: the graph has the "
             "largest of these",
             wide,
-            MOST_EDGES,
+            MAX_EDGES,
         )
     inputs = reader.columns(
         "SELECT tx, node FROM sides WHERE side = 'in' AND node IS NOT NULL ORDER BY tx, node"

@@ -25,7 +25,7 @@ __all__ = [
     "TRANSFER_MOVEMENTS",
 ]
 
-_MOST_COUNTERPARTIES = 20
+_MAX_COUNTERPARTIES = 20
 
 KEYS = {"transfers": ("tx_hash", "position"), "coins": ("tx_hash", "side", "position")}
 """What tells a row that is there already."""
@@ -135,9 +135,9 @@ COIN_MOVEMENTS = f"""
     transactions AS (
         SELECT tx_hash,
             list(address ORDER BY paid DESC, address) FILTER (pays AND address IS NOT NULL)
-                [:{_MOST_COUNTERPARTIES + 1}] AS payers,
+                [:{_MAX_COUNTERPARTIES + 1}] AS payers,
             list(address ORDER BY received DESC, address) FILTER (is_paid AND address IS NOT NULL)
-                [:{_MOST_COUNTERPARTIES + 1}] AS payees,
+                [:{_MAX_COUNTERPARTIES + 1}] AS payees,
             count(*) FILTER (pays OR received > 0) AS parties
         FROM sums
         GROUP BY ALL
@@ -164,7 +164,7 @@ COIN_MOVEMENTS = f"""
             WHEN 'in' THEN list_filter(coalesce(payers, []), lambda other: other != address)
             WHEN 'out' THEN list_filter(coalesce(payees, []), lambda other: other != address)
             ELSE []
-        END[:{_MOST_COUNTERPARTIES}] AS counterparties
+        END[:{_MAX_COUNTERPARTIES}] AS counterparties
     FROM moves
     ORDER BY {ORDERS["movements"]}
 """  # noqa: S608 - numbers and names of ours
@@ -188,7 +188,7 @@ TRANSFER_MOVEMENTS = f"""
             bool_or(side = 'in') AS is_paid,
             bool_or(side = 'out') AS pays,
             list_sort(list(DISTINCT other) FILTER (other IS NOT NULL AND other != address))
-                [:{_MOST_COUNTERPARTIES}] AS others
+                [:{_MAX_COUNTERPARTIES}] AS others
         FROM legs
         WHERE address IS NOT NULL
         GROUP BY ALL

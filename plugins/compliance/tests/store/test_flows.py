@@ -104,7 +104,7 @@ def test_a_transaction_of_too_many_pairs_keeps_the_largest(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(flows, "MOST_EDGES", 9)
+    monkeypatch.setattr(flows, "MAX_EDGES", 9)
     many = coins(
         *(1, 0, "many"),
         [(f"in{n}", n, ("before", n)) for n in range(1, 7)],

@@ -190,7 +190,7 @@ def test_a_parquet_file_that_is_cut_off(tmp_path: Path, block_file: Path) -> Non
 
 
 def test_a_line_without_end_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST_LINE", 1 << 16)
+    monkeypatch.setattr(records, "MAX_LINE", 1 << 16)
     path = tmp_path / "long.csv"
     path.write_text(HEADER + "x" * (1 << 17))
     with pytest.raises(SourceError, match="line 2 is longer than any export's"):

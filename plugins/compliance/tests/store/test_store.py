@@ -258,7 +258,7 @@ def test_more_of_a_transaction_joins_what_is_there(
 def test_many_small_imports_end_in_few_files(
     store: Store, imports: Imports, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "MOST_PARTS", 3)
+    monkeypatch.setattr(committing, "MAX_PARTS", 3)
     chain = store.chain("ethereum")
     batches = [[transfer(height, 0, 0, "a", "b", "1")] for height in range(6)]
     for end in range(1, 7):
