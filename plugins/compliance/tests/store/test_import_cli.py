@@ -84,7 +84,7 @@ def test_rows_set_aside_are_shown(run: Run, tmp_path: Path) -> None:
         (("x.csv", "--height", 5), "--height and --time go together"),
         (("missing.yaml",), "missing.yaml"),
         (("missing.xml",), "missing.xml"),
-        (("http://127.0.0.1:1", "--chain", "tron"), "tron is none of ethereum"),
+        (("http://127.0.0.1:1", "--chain", "tron"), "tron is not one of ethereum"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(
