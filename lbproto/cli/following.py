@@ -25,9 +25,7 @@ __all__ = ["Following"]
 
 _FIRST_ASK_SECONDS = 1.0  # seconds without a word until it is asked whether the job is running
 _LAST_ASK_SECONDS = 30.0  # seconds between two such questions at most
-_GIVE_UP_SECONDS = (
-    120.0  # seconds without a word until a job that cannot be asked about is given up
-)
+_GIVE_UP_SECONDS = 120.0  # without a word from a job that cannot be asked about
 _LATER = 2**31 - 1  # more events than a job tells: none is told again
 _MAX_ID_LENGTH = 128  # characters of a job's id
 _MAX_NAMES = 8  # names that a job may have, until it is known
@@ -83,8 +81,8 @@ class Following:
         """
         if not self.names:
             raise Failure(
-                f"nothing has come for {_GIVE_UP_SECONDS:g} s since {self._begin!r}, which names no job "
-                "to ask about: whether one is running is not known"
+                f"nothing has come for {_GIVE_UP_SECONDS:g} s since {self._begin!r}, which names "
+                "no job to ask about: whether one is running is not known"
             )
         if self._asked and self._wait >= _LAST_ASK_SECONDS:
             raise Failure(
