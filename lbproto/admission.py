@@ -25,10 +25,10 @@ class Admission:
     """A host's policy on its users' sessions; times in seconds.
 
     Attributes:
-        expiry: what a token's end means to a session that came in by it. "ignore", the default: no
+        expiry: what happens to a session when its token expires. "ignore", the default: no
             more than that the next connection needs another one. "enforce": the client is told
             ahead, may renew the session, and its transport is closed otherwise.
-        max_session_age: after this a session is over, however often it was renewed or resumed; None
+        max_session_age: after this a session ends, however often it was renewed or resumed; None
             for no such limit.
         max_sessions_per_user: sessions of one user at a time, those away too. Nodes count those of
             the others as far as they know of them: who comes to several at once may have more.

@@ -43,7 +43,7 @@ NO_CREDITS = (
 
 
 class Target:
-    """What is emitted to, as `ctx.to(room)`, `server.to(room)` and their like name it."""
+    """A room, user or session to emit to; made by `ctx.to(room)`, `server.to(room)` and others."""
 
     __slots__ = ("_send",)
 
@@ -51,10 +51,10 @@ class Target:
         self._send = send
 
     def emit(self, event: Event) -> Receipt:
-        """Send to everyone who is meant, on every node, without waiting.
+        """Send to all of these sessions, on every node, without waiting.
 
         Returns:
-            What became of it on this node.
+            What happened to it on this node.
 
         Raises:
             UsageError: no plugin declared the event, or such a room; or the server does not run, or
@@ -84,19 +84,19 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     """One request on its way through middleware to its handler.
 
     Attributes:
-        session: who asks.
-        inbound: the event as it came, not yet decoded.
-        route: what answers it; None for an event nobody declared.
+        session: the session that asks.
+        inbound: the event as it was received, not yet decoded.
+        route: the handler and its settings; None for an event nobody declared.
         refused: the event that carries a refusal from here on; None for the general ones.
         request: the payload; None until it is decoded, behind all middleware.
         answered: whether an event has answered the request.
-        delivered: whether that was anything else than a refusal.
+        delivered: whether output was sent that counts as served, not only a refusal.
         failed: the code of the failure that the client was told of; None for none.
-        repeat: what the request has in common with its repeats; None for one that has no id.
-        meter: what the request is charged on; None for one that costs nothing.
-        job: what the request has begun, where it is served as a job.
-        hold: while a room is being joined, its events that are kept back.
-        trace: the span of the request, where that is recorded; else None.
+        repeat: identifies the request among its repeats; None if it has no `requestId`.
+        meter: counts what the request costs; None if it has no price.
+        job: the job that the request has begun, if it is served as one.
+        hold: the events held back while a room is being joined.
+        trace: the span of the request; None if it is not recorded.
     """
 
     _services: Services
@@ -141,7 +141,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
 
     @property
     def reads_msgpack(self) -> bool:
-        """Whether the client that asks reads MessagePack, else JSON: for what comes encoded."""
+        """Whether the client reads MessagePack; otherwise it reads JSON."""
         return self.session.format.is_msgpack
 
     @property
@@ -200,7 +200,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         return Target(partial(self._services.hub.publish, room, sids(except_)))
 
     def to_user(self, user_id: str, *, except_: str | Collection[str] = ()) -> Target:
-        """All sessions of a user, to emit to; likewise."""
+        """All sessions of a user, to emit to, on every node."""
         return self.to(personal_room(user_id), except_=except_)
 
     async def join(self, room: str) -> None:
@@ -214,7 +214,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
             LimitExceeded: the session is in too many rooms.
             Overloaded: more was published while the first message was made than can be kept.
             RequestError: the room's owner refuses.
-            UsageError: called while a room is being joined, by the function that decides on that.
+            UsageError: called by a room's join function.
         """
         if self.hold is not None:
             raise UsageError("a room's join function cannot join another: do it in a request")
@@ -243,20 +243,20 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
         """Send an event to the client that asks, and wait until it acknowledges it.
 
         Args:
-            into: what its answer is to be: the first argument of the acknowledgement.
-            timeout: seconds it has.
+            into: the type of the answer, which is the acknowledgement's first argument.
+            timeout: seconds that the client has.
 
         Raises:
             RequestTimeout: it did not in time, or lost its connection; whether it has got the event
                 is not known then.
-            InvalidRequest: what it answers does not fit.
+            InvalidRequest: the answer does not fit `into`.
             UsageError: no plugin declared the event.
         """
         acknowledgements = self._services.acknowledgements
         return await acknowledgements.ask(self.session, event, into, timeout)
 
     async def authorize(self, application_id: str) -> None:
-        """Let the request go on if its user may name this application.
+        """Raise unless the user may use this application.
 
         Raises:
             Unauthorized: the user may not.
@@ -296,7 +296,7 @@ class Context(msgspec.Struct, eq=False):  # one is made for every request: twice
     # For what serves them: middleware, jobs
 
     def refuse(self, event: ErrorEvent) -> None:
-        """Tell the client that its request failed, by an event and in the acknowledgement."""
+        """Tell the client that its request failed, by an event and the acknowledgement."""
         if self.job is not None:
             self.job.fail(event)
         else:

@@ -41,7 +41,7 @@ class Emitting:
         return Target(partial(self._publish, room, sids(except_)))
 
     def to_user(self, user_id: str, *, except_: str | Collection[str] = ()) -> Target:
-        """All sessions of a user, to emit to; likewise."""
+        """All sessions of a user, to emit to, on every node."""
         return self.to(personal_room(user_id), except_=except_)
 
     def to_session(self, session: Session) -> Target:

@@ -36,14 +36,14 @@ _MAX_UNKNOWN = 100  # rooms that the log tells of
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of one emit, on this node.
+    """What happened to one emit, on this node.
 
     Attributes:
-        matched: sessions it was meant for.
-        queued: those in whose outbox it is now.
-        dropped: those whose full outbox had no room for it.
-        conflated: those of `queued` where it replaced an older event.
-        away: those that have lost their connection; they get it when they resume.
+        matched: sessions that are to get it.
+        queued: sessions in whose outbox it is now.
+        dropped: sessions whose outbox was full.
+        conflated: sessions of `queued` in whose outbox it replaced an older event.
+        away: disconnected sessions; they get it when they resume.
     """
 
     matched: int

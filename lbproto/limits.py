@@ -35,7 +35,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `number` in any `seconds`, wherever they begin.
+    """At most `number` requests in any `seconds`, wherever these begin.
 
     A span of time begins with its first moment and ends before its last: what comes `seconds` after
     something else is not in the same one.
@@ -79,10 +79,10 @@ class Tier:
     """A user's limits: several windows at once; none for no limit.
 
     Args:
-        windows: each of another length.
+        windows: of different lengths.
 
     Attributes:
-        windows: those.
+        windows: as given.
         rates: the interval and the reach of each.
 
     Raises:

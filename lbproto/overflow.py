@@ -20,7 +20,7 @@ class Overflow(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OverflowPolicy:
-    """One of them, and for conflation what makes an older event stale."""
+    """A policy; for conflation, with the function that gives an event's key."""
 
     overflow: Overflow
     key: Callable[[Any], Hashable] | None = None

@@ -83,16 +83,15 @@ class Plugin:
         """Declare what answers a request.
 
         The decorated function is `async (ctx: Context, request: Request) -> Answer`; the events
-        that its return annotation names are declared with it. One that
-        returns None sends no answer.
+        that its return annotation names are declared with it. None sends no answer.
 
         Args:
             request: the event a client sends.
-            refused: carries a refusal; by default `validation_error` or `error`.
+            refused: the event that carries a refusal; by default `validation_error` or `error`.
             repeatable: serve a repeat (a request with the same `requestId` of the same user) like
                 any other, because it does no harm, or is about the session that asks; by default
                 it is answered as the first was, and the handler does not run.
-            weight: how much it counts against the server's `Limits`: as this many requests.
+            weight: as how many requests it counts against the server's `Limits`.
             counted: against which limits: the user's and the session's, or only the session's.
             price: credits that are set aside before the handler runs, and spent when it has: a
                 number of 0 or more, or a function of the request, `async` or not. Where the handler
@@ -102,7 +101,7 @@ class Plugin:
                 any time; its client's next requests wait meanwhile.
 
         Raises:
-            UsageError: the function does not look like that, an argument is of another kind, or the
+            UsageError: the function has another signature, an argument has a wrong type, or the
                 plugin is part of a server already.
         """
         check_request(request, "on(Order)")
@@ -153,7 +152,7 @@ class Plugin:
             stages: the events that tell how the job goes; declared with it.
             weight: as for `on`.
             price: as for `on`; where the handler charges, the rest is given back at the end.
-            timeout: seconds that it may take; then it ends with `TIMEOUT`. None for any time.
+            timeout: seconds that it may take; then it fails with `TIMEOUT`. None for no limit.
 
         Raises:
             UsageError: as for `on`; or an event that lbproto has to make cannot be made of the id
@@ -209,7 +208,7 @@ class Plugin:
             pattern: `market:{symbol}`; a placeholder matches anything but ":", and that too where
                 it has a star: `user:{user_id*}`.
             announce: whether members are told of users who join and leave.
-            refused: carries a refusal; by default `error`.
+            refused: the event that carries a refusal; by default `error`.
             example: a room of this family that there is, for documentation and for trying out.
             occupancy: called as `(occupied, **placeholders)` when the first session on this node is
                 in a room (True), and when the last one has left it (False): for what runs only
@@ -219,7 +218,7 @@ class Plugin:
                 first of all. A placeholder `{user_id*}` stands for whose it is; there is no other.
 
         Raises:
-            UsageError: the function, or `occupancy`, does not look like that; no room has a name
+            UsageError: the function, or `occupancy`, has another signature; no room has a name
                 like that; or an automatic room has another placeholder.
         """
         check_refusal(refused, Subscribe)

@@ -31,11 +31,11 @@ class Recovery:
         window: how long a session waits for its client to come back; what it misses is kept as
             long.
         grace: how long it goes on counting in its rooms; then the others are told that it has left.
-        max_events: events that are kept, for all sessions together.
+        max_events: events kept for all sessions together.
         max_bytes: bytes that they may take.
         max_bytes_alone: bytes of what was sent to one session alone; so that the answers to one
             client do not drive out what others have missed.
-        max_away: sessions that wait at a time; beyond it the one that has waited longest is over.
+        max_away: disconnected sessions kept at a time; beyond it the longest away is ended.
 
     Raises:
         UsageError: the grace is longer than the window, or a number is not above 0; but there may

@@ -72,13 +72,13 @@ class Server(Moderation, Emitting):
     """A real-time server: plugins on the wire.
 
     Args:
-        plugins: what it can do, besides the System domain.
+        plugins: the events it serves, besides those of the System domain.
         auth: verifies who connects: an authenticator, or an async function of that kind.
-        admission: who may come in and stay, by the host's policy.
+        admission: the host's policy: who may connect, and for how long.
         recovery: how long sessions wait for clients that have lost their connection; None for not
             at all.
-        limits: how much sessions and users may ask for; None for as much as they like.
-        settings: bounds and times of the wire.
+        limits: rate limits of sessions and users; None for no limit.
+        settings: bounds and timeouts of the wire.
         namespaces: Socket.IO namespaces that all lead to this same application.
         allowed_origins: browser origins that may connect; "*" for any (tokens are not cookies,
             so a foreign page has none to abuse).
@@ -89,28 +89,28 @@ class Server(Moderation, Emitting):
         middleware: the host's own, inside error handling, outside decoding.
         storage: where records live; in memory by default. In a durable one jobs are recorded, so
             that clients are told of those that end with the server.
-        pubsub: the way to the other nodes; by default there are none.
-        credits: where accounts of credits are kept; needed by plugins whose requests have a price.
+        pubsub: connects this node to others; by default it is alone.
+        credits: the store of credit accounts; needed by plugins whose requests have a price.
         telemetry: traces requests, and measures the server; None for neither.
-        clock: where time comes from.
+        clock: the source of time; a virtual one in tests.
         strict: raise when an event is emitted that no plugin declared, or to a room that none did.
             On by default unless Python runs with -O.
 
     Attributes:
         plugins: the System domain's, and those given.
-        registry: what they declare.
+        registry: everything that the plugins declare.
         clock, storage: those given, or the default ones; for plugins' lifespans.
         settings, namespaces, allowed_origins: likewise; for the edges.
         recovery, limits, max_rooms, max_jobs, request_timeout: those given; for what describes the
             server.
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
-        checks: how this node is; for the edges.
-        incidents: called with each request that fails by our fault, and the id of the incident.
+        checks: the health checks of this node; for the edges.
+        incidents: called with each request that fails internally, and the incident's id.
 
     Raises:
         UsageError: two plugins clash, or have the same name; one has a price, and there are no
-            credits; or an argument is of another kind.
+            credits; or an argument has a wrong type.
     """
 
     def __init__(
@@ -285,7 +285,7 @@ class Server(Moderation, Emitting):
             app: the host app, as hosts pass it; not used.
 
         Raises:
-            UsageError: it runs already.
+            UsageError: the server runs already.
         """
         if self._started:  # before the backends are entered: they are those of the one that runs
             raise UsageError("this lbproto server runs already: start it once per process")
@@ -324,7 +324,7 @@ class Server(Moderation, Emitting):
 
     @property
     def credits(self) -> Credits:
-        """What the users own: grants, adjustments, balances, histories.
+        """Credits of the users: grants, adjustments, balances, histories.
 
         Raises:
             UsageError: the server keeps no credits.
@@ -368,7 +368,7 @@ class Server(Moderation, Emitting):
         return self.runtime.accepting and self._pubsub.ready
 
     async def health(self) -> Health:
-        """How this node is, with a reason for whatever is not well; also asks the storage."""
+        """This node's health, with a reason for each failed check; also asks the storage."""
         return await self.checks.look()
 
     def statistics(self) -> ServerStatistics:

@@ -30,8 +30,8 @@ class Session:
     Attributes:
         sid: its id, the client's `socket.id`.
         pid: the private id that its client resumes it by; None where it cannot.
-        identity: whose it is, as of the last connection or renewal.
-        socket: its place on the wire; None while its client has lost the connection.
+        identity: the user's identity, as of the last connection or renewal.
+        socket: the client's socket; None while it is disconnected.
         format: how the client reads events.
         push: queues a frame for it; returns a `Pushed`.
         line: its connection, once it has caught up, where that may be sent to with others.
@@ -40,7 +40,7 @@ class Session:
         came: the offset by which it has come from another node, where that is what it is `start`
             here; None where it has begun here.
         began: when it began, in seconds since the Unix epoch.
-        quota: what it has asked for; None for nothing, or for as much as it likes.
+        quota: its request counts; None if it has none, or no limits.
         closed: whether it is over.
     """
 
@@ -85,24 +85,24 @@ class Session:
         return self.start if offset is None or offset == self.came else offset
 
     def attach(self, socket: Socket) -> None:
-        """Its client has a connection. What is sent still waits until it has caught up."""
+        """The client has connected; events still wait until it has caught up."""
         self.socket = socket
         self.format = socket.format
 
     def catch_up(self) -> None:
-        """The client has been sent everything up to now: what comes goes to it directly."""
+        """The client has been sent everything it missed: send further events directly."""
         if self.socket is not None:
             self.push = self.socket.push
             self.line = self.socket.line
             self._tell_watching()
 
     def detach(self) -> None:
-        """Its client has lost the connection: what is sent waits until it resumes."""
+        """The client has lost its connection: events wait until it resumes."""
         self.withhold()
         self.socket = None
 
     def withhold(self) -> None:
-        """Its connection is about to be closed: what is sent waits from now on."""
+        """The connection is about to be closed: events wait from now on."""
         self._step_out()
         self.push = _away
 
@@ -121,7 +121,7 @@ class Session:
         self._watching[changed] = None
 
     def unwatch(self, changed: Callable[[], None]) -> None:
-        """Call it no more."""
+        """Undo `watch`."""
         if self._watching is not None:
             self._watching.pop(changed, None)
 

@@ -54,18 +54,18 @@ class Limits:
 
     Attributes:
         tiers: by name; those of the published reference by default.
-        tier: which of them a user has: the claim of their token that names it, or a function of who
+        tier: which of them a user has: the name of a claim of their token, or a function of who
             they are, which may return a tier of their own too. It is read again when the session
             has another token.
-        default: the tier of whoever has none of those.
-        per_session: what one session may ask for, whoever's it is; None for no such limit. It is
+        default: the tier of users without one of those.
+        per_session: the limit of one session, whoever's it is; None for no such limit. It is
             the only one for `ping`, `unsubscribe`, `authenticate`, and for what a plugin declares
             so (`counted="session"`).
         flood: refusals that a session may get; at more, its transport is closed. None for any
             number.
         max_users: users whose requests are remembered. That is those who would not get as much as
             somebody new; beyond it, one of them is forgotten.
-        store: counts for several nodes together; None where there is one. It is asked only about
+        store: counts for several nodes together; None for one node alone. It is asked only about
             what the node itself lets through, by what it knows from the last answer. While it
             cannot be reached, each node counts by itself.
 

@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Event)
 
 
 class Job(Generic[R]):
-    """One job, for its handler: what is asked for, and ways to tell how it goes.
+    """One job, for its handler: the request, and methods to report progress and results.
 
     The handler returns the event that tells of its success; what it raises tells of its failure.
     When it is cancelled, or too late, its end has been told already: what it sends then is
@@ -33,7 +33,7 @@ class Job(Generic[R]):
 
     @property
     def id(self) -> str:
-        """Names the job; for the events that tell of it."""
+        """The id of the job, for its events."""
         return self._work.id
 
     @property
@@ -43,7 +43,7 @@ class Job(Generic[R]):
 
     @property
     def ctx(self) -> Context:
-        """The request's context: whose it is, storage, rooms to emit to."""
+        """The request's context: its user, the storage, rooms to emit to."""
         return self._work.ctx
 
     @property
@@ -52,7 +52,7 @@ class Job(Generic[R]):
         return self._work.duration_ms
 
     def start(self, event: Event) -> None:
-        """Tell that the job has begun: first of all, where lbproto cannot make that event.
+        """Tell that the job has begun, where lbproto cannot construct that event itself.
 
         Raises:
             UsageError: it has begun before, or this is not the event declared for it.

@@ -22,8 +22,8 @@ class Stages:
         failure: ends a job that has failed, was cancelled, or was refused before it began.
         start: told first. Where all that it needs is the id and fields that the request has too,
             it is made for the handler; otherwise the handler gives it to `Job.start`.
-        progress: how far the job is; one that has a field `pct` never tells less than before.
-        output: a part of the result.
+        progress: how far the job is; a field `pct` never goes backwards.
+        output: one part of the result.
         closing: makes a last `output`, which says that there is no more, told just before the end,
             whichever it is, if the job has been started. It is called with the request, the job's
             id, and how many outputs were told: None for a job that was lost with its node. It must
