@@ -50,12 +50,12 @@ class Acknowledgements:
 
         Args:
             into: what its answer is to be: the first argument of the acknowledgement.
-            seconds: how long it has.
+            seconds: the time limit.
 
         Raises:
             RequestTimeout: it did not in time, or has lost the connection meanwhile; whether it
                 has got the event is not known then.
-            InvalidRequest: what it answers does not fit.
+            InvalidRequest: the answer does not fit `into`.
             UsageError: nobody declared the event.
         """
         socket = session.socket

@@ -66,7 +66,7 @@ class Gate:
     Args:
         authenticate: verifies tokens.
         admission: the host's policy.
-        bans: who may not come in.
+        bans: the banned users.
     """
 
     def __init__(self, authenticate: Authenticate, admission: Admission, bans: Bans) -> None:
@@ -79,7 +79,7 @@ class Gate:
 
         Args:
             token: with or without the prefix `Bearer`.
-            peer: who shows it.
+            peer: the client that presents it.
 
         Raises:
             Unauthorized: they may not.

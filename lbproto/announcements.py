@@ -27,9 +27,9 @@ class Announcements:
     """The users of announcing rooms, as one node knows them.
 
     Args:
-        rooms: who is there.
+        rooms: the members on this node.
         hub: delivers what the others are told.
-        control: who is there on other nodes.
+        control: the members on other nodes.
         clock: when it happened.
     """
 

@@ -14,7 +14,7 @@ class Bans:
     """The bans of one application.
 
     Args:
-        storage: where they are kept, for every node.
+        storage: keeps them, for every node.
     """
 
     def __init__(self, storage: Storage) -> None:

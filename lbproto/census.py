@@ -23,8 +23,8 @@ class Census:
         sessions: its sessions.
         rooms: their rooms.
         jobs: those that run.
-        hub: what was delivered.
-        log: what is kept.
+        hub: counts deliveries.
+        log: the events kept.
         throttle: what was refused; None for nothing.
         pubsub: the way to the other nodes.
     """

@@ -68,11 +68,11 @@ class _Record(msgspec.Struct):
     """A request.
 
     Attributes:
-        node: who has claimed it.
+        node: the node that has claimed it.
         digest: of what it asks for.
         answers: names and payloads of what answered it, and whether that was a refusal; None where
             it was too large to be kept.
-        error: what it failed with.
+        error: the error it failed with.
         is_settled: whether it has been served.
     """
 

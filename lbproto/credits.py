@@ -50,7 +50,7 @@ class Credits:
     """Credits of a server's users.
 
     Args:
-        store: where accounts are kept.
+        store: keeps the accounts.
         clock: its wall clock dates what happens; every node's must be about right.
         announce: told each movement once, after its commit; those of an account that this node
             makes in order of their versions.

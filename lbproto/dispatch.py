@@ -34,12 +34,12 @@ class Dispatcher:
     """Serves the requests of every session of one server.
 
     Args:
-        registry: who answers what.
-        services: what contexts give access to.
+        registry: the routes.
+        services: the services that contexts give access to.
         middleware: the host's own, between the joining of repeats and decoding, the first
             outermost.
         holds: where credits are set aside for requests with a price; None where none has one.
-        jobs: where requests are served that take long.
+        jobs: runs requests that are jobs.
         claims: which requests other nodes serve; None where nodes do not tell each other.
         timers: end handlers that take too long.
         timeout: seconds that a handler may take whose route has no timeout of its own; None for any

@@ -48,7 +48,7 @@ def batches(everyone: Iterable[T], seconds: float, random: Random) -> list[Batch
     Args:
         seconds: how long, 0 or more; the first batch goes at once, the last a tenth of a second
             before the end.
-        random: where the order comes from.
+        random: the source of the order.
     """
     order = list(everyone)
     random.shuffle(order)

@@ -112,7 +112,7 @@ class ErrorEvent(Event, kw_only=True):
         """The envelope of `error`.
 
         Args:
-            error: what went wrong.
+            error: the error to describe.
             fields: values for the subclass's own fields; those it does not have are ignored, and so
                 are those of the envelope (a request may have a `message` of its own).
 

@@ -35,7 +35,7 @@ class Frame(msgspec.Struct, eq=False, gc=False):
     Attributes:
         data: its WebSocket frames, each a whole message; their length is what the event counts in
             a bounded queue.
-        overflow: what a full outbox does with it.
+        overflow: the policy of a full outbox.
         key: with `Overflow.CONFLATE`, only the newest queued frame of a key is kept.
         rendered: its ASGI events, kept by the first transport that needs them for the others.
     """

@@ -81,10 +81,10 @@ class Handover:
         places: the records of sessions; None where there are none.
         control: the other nodes.
         membership: puts sessions into rooms.
-        rooms: what they have missed there.
+        rooms: holds what they have missed there.
         hub: delivers.
         inflow: knows what has come from other nodes.
-        log: how far clients have got.
+        log: knows how far clients have got.
         registry: the events that there are.
         dispatcher: makes contexts, for rights to be looked at.
         jobs: those here.
@@ -158,7 +158,7 @@ class Handover:
             make: makes a session of that id, which has begun at that time.
             identity: of its client.
             pid: its private id.
-            offset: how far its client has got, as that says.
+            offset: how far its client has got, as the client says.
 
         Returns:
             None where there is none, or something that its client has missed is gone; it may be

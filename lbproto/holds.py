@@ -51,11 +51,11 @@ class Hold(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         account: whose.
-        action: what for.
+        action: the request's name, as told to the user.
         amount: how many; 0 where there is no reservation.
         transaction_id: of the reservation.
         expires_at: in ms since the Unix epoch; extended as long as the request is being served.
-        paid: what its repeats have paid.
+        paid: the credits that its repeats have paid.
     """
 
     account: Account
@@ -75,7 +75,7 @@ class Holds:
     """The reservations of one node.
 
     Args:
-        credits_: where accounts are.
+        credits_: the accounts.
         clock: wakes whoever keeps this up.
     """
 

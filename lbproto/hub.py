@@ -57,10 +57,10 @@ class Hub:
     """One node's delivery.
 
     Args:
-        rooms: who is where.
-        registry: how each event is sent.
+        rooms: the members of rooms.
+        registry: the declared events, with their policies.
         pubsub: the way to the other nodes.
-        log: where what was sent is kept.
+        log: keeps the events sent.
         clock: when it was sent.
         resumable: whether clients are told how far they have got, so that they can resume.
 

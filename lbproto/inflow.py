@@ -29,7 +29,7 @@ class Inflow:
 
     Args:
         pubsub: the way from the other nodes.
-        rooms: who is where.
+        rooms: the members of rooms.
         registry: the events that there are.
         hub: delivers.
     """

@@ -42,7 +42,7 @@ class Window:
 
     Attributes:
         number: requests, or rather their weights.
-        seconds: how long the window is.
+        seconds: the length of the window.
         burst: how many of them may come at once, and so the greatest weight of a request. The
             others are let through one after the other, evenly spread over the window. By default
             (0) half of the number, and at least 1.

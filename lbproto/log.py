@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, eq=False, gc=False):
 
     Attributes:
         position: its place in the log; greater than that of everything sent before.
-        event: what was sent.
+        event: the event sent.
         except_: ids of the sessions in the room that it was not meant for.
         answers: the request it answers.
         frames: encodings to send it by again, where somebody has missed it.
@@ -144,7 +144,7 @@ class Log:
 
     Args:
         window: seconds that an entry is kept at most.
-        max_events: how many are kept.
+        max_events: the number of events kept.
         max_bytes: how many bytes they may take, encodings and what goes with them.
 
     Attributes:

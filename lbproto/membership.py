@@ -47,17 +47,17 @@ class Membership:
 
     Args:
         registry: which rooms there may be.
-        rooms: who is where.
+        rooms: the members of rooms.
         hub: delivers what the others are told.
         inflow: hears what other nodes tell them.
-        bans: who may not be where.
-        control: who is there on other nodes.
+        bans: the users banned from rooms.
+        control: the members on other nodes.
         clock: when it happened.
         max_rooms: how many rooms a session may be in, its personal one not counted.
         places: where it is recorded who is where; None for nowhere.
 
     Attributes:
-        announcements: what those in rooms are told of each other.
+        announcements: tells members of users who come and go.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Membership:
             Whether it is in: not where something that it has missed is gone.
 
         Raises:
-            Overloaded: what it has missed cannot be read.
+            Overloaded: the events it has missed cannot be read.
         """
         holds = [self._rooms.hold(room, session) for room in rooms]
         try:

@@ -27,7 +27,7 @@ class RoomMember:
 
     Attributes:
         sid: its id.
-        user_id: whose it is.
+        user_id: the user whose session it is.
         away: whether its client has lost the connection.
         session: the session itself; None where it is on another node.
     """

@@ -31,7 +31,7 @@ class Outbox:
     """Frames on their way to one connection.
 
     Args:
-        max_frames: how many frames it holds.
+        max_frames: the number of frames it holds.
         max_bytes: how many bytes it holds; a single larger frame is taken when it is empty.
         filled: called when the outbox stops being empty, once until the next `take`.
         overflowed: called once, when a frame that may not be lost has no room; the outbox is

@@ -80,7 +80,7 @@ class Outcome:
 
     Args:
         digest: of the first request; a repeat's is the same, or it is a mistake.
-        max_bytes: what its answers may take.
+        max_bytes: the size that its answers may have.
 
     Attributes:
         job: the job that the first request has begun; None where it is served at once.
@@ -163,9 +163,9 @@ class Outcomes:
 
     Args:
         lifetime: seconds that one is kept.
-        max_kept: how many are kept.
+        max_kept: the number of outcomes kept.
         max_bytes: bytes that they may take.
-        max_kept_per_user: how many of them may be one user's.
+        max_kept_per_user: the number of them that may be one user's.
         max_bytes_per_user: bytes that those may take.
         max_answer_bytes: bytes that the answers to one request may take to be kept.
     """

@@ -44,7 +44,7 @@ class Place(msgspec.Struct, array_like=True):
     """A session, as its node has recorded it.
 
     Attributes:
-        user_id: whose it is.
+        user_id: the user whose session it is.
         sid: its id.
         began: when, in seconds since the Unix epoch.
         rooms: those it is in, each with how far its node had got when it came there; "" where that
@@ -52,7 +52,7 @@ class Place(msgspec.Struct, array_like=True):
         node: the epoch of its node's log.
         reaches: from which position of that log on `own` is complete; None of a node that did not
             part with the session in order: what it had sent to it alone is not known.
-        own: what it was sent alone.
+        own: the events sent to it alone.
     """
 
     user_id: str
@@ -68,7 +68,7 @@ class Places:
     """The session records of one node, and those left by dead nodes.
 
     Args:
-        storage: where they are.
+        storage: keeps the records.
         clock: for how long.
         node: the epoch of this node's log.
     """
@@ -110,7 +110,7 @@ class Places:
         """A session is about to be in a room; returns once that is recorded, if it can be.
 
         Args:
-            position: how far this node has got.
+            position: how far this node has got in the log.
         """
         rooms = self._rooms.get(session)
         if rooms is not None and room not in rooms:

@@ -20,9 +20,9 @@ class Quota:
     """One session's.
 
     Args:
-        identity: what the tier was read from.
+        identity: the identity that the tier was read from.
         tier: its user's.
-        own: what this session may ask for by itself.
+        own: the bucket of this session alone.
 
     Attributes:
         bucket: counts everything that it asks for.

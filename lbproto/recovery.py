@@ -131,7 +131,7 @@ async def replay(
     between, the client has been sent everything.
 
     Args:
-        position: how far the client had got.
+        position: how far the client had got in the log.
         settings: the bounds of its outbox, of which this takes no more than half.
 
     Returns:

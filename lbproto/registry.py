@@ -43,8 +43,8 @@ class Route:
         request: its payload, validated.
         handler: `async (ctx, request) -> Event | None`; what it returns is the answer.
         refused: the event that carries a refusal; None for the general ones.
-        plugin: who declared it.
-        weight: how much it counts against the limits.
+        plugin: the name of the plugin that declared it.
+        weight: as how many requests it counts against the limits.
         counted: against which: the user's and the session's, or the session's only.
         repeatable: serving it again does no harm, so that a repeat does not join the first.
         price: what is set aside before the handler runs; None for a request that costs nothing.
@@ -86,7 +86,7 @@ class RoomPattern:
             returns the room's first message, or raises a `RequestError` to refuse.
         announce: whether members are told of users who join and leave.
         refused: the event that carries a refusal; None for the general ones.
-        plugin: who declared it.
+        plugin: the name of the plugin that declared it.
         example: a room of this family to try; "" for none.
         occupancy: `(occupied, **placeholders)`, called when the first session is in a room and when
             the last one has left; None for nobody who wants to know.

@@ -93,7 +93,7 @@ class Room:
     """One room's sessions on this node.
 
     Args:
-        turn: what is sent to many at once.
+        turn: writes to many connections at once.
 
     Attributes:
         members: those an event is delivered to, in the order they came; for some it is their hold.
@@ -101,7 +101,7 @@ class Room:
         groups: the others, by wire format.
         held: those with a hold; not all of them are in the room yet.
         count: how many sessions are in the room and count there.
-        lane: what was sent to it.
+        lane: the events sent to it.
     """
 
     __slots__ = ("_turn", "alone", "count", "groups", "held", "lane", "members")
@@ -168,9 +168,9 @@ class Rooms:
     """The rooms that have sessions on this node.
 
     Args:
-        log: what is sent to them.
-        max_held: how many events a hold may leave to the log.
-        turn: what is sent to many at once.
+        log: keeps the events sent to them.
+        max_held: the number of events a hold may leave to the log.
+        turn: writes to many connections at once.
     """
 
     def __init__(self, log: Log, max_held: int = 4_096, turn: Turn | None = None) -> None:

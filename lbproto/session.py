@@ -21,7 +21,7 @@ class Session:
     """A user's session.
 
     Args:
-        identity: whose it is.
+        identity: the user's identity.
         socket: the one that it begins on; it is not reached by that until `attach` and `catch_up`.
         start: the offset of a client that has been sent nothing in it yet.
         began: when, in seconds since the Unix epoch.
@@ -32,10 +32,10 @@ class Session:
         pid: the private id that its client resumes it by; None where it cannot.
         identity: the user's identity, as of the last connection or renewal.
         socket: the client's socket; None while it is disconnected.
-        format: how the client reads events.
+        format: the wire format of the client.
         push: queues a frame for it; returns a `Pushed`.
         line: its connection, once it has caught up, where that may be sent to with others.
-        lane: what was sent to it alone.
+        lane: the log's lane of events sent to it alone.
         start: the offset of a client that has been sent nothing in it yet.
         came: the offset by which it has come from another node, where that is what it is `start`
             here; None where it has begun here.

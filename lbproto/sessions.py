@@ -72,7 +72,7 @@ class _Entrant(NamedTuple):
 
     Attributes:
         directory: those there are.
-        offset: how far it has got, of this node's log.
+        offset: how far it has got in this node's log.
         lost: whether it has asked for a session that it cannot resume.
     """
 
@@ -98,10 +98,10 @@ class Sessions(Handler):
         gate: lets users in.
         dispatcher: serves their requests.
         membership: their rooms.
-        rooms: what they have missed there.
+        rooms: holds what they have missed there.
         hub: delivers to them.
-        log: how far they have got.
-        acknowledgements: what they are asked.
+        log: knows how far they have got.
+        acknowledgements: pending questions to them.
         throttle: what they may ask for; None for as much as they like.
         admission: the host's policy.
         recovery: how long they wait for their clients; None for not at all.

@@ -65,7 +65,7 @@ class PubSubStatistics:
         dropped: messages given up: the node has ended before the broker took them, or was too far
             behind to take them from the broker.
         missed: messages of other nodes that did not come, as their numbers tell.
-        lost_connections: how often the broker was lost.
+        lost_connections: times that the broker was lost.
     """
 
     channels: int = 0

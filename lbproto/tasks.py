@@ -40,7 +40,7 @@ class Queue:
     """Limits how much work runs at a time, so that what runs is done in time.
 
     Args:
-        at_a_time: how much.
+        at_a_time: the number of pieces of work.
         patience: seconds that the rest waits for its turn at most.
     """
 

@@ -111,8 +111,8 @@ class Throttle:
     """Counts the requests of one server.
 
     Args:
-        limits: how many there may be.
-        registry: what they weigh.
+        limits: the limits to apply.
+        registry: the weights of requests.
         hub: tells clients.
         clock: measures.
 

@@ -48,7 +48,7 @@ class Traces(Protocol):
         """Add that this node has delivered what another one emitted, once for all recipients.
 
         Args:
-            trace: what came with the event.
+            trace: the trace context that came with the event.
             event: its name.
             room: the pattern of the room.
             began: when, in ns since the Unix epoch; it has just ended.
@@ -60,7 +60,7 @@ class Traces(Protocol):
         """Add that this node has done what another one asked for, or begun to.
 
         Args:
-            trace: what came with the call.
+            trace: the trace context that came with the call.
             call: its name, of few.
             began: when, in ns since the Unix epoch; it has just ended.
         """

@@ -43,8 +43,8 @@ class Writer(Relay[Sink]):
 
     Args:
         start_soon: starts a task that outlives the caller.
-        turn: what is sent to many at once.
-        clock: what is held for a moment waits by it.
+        turn: writes to many connections at once.
+        clock: times the writes that are held for a moment.
     """
 
     def __init__(self, start_soon: StartSoon, turn: Turn, clock: Clock) -> None:
