@@ -180,7 +180,7 @@ def test_a_parquet_file_that_is_cut_off(tmp_path: Path, block_file: Path) -> Non
     path = tmp_path / "cut.parquet"
     content = block_file.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(CutOff, match="no Parquet file, or not all of one"):
+    with pytest.raises(CutOff, match="is not a Parquet file, or not all of one"):
         file_sources("bitcoin", [path])
     middle = bytearray(content)
     middle[1000 : len(content) // 2] = bytes(len(content) // 2 - 1000)
