@@ -80,10 +80,10 @@ def check_price(price: Any) -> None:
         )
 
 
-def check_timeout(timeout: Any, name: str = "timeout") -> None:
+def check_timeout(timeout: Any) -> None:
     """A timeout is some time, or None."""
     if timeout is not None:
-        check_number(name, timeout, whole=False)
+        check_number("timeout", timeout, whole=False)
 
 
 def check_occupancy(function: Any, placeholders: list[str]) -> None:

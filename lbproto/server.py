@@ -20,7 +20,6 @@ from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services
 from lbproto.credits import Announce, Credits, tell
-from lbproto.declarations import check_timeout
 from lbproto.directory import Directory
 from lbproto.dispatch import Dispatcher
 from lbproto.emitting import Emitting
@@ -101,8 +100,7 @@ class Server(Moderation, Emitting):
         registry: everything that the plugins declare.
         clock, storage: those given, or the default ones; for plugins' lifespans.
         settings, namespaces, allowed_origins: likewise; for the edges.
-        recovery, limits, max_rooms, max_jobs, request_timeout: those given; for what describes the
-            server.
+        recovery, limits, max_rooms, max_jobs, request_timeout: as given; for descriptions.
         runtime: the connections on this node; for the edges.
         sessions: the sessions on this node; for the edges.
         checks: the health checks of this node; for the edges.
@@ -145,8 +143,7 @@ class Server(Moderation, Emitting):
         self.recovery, self.limits = recovery, limits
         self.max_rooms = options.bound("max_rooms", max_rooms)
         self.max_jobs = options.bound("max_jobs", max_jobs)
-        check_timeout(request_timeout, "request_timeout")
-        self.request_timeout = request_timeout
+        self.request_timeout = options.seconds("request_timeout", request_timeout)
         self._started = False
         self._pubsub = pubsub or MemoryPubSub()
         self.checks = HealthChecks(runtime, self._pubsub, self.storage)
@@ -265,17 +262,31 @@ class Server(Moderation, Emitting):
 
     # For the host
 
-    def asgi(self, fallback: ASGIApp | None = None, probes: Probes | None = None) -> ServerApp:
-        """This server as an ASGI app: `/socket.io/` and `/ws`, and its lifespan.
+    def asgi(
+        self,
+        fallback: ASGIApp | None = None,
+        probes: Probes | None = None,
+        *,
+        socketio_path: str = "/socket.io/",
+        websocket_path: str | None = "/ws",
+    ) -> ServerApp:
+        """This server as an ASGI app: its two wires, each at a path, and its lifespan.
 
         Args:
             fallback: the host's app: gets every other path, and its lifespan is run too.
             probes: where it says how it is; by default at `/healthz` and `/readyz`, and nowhere
                 where there is a `fallback`, which may have its own.
+            socketio_path: where Socket.IO is spoken; what clients give as their `path`.
+            websocket_path: where plain WebSocket is; None for nowhere.
+
+        Raises:
+            UsageError: a path does not begin with "/", or is that alone; or two are the same.
         """
         from lbproto.asgi.app import ServerApp
 
-        return ServerApp(self, fallback, probes)
+        return ServerApp(
+            self, fallback, probes, socketio_path=socketio_path, websocket_path=websocket_path
+        )
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[None]:  # noqa: ARG002 - a host's

@@ -22,6 +22,7 @@ from lbproto.asgi.scope import route_path
 from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
 from lbproto.connection.runtime import Runtime
 from lbproto.connection.socketio import SocketIO
+from lbproto.errors import UsageError
 from lbproto.wire.port import Handler, Link, MessageHandler
 from lbproto.wire.settings import Settings
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from lbproto.server import Server
 
 __all__ = ["EngineIOApp", "HealthApp", "ServerApp", "SocketIOApp"]
-
-_SOCKETIO_PATH = "/socket.io"
-_PLAIN_PATH = "/ws"
 
 Run = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -81,35 +79,70 @@ class _PathApp:
 
 
 class ServerApp(_PathApp):
-    """A server on `/socket.io/` and `/ws`; made by `Server.asgi`.
+    """A server on its paths; made by `Server.asgi`.
 
     Args:
         server: runs with this app's lifespan.
         fallback: the host's app; None for "404 Not Found".
         probes: where it says how it is; None for the usual places if there is no `fallback`, which
             may have its own, and else for nowhere.
+        socketio_path: where Socket.IO is spoken.
+        websocket_path: where plain WebSocket is; None for nowhere.
 
     Attributes:
         server, fallback, probes: those given, or the default ones.
+        socketio_path, websocket_path: those given, without a slash at the end.
+
+    Raises:
+        UsageError: a path does not begin with "/", or is that alone; or two are the same.
     """
 
     def __init__(
-        self, server: Server, fallback: ASGIApp | None = None, probes: Probes | None = None
+        self,
+        server: Server,
+        fallback: ASGIApp | None = None,
+        probes: Probes | None = None,
+        *,
+        socketio_path: str = "/socket.io/",
+        websocket_path: str | None = "/ws",
     ) -> None:
         self.server = server
         self.fallback = fallback
+        self.socketio_path = _path("socketio_path", socketio_path)
+        self.websocket_path = (
+            None if websocket_path is None else _path("websocket_path", websocket_path)
+        )
         self.probes = probes or (Probes() if fallback is None else Probes(live="", ready=""))
+        self._check_paths()
         origins = server.allowed_origins
         sessions = server.sessions
         open_sockets = partial(SocketIO, handler=sessions, namespaces=server.namespaces)
         engine = EngineEndpoint(server.runtime, open_sockets, origins)
-        plain = PlainEndpoint(server.runtime, sessions, origins)
-        super().__init__(
-            server.lifespan,
-            {**probe_endpoints(server, self.probes), _SOCKETIO_PATH: engine},
-            {_SOCKETIO_PATH: engine, _PLAIN_PATH: plain},
-            fallback,
+        websocket: dict[str, ASGIApp] = {self.socketio_path: engine}
+        if self.websocket_path is not None:
+            websocket[self.websocket_path] = PlainEndpoint(server.runtime, sessions, origins)
+        http = probe_endpoints(server, self.probes)
+        http[self.socketio_path] = engine
+        super().__init__(server.lifespan, http, websocket, fallback)
+
+    def with_probes(self, probes: Probes) -> ServerApp:
+        """The same with other probes."""
+        return ServerApp(
+            self.server,
+            self.fallback,
+            probes,
+            socketio_path=self.socketio_path,
+            websocket_path=self.websocket_path,
         )
+
+    def _check_paths(self) -> None:
+        probes = self.probes
+        paths = (self.socketio_path, self.websocket_path, probes.live, probes.ready)
+        for path in filter(None, paths):
+            if paths.count(path) > 1:
+                raise UsageError(
+                    f"two of Socket.IO, WebSocket and the probes have the path {path!r}"
+                )
 
 
 class HealthApp(_PathApp):
@@ -171,6 +204,13 @@ class EngineIOApp(_PathApp):
         runtime = Runtime(settings or Settings())
         endpoints = {path.rstrip("/"): EngineEndpoint(runtime, open_handler, allowed_origins)}
         super().__init__(runtime.run, endpoints, endpoints)
+
+
+def _path(name: str, given: Any) -> str:
+    path = given.rstrip("/") if isinstance(given, str) else ""
+    if not path.startswith("/"):
+        raise UsageError(f"{name}: {given!r} is not a path such as /ws")
+    return path
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

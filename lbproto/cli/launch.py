@@ -61,7 +61,7 @@ def launch(configured: Configured) -> None:
         serve(
             target,
             address.sockets,
-            Alone(lambda: _welcome(configured, address.url)),
+            Alone(lambda: _welcome(configured, address.url, target.app)),
             drain_seconds=config.drain,
         )
 
@@ -128,7 +128,7 @@ def _target(configured: Configured) -> Target:
         raise Failure(_NOT_TOLD.format(app=config.app))
     health = config.health
     probes = Probes(live=health.live, ready=health.ready, ignore=health.ignore)
-    app = ServerApp(target.app.server, target.app.fallback, probes)
+    app = target.app.with_probes(probes)
     return Target(app, app.lifespan, app.server)
 
 
@@ -163,9 +163,9 @@ def _recorded(target: Target, configured: Configured, suffix: str = "") -> Targe
     return replace(target, lifespan=lifespan)
 
 
-def _welcome(configured: Configured, url: str) -> None:
+def _welcome(configured: Configured, url: str, app: object = None) -> None:
     config = configured.config
     if config.log.format == "text":
-        welcome_to_server(config.app, url)
+        welcome_to_server(config.app, url, app)
     else:
         logger.info("serving", extra={"app": config.app, "url": url, "workers": config.workers})

@@ -10,6 +10,7 @@ from shlex import quote
 from rich.text import Text
 
 from lbproto import Server
+from lbproto.asgi import ServerApp
 from lbproto.cli.demo import DEMO_TOKEN
 from lbproto.cli.show import output
 from lbproto.contract import rooms
@@ -53,14 +54,21 @@ def welcome_to_demo(server: Server, url: str) -> None:
     )
 
 
-def welcome_to_server(name: str, url: str) -> None:
+def welcome_to_server(name: str, url: str, app: object = None) -> None:
     """Say that a server runs.
 
     Args:
         name: how it was named on the command line.
         url: where, for websockets.
+        app: what is served there, where this process knows; else it is taken to have the usual
+            paths.
     """
-    _show(f"lbproto serves {name}", [("Socket.IO", url), ("WebSocket", f"{url}/ws")])
+    socketio, websocket = url, f"{url}/ws"
+    if isinstance(app, ServerApp):
+        websocket = f"{url}{app.websocket_path}" if app.websocket_path else "not served"
+        if app.socketio_path != "/socket.io":
+            socketio = f"{url} with the path {app.socketio_path}/"
+    _show(f"lbproto serves {name}", [("Socket.IO", socketio), ("WebSocket", websocket)])
 
 
 def _command(*words: str, url: str = DEFAULT_URL) -> str:

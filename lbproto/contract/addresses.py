@@ -46,11 +46,12 @@ SECURITY = {
 """How a client shows its token."""
 
 
-def servers(url: str) -> dict[str, Any]:
-    """The two wires of a server, by name.
+def servers(url: str, socketio_path: str, websocket_path: str | None) -> dict[str, Any]:
+    """The wires of a server, by name.
 
     Args:
         url: what its paths come after, such as `wss://example.com/live`.
+        socketio_path, websocket_path: as for `Server.asgi`.
 
     Raises:
         UsageError: its scheme is not `http`, `https`, `ws` or `wss`, or it has no host.
@@ -61,19 +62,21 @@ def servers(url: str) -> dict[str, Any]:
         raise UsageError(f"{url!r} is not a server address; use wss://example.com")
     path = parts.path.rstrip("/")
     shared = {"host": parts.netloc, "security": [{"$ref": "#/components/securitySchemes/token"}]}
-    return {
+    wires = {
         "socketio": {
             **shared,
-            "pathname": f"{path}/socket.io",
+            "pathname": path + socketio_path.rstrip("/"),
             "protocol": scheme,
             "title": "Socket.IO v5",
             "description": "Engine.IO v4 over WebSocket or HTTP long-polling.",
-        },
-        "plain": {
+        }
+    }
+    if websocket_path is not None:
+        wires["plain"] = {
             **shared,
-            "pathname": f"{path}/ws",
+            "pathname": path + websocket_path.rstrip("/"),
             "protocol": scheme,
             "title": "Plain WebSocket",
             "description": "Frames `{event, data, id?}`; answers carry the request's id as `re`.",
-        },
-    }
+        }
+    return wires

@@ -41,18 +41,26 @@ _GENERAL = tuple(event.event_name for event in (RateLimitError, ValidationError,
 _ANNOUNCED = tuple(event.event_name for event in (UserJoinedRoom, UserLeftRoom))
 
 
-def asyncapi(contract: Contract, *, url: str | None = None) -> Document:
+def asyncapi(
+    contract: Contract,
+    *,
+    url: str | None = None,
+    socketio_path: str = "/socket.io/",
+    websocket_path: str | None = "/ws",
+) -> Document:
     """The document, as plain values.
 
     Args:
         contract: what is described.
         url: where the server is, such as `wss://example.com`: it does not know that itself. Without
             one the document has no `servers`.
+        socketio_path, websocket_path: as they were given to `Server.asgi`.
 
     Raises:
         UsageError: that is not a URL of a server.
     """
     writer = _Writer(contract)
+    wires = None if url is None else servers(url, socketio_path, websocket_path)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -63,7 +71,7 @@ def asyncapi(contract: Contract, *, url: str | None = None) -> Document:
             else "There are no limits on how much is asked for.",
         },
         "defaultContentType": "application/json",
-        **({} if url is None else {"servers": servers(url)}),
+        **({} if wires is None else {"servers": wires}),
         "channels": writer.channels(),
         "operations": writer.operations(),
         "components": {

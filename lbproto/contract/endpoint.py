@@ -27,7 +27,7 @@ class AsyncAPIApp:
 
     Args:
         server: what is described, as it is now.
-        url: as for `asyncapi`.
+        url, socketio_path, websocket_path: as for `asyncapi`.
         title, version: as for `describe`.
 
     Raises:
@@ -39,10 +39,17 @@ class AsyncAPIApp:
         server: Server,
         *,
         url: str | None = None,
+        socketio_path: str = "/socket.io/",
+        websocket_path: str | None = "/ws",
         title: str = "lbproto",
         version: str = "0",
     ) -> None:
-        document = asyncapi(describe(server, title=title, version=version), url=url)
+        document = asyncapi(
+            describe(server, title=title, version=version),
+            url=url,
+            socketio_path=socketio_path,
+            websocket_path=websocket_path,
+        )
         self._body = msgspec.json.encode(document)
         self._tag = f'"{sha256(self._body).hexdigest()[:32]}"'
 

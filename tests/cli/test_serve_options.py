@@ -40,6 +40,8 @@ async def host(scope, receive, send):
 
 server = make()
 app = make().asgi(fallback=host)
+paths = {"socketio_path": "/live/socket.io/", "websocket_path": "/live/ws"}
+moved = make().asgi(fallback=host, **paths)
 
 
 def broken():
@@ -117,6 +119,18 @@ def test_probes_are_where_the_configuration_says(module: str) -> None:
         http = server.url.replace("ws", "http", 1)
         assert httpx.get(f"{http}/alive").json() == {"status": "live"}
         assert httpx.get(f"{http}/readyz").text == "the host"
+
+
+def test_an_app_stays_on_its_paths(run_here: Main, module: str) -> None:
+    Path("lbproto.toml").write_text(f"app = '{module}:moved'\n[health]\nlive = '/alive'")
+    with running("serve") as server:
+        assert " with the path /live/socket.io/\nWebSocket " in server.welcome
+        assert server.url.endswith("/live")
+        done = run_here("call", "ping", "--url", server.url, "--token", "secret")
+        assert done.out.startswith("pong ")
+        http = server.url.replace("ws", "http", 1).removesuffix("/live")
+        assert httpx.get(f"{http}/alive").json() == {"status": "live"}
+        assert httpx.get(f"{http}/socket.io/").text == "the host"
 
 
 def test_probes_of_an_app_that_is_not_ours(run_here: Main, module: str) -> None:

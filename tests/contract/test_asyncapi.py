@@ -125,13 +125,15 @@ def test_there_is_a_server_only_where_the_host_says_so(
     ]
     host = "wss", "example.com"
     assert shown == [(*host, "/live/socket.io"), (*host, "/live/ws")]
+    moved = asyncapi(contract, url="wss://example.com", socketio_path="/rt/", websocket_path=None)
+    assert [server["pathname"] for server in moved["servers"].values()] == ["/rt"]
 
 
 @pytest.mark.parametrize(
     "url", ["example.com", "ftp://example.com", "ws://", "ws://me:pw@host", ""]
 )
 def test_an_address_that_is_none(contract: Contract, url: str) -> None:
-    with pytest.raises(UsageError, match="no server's address"):
+    with pytest.raises(UsageError, match="is not a server address"):
         asyncapi(contract, url=url)
 
 
