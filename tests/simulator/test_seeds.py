@@ -28,6 +28,7 @@ def test_faults_are_met() -> None:
         "is refused by the stores",
         "broker   ** is away",
         "SessionLost()",
+        "AnswersLost()",
         "Recovered(missed=0)",
         "Recovered(missed=1",
         "OVERLOADED",
