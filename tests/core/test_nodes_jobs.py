@@ -204,6 +204,18 @@ async def test_whose_jobs_node_dies_is_told_of_its_end_where_that_is_recorded(
         assert [each.name for each in client.take()] == ["answers_lost", "dig_closing", "dig_error"]
 
 
+async def test_who_is_told_by_a_node_that_stops_is_to_take_the_job_up_again(
+    cluster: Cluster,
+) -> None:
+    """Which that leaves to the next node of the session, as all that it alone was sent."""
+    async with cluster.running() as (one,):
+        async with cluster.running() as (two,):
+            await dug(await connected(one))
+            client = await taken_up(two, cluster.site.jobs[0].id)
+            client.take()
+        assert names(client.take()) == ["answers_lost"]
+
+
 async def test_what_is_lost_on_the_way_is_asked_for_again(cluster: Cluster) -> None:
     async with cluster.running(2) as (one, two):
         ada = await connected(one)
