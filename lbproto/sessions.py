@@ -71,7 +71,6 @@ class _Entrant(NamedTuple):
     """A client that is authenticated but not yet told so.
 
     Attributes:
-        directory: those there are.
         offset: how far it has got in this node's log.
         lost: whether it has asked for a session that it cannot resume.
     """
