@@ -92,6 +92,8 @@ HOSTILE: list[tuple[str, str]] = [
     ("SELECT write_log('x')", UNAUTHORIZED),
     ("SELECT sleep_ms(100000)", UNAUTHORIZED),
     ("SELECT main.lower('X')", UNAUTHORIZED),
+    ("SELECT DEFAULT", UNAUTHORIZED),  # of a class that is not known
+    ("FROM repeat('x', 3)", UNAUTHORIZED),  # a function of the list, but not as a table
     ("SELECT count(*) FILTER (version() = 'x') FROM people", UNAUTHORIZED),
     ("SELECT 1 ORDER BY current_setting('threads')", UNAUTHORIZED),
     ("SELECT 1 LIMIT (SELECT length(version()))", UNAUTHORIZED),
@@ -130,6 +132,7 @@ HOSTILE: list[tuple[str, str]] = [
     ("SELECT nothing FROM people", NOT_FOUND),
     ("SELECT p.nothing FROM people p", NOT_FOUND),
     ("SELECT 1::main.nothing", NOT_FOUND),
+    ("SELECT 1::main.integer", NOT_FOUND),
     ("SELECT filename FROM trades", NOT_FOUND),
     ("SELECT file_row_number FROM trades", NOT_FOUND),
     ("SELECT tableoid FROM people", NOT_FOUND),
