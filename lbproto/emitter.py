@@ -9,6 +9,7 @@ from typing import Self
 from lbproto.backends.base import PubSub
 from lbproto.events import Event
 from lbproto.forward import forward, sids
+from lbproto.mistakes import check_event
 from lbproto.session import personal_room
 
 __all__ = ["Emitter", "Recipients"]
@@ -32,7 +33,9 @@ class Recipients:
         Raises:
             Overloaded: too much waits for the broker; nobody gets it.
             LimitExceeded: the event is larger than can be sent.
+            UsageError: it is not an event.
         """
+        check_event(event, "emit takes an event, as in emit(Order(...))")
         if self._pubsub.is_awaited(self._room, kept=True):
             self._pubsub.publish_nowait(self._room, forward(event, self._except), kept=True)
 

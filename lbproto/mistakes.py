@@ -1,6 +1,6 @@
 """What is said where something else is given than is asked for: what a type checker finds, too.
 
-The sentences name the kind of what was given and, but for numbers, never its value: that may be a
+The sentences name the kind of what was given and, but for numbers, not its value: that may be a
 secret.
 """
 
@@ -31,7 +31,7 @@ def name_of(function: object) -> str:
 
 
 def shown(given: object) -> str:
-    """What was given, as the end of such a sentence: "a dict", "the function market"."""
+    """What was given, as such a sentence ends: "a value of type dict", "the function market"."""
     if given is None:
         return "None"
     name = getattr(given, "__qualname__", None)

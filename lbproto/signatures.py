@@ -94,11 +94,13 @@ def is_async(function: Any) -> bool:
 def takes(function: Callable[..., Any], *positional: Any, **named: Any) -> bool:
     """Whether it can be called with these arguments, as far as can be seen."""
     try:
-        inspect.signature(function).bind(*positional, **named)
+        signature = inspect.signature(function)
+    except ValueError:  # it is written in C
+        return True
+    try:
+        signature.bind(*positional, **named)
     except TypeError:
         return False
-    except ValueError:  # written in C, and without a signature
-        return True
     return True
 
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from lbproto.errors import UsageError
+from lbproto.mistakes import check_bounds
 
 __all__ = ["Bounds", "Reconnect"]
 
@@ -28,6 +29,9 @@ class Bounds:
         max_waiting: events of a job that may wait to be read, before nothing more is read from the
             connection.
         max_waiting_bytes: likewise, their size.
+
+    Raises:
+        UsageError: a number is not above 0.
     """
 
     max_message: int = 16 * 1024 * 1024
@@ -38,6 +42,9 @@ class Bounds:
     ping_timeout: float = 20.0
     max_waiting: int = 1_000
     max_waiting_bytes: int = 16 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
-from lbproto import Context, Emitter, Event, LimitExceeded, Overloaded, Plugin
+from lbproto import Context, Emitter, Event, LimitExceeded, Overloaded, Plugin, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
 from lbproto.testing import settle
 from tests.core.harness import Client, Sent, connected, running
@@ -62,6 +63,14 @@ async def test_the_clients_of_every_node_get_what_is_emitted() -> None:
             assert client.take() == [
                 Sent("news", {"number": number, "amountUSD": 0.5}) for number in range(3)
             ]
+
+
+async def test_what_is_emitted_is_an_event() -> None:
+    not_one: Any
+    async with Emitter(MemoryPubSub(MemoryBroker())) as emitter:
+        for not_one, shown in ((News, "the class News"), ({"number": 1}, "a value of type dict")):
+            with pytest.raises(UsageError, match=rf"^emit takes an event, .*, not {shown}$"):
+                emitter.to("news").emit(not_one)
 
 
 async def test_users_and_all_but_some() -> None:
