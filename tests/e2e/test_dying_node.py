@@ -44,10 +44,7 @@ def client_of(url: str, user: str, wire: Wire = "plain-json") -> Client:
 async def serve_unheard(nodes: Pair, user: str, id_: str) -> None:
     """See that a request is served, and a job has ended, whose client does not hear of it."""
     one, two = nodes
-    async with (
-        client_of(one.ws, user) as there,
-        client_of(two.ws, user) as elsewhere,
-    ):
+    async with client_of(one.ws, user) as there, client_of(two.ws, user) as elsewhere:
         done = there.listen(WorkDone)
         await there.request(Attach(id=id_), Attached)
         await there.request(Finish(id=id_))
@@ -59,11 +56,12 @@ async def serve_unheard(nodes: Pair, user: str, id_: str) -> None:
 @pytest.mark.parametrize("wire", ["plain-json", "socketio-msgpack"])
 async def test_a_client_asks_again_for_all_that_it_has_under_way(nodes: Pair, wire: Wire) -> None:
     one, two = nodes
+    user = f"ada-{wire}"  # what was counted before is still in the storage
     counted: list[int] = []
     failed: list[Exception] = []
 
     async def count(client: Client) -> None:
-        request = Count(name="ada", request_id="ada")
+        request = Count(name=user, request_id=user)
         counted.append((await client.request(request, Counted, repeat=True)).times)
 
     async def follow(job: Following[Work]) -> None:
@@ -78,7 +76,7 @@ async def test_a_client_asks_again_for_all_that_it_has_under_way(nodes: Pair, wi
 
     with Switch.to(one.port) as switch, anyio.fail_after(SECONDS):
         url = f"ws://127.0.0.1:{switch.port}"
-        async with client_of(url, "ada", wire) as client:
+        async with client_of(url, user, wire) as client:
             heard = client.listen(Subscribed, Board, AnswersLost, Recovered, SessionLost)
             await client.subscribe("desk:a")
             async with client.job(Work()) as going_on, client.job(Work()) as done:
@@ -90,7 +88,7 @@ async def test_a_client_asks_again_for_all_that_it_has_under_way(nodes: Pair, wi
                         tasks.start_soon(follow, job)
                     tasks.start_soon(count, client)
                     tasks.start_soon(subscribe, client)
-                    await serve_unheard(nodes, "ada", done.id)
+                    await serve_unheard(nodes, user, done.id)
                     await to_thread.run_sync(one.kill)
                     switch.move(two.port)
             told = [type(await anext(heard)) for _ in range(6)]
