@@ -41,12 +41,12 @@ __all__ = ["OTHER", "Claims", "Found"]
 
 logger = logging.getLogger(__name__)
 
-_LIFETIME = 600.0  # seconds that a record is kept; as `Outcomes` has it
-_OPEN = 3_600.0  # seconds that a claim holds at most
-_PATIENCE = 1.0  # seconds that a request waits until its outcome is written
-_SOON, _LATE = 0.05, 1.0  # seconds between two looks at a record: at first, and later
-_AGAIN = 5.0  # seconds until a storage that is out of reach is tried again
-_MOST = 512 * 1024  # bytes of a record
+_RECORD_SECONDS = 600.0  # seconds that a record is kept; as `Outcomes` has it
+_CLAIM_SECONDS = 3_600.0  # seconds that a claim holds at most
+_WRITE_TIMEOUT = 1.0  # seconds that a request waits until its outcome is written
+_FIRST_POLL, _LAST_POLL = 0.05, 1.0  # seconds between two looks at a record
+_RETRY_SECONDS = 5.0  # seconds until a storage that is out of reach is tried again
+_MAX_RECORD_BYTES = 512 * 1024  # bytes of a record
 
 OTHER = "The id was given to another request before - at `$.requestId`"
 
@@ -136,7 +136,7 @@ class Claims:
         """
         name = _name(key)
         if name in self._late:  # what is still to be written would undo what is served now
-            raise Overloaded("The storage was out of reach: try again", retry_after=_AGAIN)
+            raise Overloaded("The storage was out of reach: try again", retry_after=_RETRY_SECONDS)
         mine = _encoder.encode(_Record(self._records.node, digest))
         try:
             return await self._claim(name, digest, mine)
@@ -147,8 +147,8 @@ class Claims:
             raise
 
     async def _claim(self, name: str, digest: bytes, mine: bytes) -> Found | None:
-        wait = _SOON
-        while not await self._storage.put_new(name, mine, ttl=_OPEN):
+        wait = _FIRST_POLL
+        while not await self._storage.put_new(name, mine, ttl=_CLAIM_SECONDS):
             value = await self._storage.get(name)
             if value is None:
                 continue
@@ -160,27 +160,27 @@ class Claims:
             if record.is_settled:
                 return Found(self._answers(record), _error(record.error), len(value))
             if await self._takes_over(name, record.node, wait):
-                await self._storage.put(name, mine, ttl=_OPEN)
+                await self._storage.put(name, mine, ttl=_CLAIM_SECONDS)
                 return None
             await self._clock.sleep(wait)
-            wait = min(2 * wait, _LATE)
+            wait = min(2 * wait, _LAST_POLL)
         self._unsure.discard(name)
         return None
 
     async def _takes_over(self, name: str, node: str, wait: float) -> bool:
         """Take over the claim of a dead node; False if another node was first."""
         if node == self._records.node:  # we know of none: it was cut off, or is just being settled
-            return wait >= _LATE
+            return wait >= _LAST_POLL
         if await self._records.lives(node):
             return False
-        return await self._storage.put_new(f"{name}/{node}", b"", ttl=_LIFETIME)
+        return await self._storage.put_new(f"{name}/{node}", b"", ttl=_RECORD_SECONDS)
 
     async def settle(self, key: Key, outcome: Outcome) -> None:
         """Publish the outcome of a claimed request to the other nodes; never raises."""
         name = _name(key)
         value = self._record(outcome) if outcome.final else None
         is_written = False
-        with anyio.move_on_after(_PATIENCE, shield=True):
+        with anyio.move_on_after(_WRITE_TIMEOUT, shield=True):
             is_written = await self._write(name, value)
         if not is_written:
             logger.warning("Other nodes are told later what has become of a request")
@@ -189,19 +189,19 @@ class Claims:
                 self._late.add(name)
 
     async def _write_later(self, name: str, value: bytes | None) -> None:
-        until, is_written = self._clock.monotonic() + _LIFETIME, False
+        until, is_written = self._clock.monotonic() + _RECORD_SECONDS, False
         try:
             while not is_written and self._clock.monotonic() < until:
-                await self._clock.sleep(_AGAIN)
+                await self._clock.sleep(_RETRY_SECONDS)
                 is_written = await self._write(name, value)
         finally:
             self._late.discard(name)
 
     async def _give_up_later(self, name: str, mine: bytes) -> None:
         """Remove a claim that may have been written, unless the request is served here since."""
-        until = self._clock.monotonic() + _LIFETIME
+        until = self._clock.monotonic() + _RECORD_SECONDS
         while name in self._unsure and self._clock.monotonic() < until:
-            await self._clock.sleep(_AGAIN)
+            await self._clock.sleep(_RETRY_SECONDS)
             with suppress(Overloaded):
                 is_there = await self._storage.get(name) == mine
                 if name in self._unsure:
@@ -222,7 +222,7 @@ class Claims:
             if value is None:
                 await self._storage.delete(name)
             else:
-                await self._storage.put(name, value, ttl=_LIFETIME)
+                await self._storage.put(name, value, ttl=_RECORD_SECONDS)
         except Exception:  # of any storage; what was served is served
             logger.exception("what has become of a request could not be written")
             return False
@@ -242,7 +242,7 @@ class Claims:
                 for event, is_refusal in outcome.answers
             ]
         value = _encoder.encode(record)
-        if len(value) > _MOST:
+        if len(value) > _MAX_RECORD_BYTES:
             record.answers = None
             value = _encoder.encode(record)
         return value

@@ -64,13 +64,13 @@ __all__ = ["Handover"]
 
 logger = logging.getLogger(__name__)
 
-_MOST = 4 * 1024 * 1024  # bytes that are handed over
-_LONGEST = 64  # characters of a private id
+_MAX_HANDOVER_BYTES = 4 * 1024 * 1024  # bytes that are handed over
+_MAX_PID_LENGTH = 64  # characters of a private id
 # Of hundreds of sessions at once none would be here in time. Who waits costs nothing meanwhile, and
 # who is refused comes again.
-_ASKED_FOR = 128
-_AT_A_TIME = 32  # that are put into their rooms
-_WAITING = 1.5  # seconds, for each of the two
+_MAX_LOOKUPS = 128
+_MAX_ENTERING = 32  # that are put into their rooms
+_QUEUE_SECONDS = 1.5  # seconds, for each of the two
 
 
 class Handover:
@@ -128,8 +128,8 @@ class Handover:
         self._jobs = jobs
         self._jobs_elsewhere = jobs_elsewhere
         self._start_soon = start_soon
-        self._asked_for = Queue(_ASKED_FOR, _WAITING)
-        self._coming = Queue(_AT_A_TIME, _WAITING)
+        self._asked_for = Queue(_MAX_LOOKUPS, _QUEUE_SECONDS)
+        self._coming = Queue(_MAX_ENTERING, _QUEUE_SECONDS)
         self._handed: dict[Session, tuple[int, Collection[str]]] = {}  # its position and rooms then
         control.on("session", Wanted, self._asked)
         control.on("taken", str, self._taken)
@@ -167,7 +167,7 @@ class Handover:
         Raises:
             Overloaded: that cannot be told now.
         """
-        if len(pid) > _LONGEST or not is_offset(offset):
+        if len(pid) > _MAX_PID_LENGTH or not is_offset(offset):
             return None
         if not self._hub.shared_position:  # without a log for all nodes
             return None  # nobody knows what it has missed
@@ -378,7 +378,7 @@ class Handover:
         missed: list[Own] | None = None
         if position is not None:
             missed = [own(entry) for entry in self._rooms.missed(session, position)]
-        if missed is None or sum(map(size, missed)) > _MOST:
+        if missed is None or sum(map(size, missed)) > _MAX_HANDOVER_BYTES:
             reply.end(Refusal.FOR_GOOD)
             return
         handed = Handed(

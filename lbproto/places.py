@@ -33,11 +33,11 @@ __all__ = ["Place", "Places"]
 
 logger = logging.getLogger(__name__)
 
-_LIFETIME = 86_400.0  # seconds that a record is kept; renewed at half of that
-_AGAIN = 1.0  # seconds until a storage that is out of reach is tried again
-_AT_A_TIME = 16  # records that are being written
-_PARTING = 5.0  # seconds that the last records may take
-_TAKING = 10.0  # seconds until another may take up what a node that has died meanwhile took up
+_RECORD_SECONDS = 86_400.0  # that a record is kept; renewed at half of that
+_RETRY_SECONDS = 1.0  # seconds until a storage that is out of reach is tried again
+_MAX_WRITES = 16  # records that are written at a time
+_STOP_SECONDS = 5.0  # seconds that the last records may take
+_TAKEOVER_SECONDS = 10.0  # until another may take over from a node that has died meanwhile
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -141,13 +141,13 @@ class Places:
         Args:
             parting: `Place.reaches` and `Place.own` of each.
         """
-        limiter = anyio.CapacityLimiter(_AT_A_TIME)
+        limiter = anyio.CapacityLimiter(_MAX_WRITES)
 
         async def write(session: Session, reaches: int, own: tuple[Own, ...]) -> None:
             async with limiter:
                 await self._put(session, _left, reaches, own)
 
-        with anyio.move_on_after(_PARTING, shield=True) as scope:
+        with anyio.move_on_after(_STOP_SECONDS, shield=True) as scope:
             async with anyio.create_task_group() as tasks:
                 for session, (reaches, own) in parting.items():
                     if session in self._rooms:
@@ -185,7 +185,7 @@ class Places:
         place = Place(session.user_id, session.sid, session.began, rooms, self._node, reaches, own)
         data = msgspec.msgpack.encode(place)
         try:
-            await self._storage.put(key(session.pid), data, ttl=_LIFETIME)
+            await self._storage.put(key(session.pid), data, ttl=_RECORD_SECONDS)
         except Overloaded as error:
             logger.warning("A session could not go on elsewhere for now: %s", error)
             return False
@@ -204,7 +204,7 @@ class Places:
                 if session.pid is not None and await self._is_own(session.pid, node):
                     await self._save(session)
             if self._changed or self._left:
-                await self._clock.sleep(_AGAIN)
+                await self._clock.sleep(_RETRY_SECONDS)
                 self._wake.set()
 
     async def _delete(self, pid: str) -> bool:
@@ -229,7 +229,7 @@ class Places:
 
     async def _renew(self) -> None:
         while True:
-            await self._clock.sleep(_LIFETIME / 2)
+            await self._clock.sleep(_RECORD_SECONDS / 2)
             self._changed.update(dict.fromkeys(self._rooms))
             self._wake.set()
 
@@ -263,12 +263,12 @@ class Places:
             Overloaded: somebody else takes it up just now, or the storage cannot be reached.
         """
         claim = f"{_key(pid)}/taken"
-        if not await self._storage.put_new(claim, b"", ttl=_TAKING):
+        if not await self._storage.put_new(claim, b"", ttl=_TAKEOVER_SECONDS):
             raise Overloaded("The session is being taken up: come back soon", retry_after=1)
         try:
             yield
         finally:
-            with suppress(Overloaded), anyio.move_on_after(_PARTING, shield=True):
+            with suppress(Overloaded), anyio.move_on_after(_STOP_SECONDS, shield=True):
                 await self._storage.delete(claim)
 
 

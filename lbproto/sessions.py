@@ -63,7 +63,7 @@ __all__ = ["Sessions"]
 
 logger = logging.getLogger(__name__)
 
-_LEFT = (CLIENT_LEFT, SERVER_LEFT)
+_FINAL_REASONS = (CLIENT_LEFT, SERVER_LEFT)
 _MOVED_SECONDS = 2.0  # a session that has moved still counts here: nobody is told that it left
 
 
@@ -280,7 +280,7 @@ class Sessions(Handler):
         if session is None:
             return  # another connection has it, or it is over
         logger.debug("session %s has lost its connection: %s", session.sid, reason)
-        if self._recovery is None or reason in _LEFT:
+        if self._recovery is None or reason in _FINAL_REASONS:
             self.end(session)
         else:
             session.detach()

@@ -239,7 +239,7 @@ async def test_what_is_written_late_undoes_nothing_that_was_served_since(cluster
 async def test_a_record_takes_no_more_than_it_may(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "_MOST", 100)
+    monkeypatch.setattr(claims, "_MAX_RECORD_BYTES", 100)
     async with cluster.running() as (one, _), cluster.running() as (two, _):
         await buy(await connected(one))
         (refused,) = await buy(await connected(two))
