@@ -268,9 +268,9 @@ def test_calls_nested_as_deep_as_can_be_read() -> None:
         (b"null", "Expected `array`, got `null`"),
         (b"[7]", "Expected `object`, got `int`"),
         (flat([FLAT[1]]), "and not itself"),
-        (flat([FLAT[0], {**FLAT[1], "action": {"from": 1}}]), "names nobody"),
+        (flat([FLAT[0], {**FLAT[1], "action": {"from": 1}}]), "without a payer"),
         (flat([FLAT[0], {**FLAT[1], "action": {"from": 1, "to": "him"}}]), "no address: 'him'"),
-        (flat([FLAT[0], {**FLAT[4], "result": None}]), "names nobody"),
+        (flat([FLAT[0], {**FLAT[4], "result": None}]), "without a payer"),
     ],
 )
 def test_flat_traces_that_are_none(body: bytes, reason: str) -> None:
