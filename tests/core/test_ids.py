@@ -24,7 +24,7 @@ def test_ids_are_not_used_twice_not_even_in_a_child_process() -> None:
         "print(new_id(), flush=True)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=180
     )
     assert len(set(done.stdout.split())) == 2
 

@@ -32,7 +32,7 @@ ELSEWHERE = {
 }
 """How commands begin that need what is not here, and what that is."""
 
-SECONDS = 60
+SECONDS = 180
 
 _SERVES = re.compile(
     r"(?:\w+=\S+ )*"

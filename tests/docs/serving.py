@@ -12,7 +12,7 @@ import uvicorn
 
 __all__ = ["serving_app"]
 
-SECONDS = 60
+SECONDS = 180
 
 
 class _Uvicorn(uvicorn.Server):

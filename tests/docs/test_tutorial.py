@@ -40,7 +40,7 @@ def wheels(tmp_path: Path) -> Path:
 
 
 def run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=300)
     need(done.returncode == 0, f"{words}: {done.stderr}")
 
 

@@ -131,7 +131,7 @@ def test_the_ticker_passes_its_own_tests(tmp_path: Path) -> None:
         capture_output=True,
         check=False,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert "9 passed" in run.stdout, run.stdout + run.stderr
 

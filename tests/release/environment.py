@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["Environment"]
 
-SECONDS = 120
+SECONDS = 300
 
 
 @dataclass(frozen=True)

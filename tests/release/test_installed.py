@@ -116,7 +116,7 @@ def test_the_server_of_the_readme_answers_stock_clients(full: Environment) -> No
                 socket.on("connected", () => socket.emit("greet", {{ name: "Eve" }}));
             """
             words = [node, "--input-type=module", "-e", program]
-            said = subprocess.check_output(words, cwd=NODE, text=True, timeout=60)
+            said = subprocess.check_output(words, cwd=NODE, text=True, timeout=180)
             assert said == "Hello Eve, from alice\n"
 
 

@@ -54,7 +54,7 @@ def test_count_asyncio(backend):
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, check=False, text=True, timeout=120
+        command, cwd=folder, capture_output=True, check=False, text=True, timeout=300
     )
 
 

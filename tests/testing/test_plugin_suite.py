@@ -135,7 +135,7 @@ def test_faults_are_found(tmp_path: Path) -> None:
         "-k",
         "asyncio or (not trio and not uv)",
     ]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=120)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300)
     failed = re.findall(
         r"^FAILED test_faulty.py::Test(\w+)::test_(\w+)", run.stdout.decode(), re.MULTILINE
     )
