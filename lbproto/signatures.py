@@ -83,7 +83,7 @@ class Signature:
             raise UsageError(f"{self.name}{found} must have the signature {expected}{hint}")
 
     def _fits(self, parameter: str, type_: Any) -> bool:
-        return self.hints.get(parameter, Any) in (Any, type_, get_origin(type_))
+        return self.hints.get(parameter, Any) in (Any, object, type_, get_origin(type_))
 
 
 def is_async(function: Any) -> bool:

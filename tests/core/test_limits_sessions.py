@@ -160,7 +160,7 @@ async def test_two_tokens_of_a_user_do_not_add_up() -> None:
 
 
 def test_a_default_that_is_no_tier() -> None:
-    with pytest.raises(UsageError, match="no tier 'free'"):
+    with pytest.raises(UsageError, match="the default tier 'free' does not exist"):
         Limits(tiers={"pro": Tier()})
 
 

@@ -228,7 +228,7 @@ async def test_a_room_nobody_declared(rooms: Rooms) -> None:
         assert (refusal.name, refusal.data["code"]) == ("error", "NOT_FOUND")
         assert "topic:{name}, club, slow" in refusal.data["message"]
         assert (ack.data["ok"], ack.data["error"]["code"]) == (False, "NOT_FOUND")
-        no_trace(server, "nowhere", client)
+        assert server.room_statistics("nowhere").sessions == 0
 
 
 @pytest.mark.parametrize(
