@@ -36,15 +36,28 @@ def health(
         if not path:
             raise Failure("the configuration has no such probe: name one by --url")
         url = f"http://{host_here(config.host)}:{config.port}{path}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    status, told = _asked(url, path)
+    typer.echo(told)
+    raise typer.Exit(0 if status == _OK else 1)
+
+
+def _asked(url: str, path: str) -> tuple[int, str]:
+    """What an address answers; at `path`, if it has none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host:
         raise Failure(f"{url!r} is not an address such as http://localhost:8091/readyz")
     cls = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        with closing(cls(parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)) as connection:
+        with closing(cls(host, port, timeout=_TIMEOUT_SECONDS)) as connection:
             connection.request("GET", parts.path or path)
             answer = connection.getresponse()
-            typer.echo(answer.read(_MAX_SHOWN_BYTES).decode(errors="replace"))
+            return answer.status, answer.read(_MAX_SHOWN_BYTES).decode(errors="replace")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Failure(f"{url} does not answer: {error}") from None
-    raise typer.Exit(0 if answer.status == _OK else 1)
+        reason = getattr(error, "strerror", None) or error
+        raise Failure(
+            f"{url} does not answer ({reason}): start the server, or name another with --url"
+        ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,15 +29,23 @@ _SHOWN_ROWS = 40
 _NUMBERS = ("open", "high", "low", "close", "volume")
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        # To exit, as by default, would be told as a failure where that is in a group of tasks.
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def output() -> Console:
     """Standard output; without escape codes where it is not a terminal."""
     width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    return _Output(width=width, markup=False, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
-    """Print one value in one line, at once."""
-    print(msgspec.json.encode(value).decode(), flush=True)
+    """Print one value in one line, at once; in UTF-8, whatever the locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 @contextmanager
