@@ -4,7 +4,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -211,17 +216,45 @@ async def test_a_worker_that_is_not_needed_stops(new_engine: NewEngine, fetch: F
 
 
 @pytest.mark.anyio
-async def test_a_worker_is_told_nothing(
+async def test_a_worker_is_told_nothing_and_is_bounded(
     new_engine: NewEngine, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LBPROTO_SECRET", "hunter2")
     async with new_engine() as engine:
         await fetch(engine, "SELECT 1")
         worker = psutil.Process(pid(engine))
-        assert "LBPROTO_SECRET" not in worker.environ()
+        assert worker.environ().keys() <= {"LANG", "LC_CTYPE", "TZ"}
+        assert os.getsid(worker.pid) == worker.pid  # the server's terminal does not reach it
         assert worker.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
-        assert 0 < worker.rlimit(psutil.RLIMIT_AS)[0] < 8 * 1024**3
+        assert worker.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+        soft, hard = worker.rlimit(psutil.RLIMIT_AS)
+        assert 0 < soft == hard < 8 * 1024**3
         assert 0 < worker.rlimit(psutil.RLIMIT_CPU)[0] < 1000
+
+
+def test_a_worker_is_bounded_while_it_opens_files(tmp_path: Path) -> None:
+    file = tmp_path / "endless.csv"
+    os.mkfifo(file)
+    ours, its = socket.socketpair()
+    line = str(its.fileno())
+    words = [sys.executable, "-m", "lbproto_query_worker", line, str(64 * 1024**2), "1"]
+    with (
+        ours,
+        its,
+        subprocess.Popen([*words, str(tmp_path), str(file)], pass_fds=[its.fileno()]) as worker,
+    ):
+        try:
+            writer = None
+            while writer is None and worker.poll() is None:
+                with suppress(OSError):  # the worker does not read yet
+                    writer = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+                time.sleep(0.01)
+            assert writer is not None
+            soft, _ = psutil.Process(worker.pid).rlimit(psutil.RLIMIT_AS)
+            os.close(writer)
+        finally:
+            worker.kill()
+    assert 0 < soft < 8 * 1024**3
 
 
 @isolation
