@@ -5,6 +5,9 @@ gets a number there, and goes into the log. The broker sends each node what it h
 order, each with the log's number by then; that is how far the node has got once it has arrived. A
 node that is cut off is sent nothing; once that ends it is sent what it has missed of the log, and
 is told of what the log does not have any more. What is not to be kept is lost for it.
+
+A broker that forgets has another log then. What was in the former one is lost for whoever has not
+got it, who is told so; and no position in that says what of this one has been missed.
 """
 
 from __future__ import annotations
@@ -67,6 +70,7 @@ class LoggingBroker:
     Attributes:
         log: what was kept, oldest first.
         number: of the newest.
+        began: the number that the log began with.
         taken: how many of its own each node has got into the log.
     """
 
@@ -74,7 +78,7 @@ class LoggingBroker:
         self.loop = loop
         self.seed = seed
         self.log: deque[_Kept] = deque(maxlen=max_kept)
-        self.number = 0
+        self.number = self.began = 0
         self.taken: dict[str, int] = {}
         self._nodes: dict[LoggedPubSub, None] = {}
         self._cut: dict[str, None] = {}
@@ -105,6 +109,14 @@ class LoggingBroker:
         """Be there again."""
         self._is_down = False
         self._fill_in()
+
+    def forget(self) -> None:
+        """Have another log, which is empty."""
+        for node in self._nodes:
+            node.lose_log()
+        self.number = self.began = self.number + 1  # greater than what any position says
+        self.log.clear()
+        self.taken = {node.node: self.taken.get(node.node, 0) for node in self._nodes}
 
     def cut_off(self, node: str) -> None:
         """Be out of reach for one."""
@@ -164,6 +176,7 @@ class LoggedPubSub(PubSub):
         self._arrived = asyncio.Queue()
         self._sent_until = self._comes_at = 0.0
         self._cursor = self._broker.number  # up to which all was sent here that is to be
+        self._lost: dict[str, None] = {}  # channels of what was not, and is in no log any more
         self._get_to(self._cursor)
         self._is_open = True
         self._broker.plug_in(self)
@@ -239,6 +252,8 @@ class LoggedPubSub(PubSub):
         except Overloaded:
             return None
         broker = self._broker
+        if here.number < broker.began:
+            return None
         if any(max(read[text].number for text in texts) < broker.gone for texts in behind.values()):
             return None
         return [
@@ -278,14 +293,34 @@ class LoggedPubSub(PubSub):
     def fill_in(self) -> None:
         """The node is reached again: send it what it has missed."""
         broker = self._broker
-        if self._cursor < broker.gone:
-            for channel in self._channels:
-                self._send(channel, None, self._cursor)
-        for kept in broker.log:
-            is_new = kept.number > self._cursor and kept.node != self.node
-            if is_new and kept.channel in self._channels:
-                self._send(kept.channel, kept.payload, kept.number)
+        self._lose_dropped()
+        for channel in self._lost:
+            self._send(channel, None, self._cursor)
+        self._lost.clear()
+        for kept in self._missed():
+            self._send(kept.channel, kept.payload, kept.number)
         self._cursor = broker.number
+        self._send(asyncio.Event(), None, self._cursor)
+
+    def lose_log(self) -> None:
+        """The log is about to be forgotten: what the node has missed in it is lost for it."""
+        self._lose_dropped()
+        self._lost.update(dict.fromkeys(kept.channel for kept in self._missed()))
+        self._cursor = self._broker.number + 1
+
+    def _lose_dropped(self) -> None:
+        if self._cursor < self._broker.gone:
+            self._lost.update(self._channels)
+
+    def _missed(self) -> list[_Kept]:
+        """What of the log is to be sent to the node, and was not."""
+        return [
+            kept
+            for kept in self._broker.log
+            if kept.number > self._cursor
+            and kept.node != self.node
+            and kept.channel in self._channels
+        ]
 
     def _send(self, channel: str | asyncio.Event, payload: bytes | None, number: int) -> None:
         at = self._comes_at = not_before(self._comes_at, self._loop.time() + latency(self._random))

@@ -24,6 +24,7 @@ _MAX_EVENTS = (30, 100_000, 100_000, 100_000)
 _GUESTS = (2, 6)
 _ASKS = (6, 22)
 _FAULTS = (0, 9)
+_FORGETS = 0.15  # of the worlds
 _CROWDED, _IN_CROWD = 3, 0.2  # moments at which many ask at once, and how much of all that is
 _AT_ONCE = 0.01  # seconds
 _BEGINS, _ENDS = 1.0, 13.0  # seconds of virtual time in which things happen
@@ -43,12 +44,13 @@ class Kind(StrEnum):
     REFUSE = "is refused by the stores"
     STEP = "has its wall clock set"
     BROKER = "is away"
+    FORGET = "is away and forgets all"
 
 
 DEATHS = (Kind.KILL, Kind.DRAIN)
 """After these a node is there no more."""
 
-LINKS = (Kind.CUT, Kind.BROKER, Kind.STOP)
+LINKS = (Kind.CUT, Kind.BROKER, Kind.FORGET, Kind.STOP)
 """Meanwhile a node does not hear the others, nor they it."""
 
 _OF_GUESTS = (Kind.ASK, Kind.DROP, Kind.HOLD, Kind.GO)
@@ -175,6 +177,9 @@ def draw(seed: int) -> Plan:
     for _ in range(random.randint(*_FAULTS)):
         kind = random.choices(list(_FAULTY), list(_FAULTY.values()))[0]
         steps.append(_fault(random, kind, nodes, len(guests)))
+    rare = stream(seed, "rare")
+    if rare.random() < _FORGETS:
+        steps.append(_fault(rare, Kind.FORGET, nodes, len(guests)))
     steps.sort(key=lambda step: step.at)
     steps = [replace(step, number=number) for number, step in enumerate(steps)]
     max_events = stream(seed, "logs").choice(_MAX_EVENTS)

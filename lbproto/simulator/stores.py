@@ -38,10 +38,15 @@ class Shared:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.records = MemoryStorage(clock)
         self.accounts = MemoryLedger()
         self.states: dict[Account, State] = {}
         self.committed: Callable[[Account, Outcome[Any]], None] = _nothing
+
+    def forget(self) -> None:
+        """Lose all records; accounts are kept elsewhere."""
+        self.records = MemoryStorage(self._clock)
 
     @property
     def has_reservations(self) -> bool:
@@ -102,41 +107,41 @@ class SimulatedStorage(Storage):
     durable = True
 
     def __init__(self, shared: Shared, reach: Reach) -> None:
-        self._records = shared.records
+        self._shared = shared
         self._reach = reach
 
     async def get(self, key: str) -> bytes | None:
         await self._reach.go()
-        value = await self._records.get(key)
+        value = await self._shared.records.get(key)
         await self._reach.back()
         return value
 
     async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         await self._reach.go()
-        await self._records.put(key, value, ttl=ttl)
+        await self._shared.records.put(key, value, ttl=ttl)
         await self._reach.back()
 
     async def put_new(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
         await self._reach.go()
-        is_set = await self._records.put_new(key, value, ttl=ttl)
+        is_set = await self._shared.records.put_new(key, value, ttl=ttl)
         await self._reach.back()
         return is_set
 
     async def delete(self, key: str) -> bool:
         await self._reach.go()
-        was_there = await self._records.delete(key)
+        was_there = await self._shared.records.delete(key)
         await self._reach.back()
         return was_there
 
     async def increment(self, key: str, by: int = 1) -> int:
         await self._reach.go()
-        total = await self._records.increment(key, by)
+        total = await self._shared.records.increment(key, by)
         await self._reach.back()
         return total
 
     async def children(self, parent: str) -> dict[str, bytes]:
         await self._reach.go()
-        found = await self._records.children(parent)
+        found = await self._shared.records.children(parent)
         await self._reach.back()
         return found
 

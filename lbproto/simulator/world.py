@@ -176,12 +176,19 @@ class World:
     def _take(self, step: Step) -> None:
         if step.is_of_guest:
             self._guest_does(step, self.guests[step.who])
-        elif step.kind is Kind.BROKER:
+        elif step.kind in (Kind.BROKER, Kind.FORGET):
             self._note(step, None)
             self.broker.stop()
-            self.loop.call_later(step.seconds, self.broker.start)
+            self.loop.call_later(step.seconds, self._bring_back, step.kind is Kind.FORGET)
         else:
             self._node_suffers(step, self.nodes[step.who])
+
+    def _bring_back(self, is_new: bool) -> None:
+        """The broker is there again; where it is new, without what it had, records included."""
+        if is_new and isinstance(self.broker, LoggingBroker):
+            self.broker.forget()
+            self.shared.forget()
+        self.broker.start()
 
     def _note(self, step: Step, node: Node | None) -> None:
         now = self.loop.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -63,3 +64,30 @@ class TestStorage(StorageSuite):
     @pytest.fixture
     def pass_time(self) -> PassTime:
         return asyncio.sleep
+
+
+@pytest.mark.anyio
+async def test_a_log_that_is_forgotten_is_lost_for_who_has_not_got_it() -> None:
+    loop = _loop()
+    broker = LoggingBroker(loop, 1, 100_000)
+    names = ("node0", "node1", "node2")
+    async with AsyncExitStack() as stack:
+        publisher, near, far = [
+            await stack.enter_async_context(LoggedPubSub(broker, name, Process(loop, name)))
+            for name in names
+        ]
+        for each in (near, far):
+            await each.subscribe("room")
+        before = near.position
+        broker.cut_off(far.name)
+        publisher.publish_nowait("room", b"1", kept=True)
+        assert await anext(near.messages()) == ("room", b"1")
+        broker.stop()
+        broker.forget()
+        broker.start()
+        broker.reach(far.name)
+        assert await anext(far.messages()) == ("room", None)
+        publisher.publish_nowait("room", b"2", kept=True)
+        assert await anext(near.messages()) == ("room", b"2")
+        assert await anext(far.messages()) == ("room", b"2")
+        assert await near.missed({"room": [before]}) is None

@@ -18,7 +18,7 @@ from lbproto.simulator.yard import DigDone, DigFound
 __all__ = ["Jobs"]
 
 _CANCELLED = 2.5  # seconds: 0.25 that the server has, and what the network takes at most
-_LEASES = (*DEATHS, Kind.STOP, Kind.REFUSE, Kind.STEP)
+_LEASES = (*DEATHS, Kind.STOP, Kind.REFUSE, Kind.STEP, Kind.FORGET)
 """What may have another node take a job for lost that is not, or was told of."""
 
 

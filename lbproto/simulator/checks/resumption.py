@@ -55,6 +55,7 @@ class Resumption(Check):
             world.plan.max_kept > _FEW
             and not world.had_trouble(since, now, place, kinds=_NOT_DEATHS)
             and not world.had_trouble(since, now, *guest.tried)
+            and not world.had_trouble(0.0, now, kinds=(Kind.FORGET,))
             and not self._has_died_early(place)
         )
 
