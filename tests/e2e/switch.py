@@ -20,7 +20,7 @@ class Switch:
 
     def __init__(self, target: int) -> None:
         self.port = 0
-        self._target = target
+        self._target: int | None = target
         self._over = asyncio.Event()
         self._is_held = False
         self._open: set[asyncio.StreamWriter] = set()
@@ -34,6 +34,9 @@ class Switch:
             self._lose()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._target is None:
+            writer.transport.abort()
+            return
         self._open.add(writer)
         with suppress(OSError):
             there, onward = await asyncio.open_connection("127.0.0.1", self._target)
@@ -60,6 +63,11 @@ class Switch:
     def hold(self) -> None:
         """What the server says from now on comes nowhere, until `move`."""
         self._is_held = True
+
+    def cut(self) -> None:
+        """Lose all connections, and each that is made anew, until `move`."""
+        self._target = None
+        self._loop.call_soon_threadsafe(self._lose)
 
     def move(self, target: int) -> None:
         """Lead to another port; all connections are lost."""

@@ -52,7 +52,7 @@ async def test_socket_io_client_recovers_on_another_node(
         options: dict[str, Any] = {
             "auth": {"token": "token-ada"},
             "transports": [transport],
-            "reconnectionDelay": 500,
+            "reconnectionDelayMax": 500,
         }
         with NodeClient.connecting(f"http://127.0.0.1:{switch.port}", **options) as client:
             first = client.until(happened="connect")
@@ -60,11 +60,12 @@ async def test_socket_io_client_recovers_on_another_node(
             client.event("subscribed")
             await _say(nodes, 0, 1)
             assert client.event("said")["number"] == 1
-            switch.move(two.port)
+            switch.cut()
             if killed:
                 one.kill()
             client.until(happened="disconnect")
             await _say(nodes, 1, 2)
+            switch.move(two.port)
             again = client.until(happened="connect")
             assert (again["id"], again["recovered"]) == (first["id"], True)
             assert client.event("said")["number"] == 2
@@ -76,7 +77,7 @@ async def test_socket_io_client_recovers_on_another_node(
 async def test_python_socketio_recovers_on_another_node(nodes: Pair, killed: bool) -> None:
     """It shows by itself neither whom it was nor how far it has got: its user has it do so."""
     one, two = nodes
-    client = socketio.AsyncClient(reconnection_delay=0.3, randomization_factor=0)
+    client = socketio.AsyncClient(reconnection_delay=0.1, reconnection_delay_max=0.5)
     send, receive = anyio.create_memory_object_stream[tuple[str, Any]](1000)
     shown = {"token": "token-ada"}
 
@@ -106,10 +107,11 @@ async def test_python_socketio_recovers_on_another_node(nodes: Pair, killed: boo
         await until("subscribed")
         await _say(nodes, 0, 1)
         assert (await until("said"))["number"] == 1
-        switch.move(two.port)
+        switch.cut()
         if killed:
             await to_thread.run_sync(one.kill)
         await _say(nodes, 1, 2)
+        switch.move(two.port)
         assert (await until("connected"))["sid"] == sid
         assert (await until("said"))["number"] == 2
         assert (await until("recovered"))["missed"] >= 1
