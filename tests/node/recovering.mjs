@@ -14,12 +14,12 @@ const input = createInterface({ input: process.stdin }).on("close", () => proces
 clients.forEach(({ url, token, transports }, client) => {
   const print = (what) => console.log(JSON.stringify({ client, ...what }));
   const log = [];
+  const inside = new Set();
   let asking;
-  // Again where it has lost its connection amid that, as on a busy machine: requests are not replayed.
-  const subscribe = () => {
-    const inside = log.map(([stream]) => stream);
-    rooms.filter((room) => !inside.includes(room)).forEach((room) => socket.emit("subscribe", { room }));
-  };
+  // Again where it has lost its connection amid that, as on a busy machine: requests are not replayed. Those
+  // that have come all the same are answered twice.
+  const subscribe = () =>
+    rooms.filter((room) => !inside.has(room)).forEach((room) => socket.emit("subscribe", { room }));
   const socket = io(url, {
     auth: { token },
     transports,
@@ -35,11 +35,13 @@ clients.forEach(({ url, token, transports }, client) => {
   socket.on("session_lost", () => print({ happened: "session_lost" }));
   socket.on("recovered", ({ missed }) => {
     print({ happened: "recovered", missed });
-    if (asking === undefined) subscribe();
+    subscribe();
   });
   socket.on("count_from", ({ room, number }) => {
+    if (inside.has(room)) return;
+    inside.add(room);
     log.push([room, number - 1]);
-    if (asking === undefined && rooms.every((each) => log.some(([stream]) => stream === each))) {
+    if (inside.size === rooms.length) {
       print({ happened: "subscribed" });
       asking = setInterval(() => socket.volatile.emit("next"), 50);
     }
