@@ -47,10 +47,15 @@ def _run(database: Database, *statements: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def opened(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     database = _database(files, tmp_path_factory.mktemp("worker"))
-    yield lambda *statements: _run(database, *statements)
+    yield database
     database.close()
+
+
+@pytest.fixture(scope="module")
+def run(opened: Database) -> Run:
+    return lambda *statements: _run(opened, *statements)
 
 
 def test_the_catalogue_is_there(run: Run) -> None:
@@ -151,11 +156,13 @@ def test_expressions_have_a_depth(run: Run) -> None:
         run("SELECT " + "+".join(["1"] * 500))
 
 
-def test_a_variable_of_the_worker_is_not_a_table(run: Run) -> None:
+def test_a_variable_of_the_worker_is_not_a_table(opened: Database) -> None:
     leak = duckdb.sql("SELECT 42 AS answer")
     assert leak is not None
+    cursor = opened.cursor()
     with pytest.raises(duckdb.CatalogException, match="leak"):
-        run("FROM leak")
+        cursor.execute("FROM leak")
+    cursor.close()
 
 
 @pytest.mark.parametrize(
