@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import msgspec
@@ -71,5 +71,8 @@ def _fetched(url: str) -> bytes:
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()  # it is an answer, too
+        if isinstance(error, URLError) and isinstance(error.reason, OSError):
+            reason = error.reason.strerror or error.reason
+            raise Failure(f"{url} cannot be read: {reason}; is a server running there?") from None
         raise Failure(f"{url} cannot be read: {error}") from None
     return document

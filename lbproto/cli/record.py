@@ -125,7 +125,7 @@ def _all(control: Path | None, request: Request) -> list[tuple[Reply, list[bytes
         raise Failure(_NO_SOCKET)
     found = sockets(path)
     if not found:
-        raise Failure(f"no server listens at {path}")
+        raise Failure(f"no server listens at {path}: start it, or name another by --control")
     asked = [anyio.run(_ask, each, request) for each in found]
     answers = [answer for answer in asked if answer is not None]
     if not answers:

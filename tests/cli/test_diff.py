@@ -159,7 +159,10 @@ def test_the_demo_serves_its_own(demo: Running, tmp_path: Path) -> None:
         ("text", "text cannot be read: it is not a contract written by lbproto"),
         ("large", "large is larger than 16,777,216 bytes, too large for a contract"),
         ("greeting_old:nothing", "the module 'greeting_old' has no 'nothing'"),
-        ("http://127.0.0.1:1/", "http://127.0.0.1:1/ cannot be read: "),
+        (
+            "http://127.0.0.1:1/",
+            "http://127.0.0.1:1/ cannot be read: Connection refused; is a server",
+        ),
     ],
 )
 def test_what_is_no_contract(

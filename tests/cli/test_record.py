@@ -158,7 +158,10 @@ def test_whatever_is_said_at_the_socket_is_answered(server: Running, run_here: M
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("record", "list", "--control", "no.sock"), "no server listens at no.sock"),
+        (
+            ("record", "list", "--control", "no.sock"),
+            "no server listens at no.sock: start it, or name",
+        ),
         (("record", "list", "--control", "stale.sock"), "the server at stale.sock does not answer"),
         (("replay", "no.jsonl", "{module}:server"), "cannot read no.jsonl: No such file"),
         (("replay", "lbproto.toml", "{module}:server"), "lbproto.toml: this is not a recording"),

@@ -124,4 +124,6 @@ def test_who_has_no_other_client_asks_for_its_health(
     assert "is not an address such as" in run_here("health", "--url", "localhost:1").err
     with socket.create_server(("localhost", 0)) as listener:
         port = listener.getsockname()[1]
-    assert "does not answer" in run_here("health", "--url", f"http://localhost:{port}/").err
+    told = run_here("health", "--url", f"http://localhost:{port}/").err
+    assert "does not answer (Connection refused): start the server, or name another" in told
+    assert "is not an address such as" in run_here("health", "--url", "http://[::1/").err
