@@ -172,7 +172,7 @@ async def test_without_traces_contracts_move_nothing(node: Anvil) -> None:
 async def test_another_chain_is_refused(node: Anvil) -> None:
     with pytest.raises(SourceError, match="chain number 1, and polygon is number 137"):
         await batches_of(JsonRpc("polygon", node.url))
-    with pytest.raises(SourceError, match="bitcoin is none of"):
+    with pytest.raises(SourceError, match="bitcoin is not one of"):
         JsonRpc("bitcoin", node.url)
     for url in ("file:///etc/passwd", "http://", "http://host:port/", "ftp://host"):
         with pytest.raises(SourceError, match="not the address of a server"):
