@@ -217,6 +217,7 @@ class LoggedPubSub(PubSub):
             await asyncio.sleep(latency(self._random))
 
     async def unsubscribe(self, channel: str) -> None:
+        await asyncio.sleep(latency(self._random))
         self._channels.pop(channel, None)
 
     async def messages(self) -> AsyncIterator[tuple[str, bytes | None]]:

@@ -20,11 +20,14 @@ __all__ = ["DEATHS", "LINKS", "GuestPlan", "Kind", "Plan", "Step", "draw"]
 _WIRES: tuple[Wire, ...] = get_args(Wire)
 _NODES = (1, 2, 2, 3, 3)
 _MAX_KEPT = (0, 0, 60, 10_000, 10_000)
-_MAX_EVENTS = (30, 100_000, 100_000, 100_000)
+_MAX_EVENTS = (8, 30, *(100_000,) * 6)
 _GUESTS = (2, 6)
 _ASKS = (6, 22)
 _FAULTS = (0, 9)
 _FORGETS = 0.15  # of the worlds
+_APART = 2.0  # seconds before that in which a node may be cut off: it misses what is forgotten
+_AMID = 0.3  # of the connections that are lost: just behind something that was asked for
+_BEHIND = 0.05  # seconds
 _CROWDED, _IN_CROWD = 3, 0.2  # moments at which many ask at once, and how much of all that is
 _AT_ONCE = 0.01  # seconds
 _BEGINS, _ENDS = 1.0, 13.0  # seconds of virtual time in which things happen
@@ -179,7 +182,10 @@ def draw(seed: int) -> Plan:
         steps.append(_fault(random, kind, nodes, len(guests)))
     rare = stream(seed, "rare")
     if rare.random() < _FORGETS:
-        steps.append(_fault(rare, Kind.FORGET, nodes, len(guests)))
+        forgets = _fault(rare, Kind.FORGET, nodes, len(guests))
+        cut = _fault(rare, Kind.CUT, nodes, len(guests))
+        steps += forgets, replace(cut, at=forgets.at - _APART * rare.random())
+    steps = [_amid(rare, step, steps) if step.kind is Kind.DROP else step for step in steps]
     steps.sort(key=lambda step: step.at)
     steps = [replace(step, number=number) for number, step in enumerate(steps)]
     max_events = stream(seed, "logs").choice(_MAX_EVENTS)
@@ -220,6 +226,14 @@ def _fault(random: Random, kind: Kind, nodes: int, guests: int) -> Step:
         return Step(0, at, kind, node, 0.0, random.randint(-20, 20))
     longest = 12.0 if kind in (Kind.STOP, Kind.CUT) else 5.0
     return Step(0, at, kind, node, _seconds(random, 0.2, longest))
+
+
+def _amid(random: Random, step: Step, steps: Sequence[Step]) -> Step:
+    """A lost connection, now and then with something under way: soon after that was asked for."""
+    asked = [each.at for each in steps if each.kind is Kind.ASK and each.who == step.who]
+    if random.random() >= _AMID:
+        return step
+    return replace(step, at=random.choice(asked) + _BEHIND * random.random())
 
 
 def _seconds(random: Random, least: float, most: float) -> float:

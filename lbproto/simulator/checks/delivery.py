@@ -139,7 +139,8 @@ class Delivery(Check):
         has_log = world.plan.max_kept > 0
         nodes = (node,) if has_log else (node, guest.node)
         if world.had_trouble(at, at + REJOINS, node, kinds=DEATHS):
-            return world.had_trouble(at - _SOON, at + REJOINS, *nodes, kinds=LINKS)
+            since = at - (_SOON if has_log else REJOINS)
+            return world.had_trouble(since, at + REJOINS, *nodes, kinds=LINKS)
         return not has_log and world.had_trouble(at - REJOINS, at + _SOON, *nodes, kinds=_APART)
 
     def settled(self) -> None:

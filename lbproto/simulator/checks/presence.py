@@ -106,8 +106,11 @@ class Presence(Check):
                 self._look(guest, room, there.get(room, []), doubtful.get(room, []))
 
     def _look(self, guest: Guest, room: str, there: list[Guest], doubtful: list[Guest]) -> None:
+        guests = self.world.guests.values()
+        count, doubtful_then, told_at = self._counts[guest.name][room]
+        lost_then = [each for each in guests if each.lost_at > told_at - RECOVERY.grace]
         present = {each.user: None for each in there}
-        unsure = {each.user: None for each in (guest, *doubtful)}
+        unsure = {each.user: None for each in (guest, *doubtful, *lost_then)}
         for user, is_there in self._seen[guest.name][room].items():
             is_right = is_there is (user in present)
             if user in unsure or is_right or self._may_not_know(guest, user, is_there):
@@ -115,10 +118,7 @@ class Presence(Check):
             expected = f"{user} {'in' if user in present else 'not in'} {room}"
             came = "joined, and never left" if is_there else "left, and never joined again"
             self.world.story.break_("presence", guest.name, expected, came)
-        count, doubtful_then, told_at = self._counts[guest.name][room]
-        guests = self.world.guests.values()
-        lost_then = sum(each.lost_at > told_at - RECOVERY.grace for each in guests)
-        if abs(count - len(there)) > doubtful_then + lost_then:
+        if abs(count - len(there)) > doubtful_then + len(lost_then):
             names = ", ".join(each.name for each in there)
             self.world.story.break_(
                 "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
