@@ -165,7 +165,7 @@ def _build(settings: Settings, *, ticking: bool) -> Server:
 
 
 # Who does not answer is noticed soon.
-app = _build(Settings(ping_interval=0.5, ping_timeout=1), ticking=True).asgi()
+app = _build(Settings(ping_interval=0.5, ping_timeout=2), ticking=True).asgi()
 
 # Nothing happens here unless a client has it; hours may pass without a heartbeat.
 still = _build(Settings(ping_interval=500_000, ping_timeout=500_000), ticking=False).asgi()

@@ -202,7 +202,7 @@ class _Program:
 
     async def finish(self) -> None:
         """Wait for what is under way: until a request made from now on is answered."""
-        await anyio.sleep(2)  # by then a silent loss has been noticed
+        await anyio.sleep(3)  # by then a silent loss has been noticed
         self._answered = anyio.Event()
         while not self._answered.is_set():
             await self.ask()
