@@ -4,7 +4,6 @@ Everything a host or a plugin needs is here; `lbproto.wire` is the level below, 
 edge, `lbproto.backends` the ports to storage and to other nodes.
 """
 
-from lbproto.admission import Admission
 from lbproto.auth import (
     JWKS,
     JWT,
@@ -22,7 +21,8 @@ from lbproto.auth import (
 from lbproto.client import Client, Disconnected, Reconnect
 from lbproto.clock import Clock, SystemClock, iso_timestamp
 from lbproto.context import Context, Target
-from lbproto.credits import Credits
+from lbproto.credits.accounts import Credits
+from lbproto.delivery.hub import Receipt
 from lbproto.emitter import Emitter, Recipients
 from lbproto.encoded import Encoded
 from lbproto.errors import (
@@ -41,13 +41,12 @@ from lbproto.errors import (
     UsageError,
 )
 from lbproto.events import ErrorEvent, Event, Model, Secret
-from lbproto.health import Check, Health
-from lbproto.hub import Receipt
 from lbproto.jobs.job import Job
 from lbproto.jobs.stages import Stages
 from lbproto.ledger.account import Balance, Movement
 from lbproto.ledger.store import LedgerStore
-from lbproto.limits import PUBLISHED_TIERS, Tier, Window
+from lbproto.limits.throttle import Limits
+from lbproto.limits.windows import PUBLISHED_TIERS, Tier, Window
 from lbproto.messages import (
     CreditBalanceUpdated,
     CreditsDeducted,
@@ -56,20 +55,21 @@ from lbproto.messages import (
 )
 from lbproto.middleware import Endpoint, Middleware
 from lbproto.moderation import RoomMember
-from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
-from lbproto.plugin import Plugin
-from lbproto.recovery import Recovery
-from lbproto.server import Server
-from lbproto.session import Session
-from lbproto.spans import Duration, Span, span_bounds
-from lbproto.statistics import (
+from lbproto.operations.health import Check, Health
+from lbproto.operations.statistics import (
     OutboxStatistics,
     PubSubStatistics,
     RoomStatistics,
     ServerStatistics,
     SessionStatistics,
 )
-from lbproto.throttle import Limits
+from lbproto.overflow import OverflowPolicy, conflate, disconnect, drop_oldest
+from lbproto.plugin import Plugin
+from lbproto.server import Server
+from lbproto.sessions.admission import Admission
+from lbproto.sessions.recovery import Recovery
+from lbproto.sessions.session import Session
+from lbproto.spans import Duration, Span, span_bounds
 from lbproto.traces import Trace
 from lbproto.wire.settings import Settings
 

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
-from lbproto.acknowledgements import Acknowledgements
 from lbproto.auth import Authorize, Identity
 from lbproto.backends.base import Storage
 from lbproto.clock import Clock
-from lbproto.credits import Credits
+from lbproto.credits.accounts import Credits
+from lbproto.credits.holds import RepeatKey
+from lbproto.delivery.acknowledgements import Acknowledgements
+from lbproto.delivery.forward import sids
+from lbproto.delivery.hub import Hub, Receipt
 from lbproto.errors import ErrorCode, InsufficientCredits, Unauthorized, UsageError, envelope
 from lbproto.events import ErrorEvent, Event
-from lbproto.forward import sids
-from lbproto.holds import RepeatKey
-from lbproto.hub import Hub, Receipt
 from lbproto.messages import Subscribed, Unsubscribed
-from lbproto.outcomes import Outcome
 from lbproto.registry import Route
-from lbproto.rooms import Placeholder
-from lbproto.session import Session, personal_room
+from lbproto.repeats.outcomes import Outcome
+from lbproto.rooms.index import Placeholder
+from lbproto.sessions.session import Session, personal_room
 from lbproto.traces import Trace
 from lbproto.wire.port import Inbound, Socket
 
 if TYPE_CHECKING:
     from lbproto.jobs.work import Work
-    from lbproto.membership import Membership
     from lbproto.middleware.credits import Meter
+    from lbproto.rooms.membership import Membership
 
 __all__ = ["NO_CREDITS", "Context", "Services", "Target"]
 

@@ -8,22 +8,22 @@ from typing import Any
 
 from anyio import CancelScope
 
-from lbproto.claims import Claims
 from lbproto.context import Context, Services
+from lbproto.credits.holds import Holds
 from lbproto.errors import InvalidRequest, RequestTimeout
 from lbproto.events import Event
-from lbproto.holds import Holds
 from lbproto.jobs.runner import Jobs, perform
 from lbproto.messages import Subscribe
 from lbproto.middleware import Middleware, fold
 from lbproto.middleware.credits import Charging
 from lbproto.middleware.errors import errors
 from lbproto.middleware.repeats import Repeats, may_be_a_repeat
-from lbproto.mistakes import check_returned
-from lbproto.outcomes import Outcomes
 from lbproto.registry import Registry, Route
-from lbproto.session import Session
-from lbproto.timers import Timers
+from lbproto.repeats.claims import Claims
+from lbproto.repeats.outcomes import Outcomes
+from lbproto.scheduling.timers import Timers
+from lbproto.sessions.session import Session
+from lbproto.validation.mistakes import check_returned
 from lbproto.wire.arguments import ObjectArguments
 from lbproto.wire.port import Inbound
 

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Self
 
 from lbproto.backends.base import PubSub
+from lbproto.delivery.forward import forward, sids
 from lbproto.events import Event
-from lbproto.forward import forward, sids
-from lbproto.mistakes import check_event
-from lbproto.session import personal_room
+from lbproto.sessions.session import personal_room
+from lbproto.validation.mistakes import check_event
 
 __all__ = ["Emitter", "Recipients"]
 

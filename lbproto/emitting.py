@@ -7,13 +7,13 @@ from functools import partial
 from threading import get_ident
 from typing import TypeVar
 
-from lbproto.acknowledgements import Acknowledgements
 from lbproto.connection.runtime import Runtime
 from lbproto.context import Target
+from lbproto.delivery.acknowledgements import Acknowledgements
+from lbproto.delivery.forward import sids
+from lbproto.delivery.hub import Hub, Receipt
 from lbproto.events import Event
-from lbproto.forward import sids
-from lbproto.hub import Hub, Receipt
-from lbproto.session import Session, personal_room
+from lbproto.sessions.session import Session, personal_room
 
 __all__ = ["Emitting"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from lbproto.bans import Bans
-from lbproto.membership import Membership
 from lbproto.nodes.calls import Reply
 from lbproto.nodes.control import Control
-from lbproto.session import Session
-from lbproto.sessions import Sessions
+from lbproto.rooms.bans import Bans
+from lbproto.rooms.membership import Membership
+from lbproto.sessions.lifecycle import Sessions
+from lbproto.sessions.session import Session
 
 __all__ = ["Moderation", "RoomMember"]
 

@@ -11,7 +11,14 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from lbproto.context import NO_CREDITS, Context
-from lbproto.declarations import (
+from lbproto.errors import UsageError
+from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.job import Job
+from lbproto.jobs.stages import JobPolicy, Stages
+from lbproto.messages import Subscribe
+from lbproto.overflow import OverflowPolicy, disconnect
+from lbproto.registry import Counted, Emission, Registry, RoomPattern, Route
+from lbproto.validation.declarations import (
     check_lifespan,
     check_occupancy,
     check_price,
@@ -21,15 +28,8 @@ from lbproto.declarations import (
     check_timeout,
     check_weight,
 )
-from lbproto.errors import UsageError
-from lbproto.events import ErrorEvent, Event
-from lbproto.jobs.job import Job
-from lbproto.jobs.stages import JobPolicy, Stages
-from lbproto.messages import Subscribe
-from lbproto.mistakes import check_class
-from lbproto.overflow import OverflowPolicy, disconnect
-from lbproto.registry import Counted, Emission, Registry, RoomPattern, Route
-from lbproto.signatures import Signature
+from lbproto.validation.mistakes import check_class
+from lbproto.validation.signatures import Signature
 
 if TYPE_CHECKING:
     from lbproto.server import Server

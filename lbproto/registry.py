@@ -17,9 +17,9 @@ from lbproto.encoded import decode_hook
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import JobPolicy
-from lbproto.mistakes import check_event, name_of
 from lbproto.overflow import OverflowPolicy, disconnect
-from lbproto.reserved import check_name, check_request_id
+from lbproto.validation.mistakes import check_event, name_of
+from lbproto.validation.reserved import check_name, check_request_id
 
 __all__ = ["RESERVED", "Counted", "Emission", "Price", "Registry", "RoomPattern", "Route"]
 

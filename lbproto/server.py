@@ -7,56 +7,56 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lbproto import options
-from lbproto.acknowledgements import Acknowledgements
-from lbproto.admission import Admission, Gate
 from lbproto.auth import Authenticate, Authenticator
 from lbproto.backends.base import PubSub, Storage
 from lbproto.backends.memory import MemoryPubSub, MemoryStorage
-from lbproto.bans import Bans
-from lbproto.census import Census
-from lbproto.claims import Claims
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
 from lbproto.context import NO_CREDITS, Services
-from lbproto.credits import Announce, Credits, tell
-from lbproto.directory import Directory
+from lbproto.credits.accounts import Announce, Credits, tell
+from lbproto.credits.holds import Holds
+from lbproto.delivery.acknowledgements import Acknowledgements
+from lbproto.delivery.hub import Hub
+from lbproto.delivery.inflow import Inflow
+from lbproto.delivery.log import Log
 from lbproto.dispatch import Dispatcher
 from lbproto.emitting import Emitting
 from lbproto.errors import UsageError
-from lbproto.handover import Handover
-from lbproto.health import Health, HealthChecks
-from lbproto.holds import Holds
-from lbproto.hub import Hub
-from lbproto.inflow import Inflow
 from lbproto.jobs.elsewhere import JobsElsewhere
 from lbproto.jobs.lost import LostJobs
 from lbproto.jobs.records import Records
 from lbproto.jobs.runner import Jobs
 from lbproto.ledger.store import LedgerStore
-from lbproto.log import Log
-from lbproto.membership import Membership
+from lbproto.limits.throttle import Limits, Throttle
 from lbproto.middleware import Middleware
 from lbproto.moderation import Moderation
 from lbproto.nodes.control import Control
-from lbproto.places import Places
-from lbproto.plugin import Plugin, register_all
-from lbproto.recovery import JOINING, Recovery
-from lbproto.registry import Registry
-from lbproto.rooms import Rooms
-from lbproto.session import Session
-from lbproto.sessions import Sessions
-from lbproto.statistics import (
+from lbproto.operations.census import Census
+from lbproto.operations.health import Health, HealthChecks
+from lbproto.operations.statistics import (
     OutboxStatistics,
     RoomStatistics,
     ServerStatistics,
     SessionStatistics,
 )
+from lbproto.plugin import Plugin, register_all
+from lbproto.registry import Registry
+from lbproto.repeats.claims import Claims
+from lbproto.rooms.bans import Bans
+from lbproto.rooms.index import Rooms
+from lbproto.rooms.membership import Membership
+from lbproto.scheduling.tasks import background_tasks
+from lbproto.sessions.admission import Admission, Gate
+from lbproto.sessions.directory import Directory
+from lbproto.sessions.handover import Handover
+from lbproto.sessions.lifecycle import Sessions
+from lbproto.sessions.notices import Notices
+from lbproto.sessions.places import Places
+from lbproto.sessions.recovery import JOINING, Recovery
+from lbproto.sessions.session import Session
 from lbproto.system import system
-from lbproto.tasks import background_tasks
-from lbproto.throttle import Limits, Throttle
+from lbproto.validation import options
 from lbproto.wire.settings import Settings
-from lbproto.words import Words
 
 if TYPE_CHECKING:
     from lbproto.asgi.app import ServerApp
@@ -246,9 +246,9 @@ class Server(Moderation, Emitting):
         self._census = Census(
             runtime, sessions, rooms, self._jobs, hub, log, throttle, self._pubsub
         )
-        self._words = words = Words(hub, self._jobs, throttle)
-        runtime.dropped, runtime.closing = words.dropped, words.closing
-        runtime.admits_malformed = words.admits_malformed
+        self._notices = notices = Notices(hub, self._jobs, throttle)
+        runtime.dropped, runtime.closing = notices.dropped, notices.closing
+        runtime.admits_malformed = notices.admits_malformed
         core = system(
             self._jobs,
             elsewhere,
@@ -361,7 +361,7 @@ class Server(Moderation, Emitting):
             seconds: 0 or more.
         """
         self._jobs.stops_within = seconds
-        await self.runtime.drain(seconds, self._words.draining)
+        await self.runtime.drain(seconds, self._notices.draining)
 
     async def close(self) -> None:
         """Refuse new connections, and close the open ones at once, without notice.

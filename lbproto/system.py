@@ -39,7 +39,7 @@ from lbproto.messages import (
     ValidationError,
 )
 from lbproto.plugin import Plugin
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 
 __all__ = ["system"]
 

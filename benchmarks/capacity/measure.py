@@ -26,7 +26,7 @@ from lbproto.load import ServerProcess
 from lbproto.nodes.messages import Changes, Share, Whole, decode, encode
 from lbproto.nodes.roster import Roster
 from lbproto.nodes.teller import Teller
-from lbproto.session import personal_room
+from lbproto.sessions.session import personal_room
 from tests.ledger.servers import Valkey
 
 __all__ = ["measured"]

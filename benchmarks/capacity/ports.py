@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from lbproto.nodes.messages import decode
 from lbproto.registry import RESERVED
-from lbproto.session import personal_room
+from lbproto.sessions.session import personal_room
 from lbproto.simulator.logged import LoggedPubSub, LoggingBroker
 from lbproto.simulator.loop import Process
 from lbproto.simulator.stores import Reach, Shared, SimulatedStorage

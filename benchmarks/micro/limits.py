@@ -10,7 +10,7 @@ from collections.abc import Callable
 from benchmarks.lbproto_server import bench
 from benchmarks.micro.operation import Operation, Prepared, calling
 from lbproto import Identity, Limits, OutboxStatistics, Server, Session, StaticTokens, Tier, Window
-from lbproto.outbox import Pushed
+from lbproto.delivery.outbox import Pushed
 from lbproto.wire import CloseCode, Frame, Inbound, Peer, Socket
 from lbproto.wire.arguments import JSONArguments
 from lbproto.wire.socketio import json_format

@@ -22,7 +22,7 @@ from benchmarks.lbproto_server import bench, candle
 from benchmarks.micro.limits import Nowhere
 from benchmarks.micro.operation import Operation, Prepared, calling, done
 from lbproto import Identity, Server, Session, StaticTokens
-from lbproto.forward import forward
+from lbproto.delivery.forward import forward
 from lbproto.telemetry import Telemetry
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import JSONArguments

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 
 __all__ = ["host_lifespan", "serve_lifespan"]
 

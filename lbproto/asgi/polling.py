@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from lbproto.connection.engineio import EngineConnection
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.transport import CloseCode
 from lbproto.wire.engineio import State, decode_payload
 from lbproto.wire.settings import ProtocolError

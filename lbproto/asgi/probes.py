@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lbproto.asgi.types import ASGIApp, Receive, Scope, Send
 from lbproto.errors import UsageError
-from lbproto.health import Check
+from lbproto.operations.health import Check
 
 if TYPE_CHECKING:
     from lbproto.server import Server

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from lbproto.statistics import PubSubStatistics
+from lbproto.operations.statistics import PubSubStatistics
 
 __all__ = ["MAX_CHILDREN", "LimitStore", "Port", "PubSub", "Storage", "divided"]
 

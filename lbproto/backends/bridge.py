@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from anyio.lowlevel import current_token
 
 from lbproto.errors import UsageError
-from lbproto.tasks import is_asyncio
+from lbproto.scheduling.tasks import is_asyncio
 
 __all__ = ["Bridge", "Bridged"]
 

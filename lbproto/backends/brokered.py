@@ -36,8 +36,8 @@ from lbproto.backends.link import Link, end, finish, until_first
 from lbproto.backends.parcels import ROOM, Message, Packed, Packer, Parcel, Place
 from lbproto.backends.subscriptions import Subscriptions
 from lbproto.errors import LimitExceeded, Overloaded, UsageError
-from lbproto.statistics import PubSubStatistics
-from lbproto.tasks import is_asyncio
+from lbproto.operations.statistics import PubSubStatistics
+from lbproto.scheduling.tasks import is_asyncio
 
 __all__ = ["BrokeredPubSub"]
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from anyio.lowlevel import current_token
 
-from lbproto.wakeup import Wakeup
+from lbproto.scheduling.wakeup import Wakeup
 
 __all__ = ["CallSoon", "Crossing", "entrance"]
 

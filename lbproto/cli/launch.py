@@ -27,7 +27,7 @@ from lbproto.cli.serve import serve
 from lbproto.cli.welcome import welcome_to_server
 from lbproto.cli.workers import CannotServe, supervise
 from lbproto.logging import configure
-from lbproto.pseudonyms import use_key
+from lbproto.operations.pseudonyms import use_key
 from lbproto.recorder import Recorder
 from lbproto.recorder.control import control
 

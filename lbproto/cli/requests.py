@@ -18,7 +18,7 @@ from lbproto.client.codecs import Heard as ClientHeard
 from lbproto.client.link import Credentials, Link, connect
 from lbproto.errors import RequestError
 from lbproto.overflow import drop_oldest
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["call", "listen"]

@@ -13,7 +13,7 @@ from lbproto.client.errors import Disconnected
 from lbproto.client.link import Link
 from lbproto.errors import UsageError
 from lbproto.events import Event
-from lbproto.tasks import StartSoon
+from lbproto.scheduling.tasks import StartSoon
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Answering"]

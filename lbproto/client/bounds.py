@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from lbproto.errors import UsageError
-from lbproto.mistakes import check_bounds
+from lbproto.validation.mistakes import check_bounds
 
 __all__ = ["Bounds", "Reconnect"]
 

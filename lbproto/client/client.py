@@ -25,9 +25,9 @@ from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.jobs.stages import Stages
 from lbproto.messages import Connected, Subscribe, Subscribed, Unsubscribe
-from lbproto.mistakes import check_event
 from lbproto.overflow import OverflowPolicy, disconnect
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
+from lbproto.validation.mistakes import check_event
 
 __all__ = ["Client"]
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.overflow import Overflow, OverflowPolicy
-from lbproto.wakeup import Wakeup
+from lbproto.scheduling.wakeup import Wakeup
 
 __all__ = ["Inbox"]
 

@@ -18,7 +18,7 @@ from lbproto.client.errors import Disconnected, refusal, refusal_in
 from lbproto.client.payloads import PlainPayload
 from lbproto.errors import RequestError, Unauthorized
 from lbproto.messages import Authenticate, Connected, Error
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.transport import CloseCode
 from lbproto.wire.engineio import PONG
 from lbproto.wire.settings import ProtocolError

@@ -39,9 +39,9 @@ from lbproto.messages import (
     Subscribe,
     Unsubscribed,
 )
-from lbproto.tasks import StartSoon
+from lbproto.scheduling.tasks import StartSoon
+from lbproto.scheduling.wakeup import Wakeup
 from lbproto.transport import CloseCode
-from lbproto.wakeup import Wakeup
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Session"]

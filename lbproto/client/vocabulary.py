@@ -12,7 +12,7 @@ from lbproto.client.codecs import Heard
 from lbproto.errors import UsageError
 from lbproto.events import Event, camel_case
 from lbproto.jobs.stages import Stages
-from lbproto.mistakes import check_class
+from lbproto.validation.mistakes import check_class
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Vocabulary"]

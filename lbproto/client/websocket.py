@@ -24,9 +24,9 @@ from lbproto.client.bounds import Bounds
 from lbproto.client.errors import ABNORMAL, Disconnected
 from lbproto.errors import UsageError
 from lbproto.frame import Message
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
+from lbproto.scheduling.wakeup import Wakeup
 from lbproto.transport import CloseCode
-from lbproto.wakeup import Wakeup
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["WebSocket", "client_protocol", "open_websocket"]

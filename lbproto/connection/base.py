@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lbproto.connection.intake import Intake
+from lbproto.delivery.outbox import Outbox
+from lbproto.delivery.turn import Group, step_out
 from lbproto.frame import Frame, joined
-from lbproto.outbox import Outbox
-from lbproto.statistics import OutboxStatistics
+from lbproto.operations.statistics import OutboxStatistics
 from lbproto.transport import TOO_SLOW, CloseCode, Peer, Transport
-from lbproto.turn import Group, step_out
 from lbproto.wire.port import Socket
 
 if TYPE_CHECKING:

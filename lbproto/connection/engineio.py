@@ -10,7 +10,7 @@ from lbproto.connection.base import Connection, tell_closed
 from lbproto.connection.polls import Polls
 from lbproto.frame import Frame, Message, frame_of
 from lbproto.ids import new_id
-from lbproto.timers import Timer
+from lbproto.scheduling.timers import Timer
 from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire.engineio import CLOSE, MESSAGE, NOOP, PING, Engine, State
 from lbproto.wire.port import MessageHandler

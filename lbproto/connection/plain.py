@@ -12,7 +12,7 @@ from lbproto.errors import Overloaded, RequestError, Unauthorized
 from lbproto.frame import Message
 from lbproto.ids import new_id
 from lbproto.messages import Error, ValidationError
-from lbproto.timers import Timer
+from lbproto.scheduling.timers import Timer
 from lbproto.transport import CloseCode, Peer, Transport
 from lbproto.wire.arguments import Arguments, ObjectArguments
 from lbproto.wire.formats import RequestId

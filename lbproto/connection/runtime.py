@@ -17,16 +17,16 @@ from lbproto.connection.base import Connection
 from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.waits import Waits
 from lbproto.connection.worker import Worker
-from lbproto.drain import batches
+from lbproto.delivery.turn import Turn
+from lbproto.delivery.writer import Writer
 from lbproto.errors import UsageError
-from lbproto.statistics import OutboxStatistics
-from lbproto.tasks import Starter, background_tasks
-from lbproto.timers import Timers
+from lbproto.operations.statistics import OutboxStatistics
+from lbproto.scheduling.drain import batches
+from lbproto.scheduling.tasks import Starter, background_tasks
+from lbproto.scheduling.timers import Timers
 from lbproto.transport import CloseCode
-from lbproto.turn import Turn
 from lbproto.wire.port import Socket
 from lbproto.wire.settings import Settings
-from lbproto.writer import Writer
 
 __all__ = ["Runtime"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbproto.connection.base import Connection
+from lbproto.delivery.turn import Line
 from lbproto.frame import Frame
-from lbproto.statistics import OutboxStatistics
+from lbproto.operations.statistics import OutboxStatistics
 from lbproto.transport import CloseCode
-from lbproto.turn import Line
 from lbproto.wire.formats import WireFormat
 from lbproto.wire.port import Handler, Socket
 

@@ -11,7 +11,7 @@ from lbproto.connection.intake import Rest
 from lbproto.connection.socket import LiveSocket
 from lbproto.frame import Message
 from lbproto.ids import new_id
-from lbproto.timers import Timer
+from lbproto.scheduling.timers import Timer
 from lbproto.transport import CloseCode
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
 from lbproto.wire.port import (

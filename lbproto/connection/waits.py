@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from lbproto.clock import Clock
-from lbproto.timers import Timers
+from lbproto.scheduling.timers import Timers
 from lbproto.wire.arguments import Inbound
 
 if TYPE_CHECKING:

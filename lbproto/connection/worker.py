@@ -1,6 +1,6 @@
 """Inbound work: one worker for all connections, once per turn of the event loop.
 
-See `lbproto.relay` for requests that have to be waited for.
+See `lbproto.scheduling.relay` for requests that have to be waited for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from lbproto.connection.intake import Intake
-from lbproto.relay import Relay
+from lbproto.scheduling.relay import Relay
 
 __all__ = ["Worker"]
 

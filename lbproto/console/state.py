@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from lbproto.events import camel_case
 from lbproto.server import Server
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 
 __all__ = ["MayWatch", "StateApp"]
 

@@ -21,7 +21,7 @@ from lbproto.contract.schemas import components
 from lbproto.errors import BY_CODE
 from lbproto.events import ErrorEvent, Event, camel_case
 from lbproto.jobs.stages import JobPolicy
-from lbproto.limits import Window as LimitWindow
+from lbproto.limits.windows import Window as LimitWindow
 from lbproto.messages import Error
 from lbproto.registry import Route
 from lbproto.server import Server

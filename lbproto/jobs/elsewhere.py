@@ -29,11 +29,11 @@ from lbproto.jobs.work import Work, tell
 from lbproto.messages import AnswersLost, Attach, Attached
 from lbproto.nodes.calls import Following, Reply
 from lbproto.nodes.control import Control
+from lbproto.operations.statistics import OutboxStatistics
 from lbproto.registry import Registry
-from lbproto.session import Session
-from lbproto.statistics import OutboxStatistics
-from lbproto.tasks import StartSoon
-from lbproto.wakeup import Wakeup
+from lbproto.scheduling.tasks import StartSoon
+from lbproto.scheduling.wakeup import Wakeup
+from lbproto.sessions.session import Session
 from lbproto.wire.formats import msgpack_encoder
 
 __all__ = ["JobsElsewhere"]

@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 
 from lbproto.clock import Clock
 from lbproto.context import Context
+from lbproto.delivery.hub import Hub
 from lbproto.errors import RequestError
-from lbproto.hub import Hub
 from lbproto.jobs.records import Records
-from lbproto.session import Session
-from lbproto.tasks import StartSoon
+from lbproto.scheduling.tasks import StartSoon
+from lbproto.sessions.session import Session
 
 __all__ = ["LostJobs"]
 

@@ -37,7 +37,7 @@ from lbproto.ids import new_id
 from lbproto.jobs.watching import Listener
 from lbproto.messages import Error
 from lbproto.registry import Registry
-from lbproto.tasks import Starter, background_tasks
+from lbproto.scheduling.tasks import Starter, background_tasks
 
 __all__ = ["LostJob", "Records", "restarted"]
 

@@ -15,11 +15,11 @@ from lbproto.jobs.records import Records
 from lbproto.jobs.work import Work
 from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import errors
-from lbproto.mistakes import check_returned
 from lbproto.registry import Route
-from lbproto.session import Session
-from lbproto.tasks import StartSoon
-from lbproto.timers import Timers
+from lbproto.scheduling.tasks import StartSoon
+from lbproto.scheduling.timers import Timers
+from lbproto.sessions.session import Session
+from lbproto.validation.mistakes import check_returned
 
 __all__ = ["Jobs", "perform"]
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lbproto.errors import ErrorCode
 from lbproto.events import Event
-from lbproto.statistics import OutboxStatistics
+from lbproto.operations.statistics import OutboxStatistics
 
 __all__ = ["Line", "Listener", "Told"]
 

@@ -9,7 +9,7 @@ from lbproto.logging.fields import in_request, log_fields
 from lbproto.logging.formats import JSONFormatter, TextFormatter
 from lbproto.logging.redaction import without_secrets
 from lbproto.logging.setup import Format, Level, configure
-from lbproto.pseudonyms import pseudonym, use_key
+from lbproto.operations.pseudonyms import pseudonym, use_key
 
 __all__ = [
     "Format",

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from lbproto.context import Context
-from lbproto.pseudonyms import pseudonym
+from lbproto.operations.pseudonyms import pseudonym
 
 __all__ = ["RequestFilter", "in_request", "log_fields"]
 

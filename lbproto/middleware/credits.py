@@ -23,9 +23,9 @@ from typing import Any
 import msgspec
 
 from lbproto.context import Context
+from lbproto.credits.holds import Hold, Holds, RepeatKey
 from lbproto.errors import NotFound, UsageError
 from lbproto.events import Event
-from lbproto.holds import Hold, Holds, RepeatKey
 from lbproto.ledger.account import Account
 from lbproto.middleware import Endpoint
 

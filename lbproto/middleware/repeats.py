@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 
-from lbproto.claims import OTHER, Claims
 from lbproto.context import Context
 from lbproto.errors import (
     InsufficientCredits,
@@ -21,8 +20,9 @@ from lbproto.errors import (
 from lbproto.events import ErrorEvent
 from lbproto.middleware import Endpoint
 from lbproto.middleware.errors import error_event
-from lbproto.outcomes import Key, Outcome, Outcomes, digest_of
-from lbproto.reserved import REQUEST_ID
+from lbproto.repeats.claims import OTHER, Claims
+from lbproto.repeats.outcomes import Key, Outcome, Outcomes, digest_of
+from lbproto.validation.reserved import REQUEST_ID
 from lbproto.wire.arguments import Inbound
 
 __all__ = ["Repeats", "may_be_a_repeat"]

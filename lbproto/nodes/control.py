@@ -20,9 +20,9 @@ from msgspec import Raw
 
 from lbproto.backends.base import PubSub
 from lbproto.clock import Clock
+from lbproto.delivery.inflow import Inflow
 from lbproto.errors import RequestError
 from lbproto.ids import new_id
-from lbproto.inflow import Inflow
 from lbproto.nodes.calls import Asked, Following, Reply, Take, channel
 from lbproto.nodes.messages import (
     Answer,
@@ -39,10 +39,10 @@ from lbproto.nodes.messages import (
 from lbproto.nodes.roster import Moved, Roster
 from lbproto.nodes.teller import Teller
 from lbproto.registry import RESERVED
-from lbproto.tasks import background_tasks
-from lbproto.timers import Timers
+from lbproto.scheduling.tasks import background_tasks
+from lbproto.scheduling.timers import Timers
+from lbproto.scheduling.wakeup import Wakeup
 from lbproto.traces import Traces
-from lbproto.wakeup import Wakeup
 
 __all__ = ["PATIENCE", "Control"]
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import msgspec
 
-from lbproto.log import Entry, Lane
+from lbproto.delivery.log import Entry, Lane
 from lbproto.nodes.messages import in_parts
 from lbproto.wire.formats import msgpack_encoder
 

@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from lbproto.recorder.file import Recording, encode
 from lbproto.recorder.recorder import Recorder
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 
 __all__ = ["Recorded", "Reply", "Request", "ask", "control", "sockets"]
 

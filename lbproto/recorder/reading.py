@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from lbproto.clock import iso_timestamp
+from lbproto.delivery.outbox import Pushed
 from lbproto.errors import InvalidRequest
 from lbproto.frame import Message
-from lbproto.outbox import Pushed
 from lbproto.recorder.file import FORMAT, VERSION, Header, Recording, Row
 from lbproto.recorder.secrets import without_secrets
 from lbproto.recorder.tape import Acknowledged, Befallen, Entry, Sent, Tape

@@ -15,7 +15,7 @@ from lbproto.recorder.reading import recording_of
 from lbproto.recorder.tap import Tap
 from lbproto.recorder.tape import Tape
 from lbproto.server import Server
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.wire.port import Socket
 
 __all__ = ["Recorder"]

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from lbproto.connection.socket import LiveSocket
+from lbproto.delivery.turn import step_out
 from lbproto.frame import Frame
 from lbproto.recorder.tape import Acknowledged, Befallen, Sent, Tape
 from lbproto.server import Server
-from lbproto.session import Session
-from lbproto.turn import step_out
+from lbproto.sessions.session import Session
 from lbproto.wire.arguments import Arguments
 from lbproto.wire.port import Handler, Inbound, Socket
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lbproto.frame import Frame
 from lbproto.messages import Subscribe, Unsubscribe
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.wire.arguments import Arguments, JSONArguments, MsgpackArguments
 from lbproto.wire.formats import RequestId, WireFormat
 from lbproto.wire.port import Inbound

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lbproto.plugin import Plugin
-from lbproto.recovery import Recovery
 from lbproto.server import Server
+from lbproto.sessions.recovery import Recovery
 from lbproto.simulator.chance import stream
 from lbproto.simulator.clock import NodeClock
 from lbproto.simulator.loop import Process

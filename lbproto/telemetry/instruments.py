@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from lbproto.statistics import ServerStatistics
+from lbproto.operations.statistics import ServerStatistics
 from lbproto.telemetry.names import (
     MESSAGING_OPERATION,
     MESSAGING_SYSTEM,

@@ -21,10 +21,10 @@ from threading import get_ident
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from lbproto.backends.crossing import entrance
-from lbproto.credits import Announce
+from lbproto.credits.accounts import Announce
 from lbproto.errors import ErrorCode
 from lbproto.ledger.account import Account, Movement
-from lbproto.statistics import ServerStatistics
+from lbproto.operations.statistics import ServerStatistics
 from lbproto.telemetry.instruments import OBSERVED, Observed
 from lbproto.telemetry.names import METHOD, MOVED, OK, STATUS, SYSTEM, SYSTEM_NAME, TYPE, bounded
 

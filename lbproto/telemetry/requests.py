@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
 from lbproto.context import Context
 from lbproto.errors import ErrorCode
-from lbproto.pseudonyms import pseudonym
+from lbproto.operations.pseudonyms import pseudonym
 from lbproto.registry import Route
 from lbproto.telemetry.metrics import OURS, Metrics
 from lbproto.telemetry.names import (

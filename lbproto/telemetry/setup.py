@@ -10,12 +10,12 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from lbproto.connection.runtime import Runtime
-from lbproto.credits import Announce
-from lbproto.hub import Hub
+from lbproto.credits.accounts import Announce
+from lbproto.delivery.hub import Hub
 from lbproto.middleware import Middleware
 from lbproto.middleware.tracing import Tracing
+from lbproto.operations.statistics import ServerStatistics
 from lbproto.registry import Registry
-from lbproto.statistics import ServerStatistics
 from lbproto.telemetry.metrics import Metrics
 from lbproto.telemetry.names import SCOPE
 from lbproto.telemetry.requests import Requests

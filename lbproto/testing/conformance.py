@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from lbproto.limits import SECOND
+from lbproto.limits.windows import SECOND
 from lbproto.testing.backends import Backend, Trial
 from lbproto.testing.clock import VirtualClock
 from lbproto.testing.ledger import LedgerSuite, MakeLedger

@@ -24,7 +24,7 @@ from anyio.lowlevel import checkpoint
 
 from lbproto.backends.base import LimitStore
 from lbproto.backends.memory_limits import MemoryLimits
-from lbproto.limits import PUBLISHED_TIERS, SECOND, Bucket, Tier, Window
+from lbproto.limits.windows import PUBLISHED_TIERS, SECOND, Bucket, Tier, Window
 from lbproto.testing.clock import VirtualClock
 
 __all__ = ["LimitsSuite", "MakeLimits", "PassTime", "asked"]

@@ -29,7 +29,7 @@ from lbproto.errors import ErrorCode
 from lbproto.events import ErrorEvent, Event
 from lbproto.ledger.account import MAX_AMOUNT
 from lbproto.ledger.memory import MemoryLedger
-from lbproto.limits import PUBLISHED_TIERS
+from lbproto.limits.windows import PUBLISHED_TIERS
 from lbproto.messages import Subscribe, Subscribed
 from lbproto.plugin import Plugin
 from lbproto.registry import Route

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from lbproto.delivery.turn import Line
 from lbproto.frame import Frame, Message
-from lbproto.statistics import OutboxStatistics
+from lbproto.operations.statistics import OutboxStatistics
 from lbproto.transport import CloseCode, Peer
-from lbproto.turn import Line
 from lbproto.wire.arguments import Arguments, Inbound
 from lbproto.wire.formats import RequestId, WireFormat
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lbproto.mistakes import check_bounds
+from lbproto.validation.mistakes import check_bounds
 
 __all__ = ["ProtocolError", "Settings"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lbproto import Tier, Window
 from lbproto.backends.memory_limits import MemoryLimits
-from lbproto.limits import SECOND, Bucket
+from lbproto.limits.windows import SECOND, Bucket
 from lbproto.testing.limits import LimitsSuite, MakeLimits, PassTime, asked
 
 

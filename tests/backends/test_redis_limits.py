@@ -7,7 +7,7 @@ import pytest
 
 from lbproto import Tier, Window
 from lbproto.backends.redis_limits import RedisLimits
-from lbproto.limits import SECOND
+from lbproto.limits.windows import SECOND
 from lbproto.testing.limits import LimitsSuite, MakeLimits, PassTime, asked
 from tests.backends.redis_limiting import FEW, PATIENCE, Make, at_once, taken, until
 from tests.backends.stopped import StoppedClock

@@ -19,12 +19,12 @@ from benchmarks.capacity.steady import steady
 from benchmarks.capacity.workload import Workload
 from lbproto.backends.redis_log import MAX_SHARDS
 from lbproto.backends.redis_pubsub import RedisPubSub
-from lbproto.hub import Hub
-from lbproto.inflow import Inflow
+from lbproto.delivery.hub import Hub
+from lbproto.delivery.inflow import Inflow
 from lbproto.nodes import control, roster
 from lbproto.nodes.calls import Reply
-from lbproto.places import Places
-from lbproto.session import Session
+from lbproto.sessions.places import Places
+from lbproto.sessions.session import Session
 from tests.ledger.servers import Valkey
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "capacity"

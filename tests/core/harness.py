@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from lbproto import Context, Event, Plugin, Server
-from lbproto.outbox import Outbox
-from lbproto.statistics import OutboxStatistics
+from lbproto.delivery.outbox import Outbox
+from lbproto.operations.statistics import OutboxStatistics
 from lbproto.testing import AnyToken, VirtualClock
 from lbproto.transport import Transport
 from lbproto.wire import (

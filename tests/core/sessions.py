@@ -15,7 +15,7 @@ from lbproto import (
     Server,
     Unauthorized,
 )
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.testing import START, VirtualClock
 from lbproto.wire import Inbound, Peer, Unavailable, WireFormat
 from lbproto.wire.arguments import JSONArguments, ObjectArguments

@@ -14,7 +14,7 @@ from lbproto import (
     Plugin,
     Server,
 )
-from lbproto.outcomes import Outcomes
+from lbproto.repeats.outcomes import Outcomes
 from lbproto.testing import settle
 from tests.core.harness import Client, Sent, connected
 

@@ -9,7 +9,7 @@ import pytest
 
 from lbproto import Context, Plugin, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from lbproto.presence import QUIET_ABOVE
+from lbproto.rooms.presence import QUIET_ABOVE
 from lbproto.testing import settle
 from tests.core.harness import Client, Sent, connected, running
 

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from lbproto import Context, Endpoint, Event, InsufficientCredits, NotFound, Plugin, UsageError
-from lbproto.credits import Credits
-from lbproto.holds import Holds
+from lbproto.credits.accounts import Credits
+from lbproto.credits.holds import Holds
 from lbproto.ledger.account import Account, Change, Outcome
 from lbproto.testing import START, VirtualClock, settle
 from tests.core.crediting import Desk, Done, Frail, Late, Work, account_of, names, rich, spent
@@ -297,7 +297,7 @@ async def test_what_is_being_set_aside_when_the_request_is_cut_off_is_let_go_of(
 async def test_a_settlement_that_is_cut_off_and_takes_too_long_is_made_up_for(
     desk: Desk, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbproto.holds._SETTLE_SECONDS", 0)
+    monkeypatch.setattr("lbproto.credits.holds._SETTLE_SECONDS", 0)
     store = Stuck()
     desk.gate = anyio.Event()
     async with running(desk.plugin(), credits=store, clock=clock) as server:

@@ -8,7 +8,7 @@ import pytest
 
 from lbproto import InsufficientCredits, InvalidRequest, Plugin, Server, SystemClock
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from lbproto.credits import Credits
+from lbproto.credits.accounts import Credits
 from lbproto.ledger.account import Kind
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.testing import START, VirtualClock, settle

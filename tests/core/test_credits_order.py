@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto.clock import SystemClock
-from lbproto.credits import Credits
+from lbproto.credits.accounts import Credits
 from lbproto.ledger.account import Account, Change, Kind, Movement, Outcome
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.ledger.order import InOrder

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lbproto import InsufficientCredits, LedgerStore
-from lbproto.credits import Credits
-from lbproto.holds import Hold, Holds, RepeatKey
+from lbproto.credits.accounts import Credits
+from lbproto.credits.holds import Hold, Holds, RepeatKey
 from lbproto.ledger.account import Account, Kind
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.ledger.sqlite import SQLiteLedger

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lbproto import Context, Event, Plugin
 from lbproto.connection.plain import PlainConnection
-from lbproto.drain import batches
+from lbproto.scheduling.drain import batches
 from lbproto.testing import VirtualClock, settle
 from lbproto.wire import CloseCode, Peer
 from lbproto.wire.plain import PLAIN_JSON

@@ -11,7 +11,7 @@ import pytest
 from lbproto import Event, Overloaded, Plugin, Recovery, Server
 from lbproto.backends.memory import MemoryPubSub
 from lbproto.nodes.control import PATIENCE
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.testing import AnyToken, settle
 from lbproto.wire import Refused, Unavailable
 from lbproto.wire.arguments import ObjectArguments

@@ -18,10 +18,10 @@ from lbproto.connection.base import Connection
 from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.plain import PlainConnection
 from lbproto.connection.socketio import SocketIO
+from lbproto.delivery.outbox import Outbox
 from lbproto.frame import Frame
-from lbproto.outbox import Outbox
 from lbproto.registry import RESERVED
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.testing import VirtualClock, settle
 from lbproto.wire import CloseCode, Message, Peer, Socket
 from lbproto.wire.plain import PLAIN_JSON

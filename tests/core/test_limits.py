@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import UsageError
-from lbproto.limits import PUBLISHED_TIERS, SECOND, Bucket, Refusal, Tier, Window
+from lbproto.limits.windows import PUBLISHED_TIERS, SECOND, Bucket, Refusal, Tier, Window
 
 
 class Asked(NamedTuple):

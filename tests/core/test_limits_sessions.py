@@ -14,7 +14,7 @@ from lbproto import (
     UsageError,
     Window,
 )
-from lbproto.session import Session
+from lbproto.sessions.session import Session
 from lbproto.testing import VirtualClock
 from lbproto.wire import CloseCode
 from lbproto.wire.arguments import ObjectArguments

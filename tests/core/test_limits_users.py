@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.limits import SECOND, Bucket, Tier, Window
-from lbproto.quotas import UserBuckets
+from lbproto.limits.quotas import UserBuckets
+from lbproto.limits.windows import SECOND, Bucket, Tier, Window
 
 TIER = Tier(Window(4, 10), Window(6, 60))
 

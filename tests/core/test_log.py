@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbproto.log import Entry, Lane, Log
+from lbproto.delivery.log import Entry, Lane, Log
 from tests.core.harness import Hello
 
 

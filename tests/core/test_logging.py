@@ -21,7 +21,7 @@ from lbproto.logging import (
     log_fields,
     without_secrets,
 )
-from lbproto.pseudonyms import pseudonym, use_key
+from lbproto.operations.pseudonyms import pseudonym, use_key
 from lbproto.testing import connect, serve
 
 logger = logging.getLogger("tests.shop")

@@ -262,7 +262,8 @@ async def test_a_broken_message_is_logged_and_the_next_is_delivered(
         foreign.publish_nowait("news", msgspec.msgpack.encode(["news", [], {"number": 1}]))
         await settle()
         assert client.take() == [Sent("news", {"number": 1})]
-        (record,) = (record for record in caplog.records if record.name == "lbproto.inflow")
+        records, name = caplog.records, "lbproto.delivery.inflow"
+        (record,) = (record for record in records if record.name == name)
         assert record.levelname == "ERROR"
 
 

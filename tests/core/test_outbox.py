@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lbproto.outbox import Outbox, Pushed
+from lbproto.delivery.outbox import Outbox, Pushed
 from lbproto.overflow import Overflow
 from lbproto.wire import Frame
 

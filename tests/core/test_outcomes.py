@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbproto import Event, NotFound, Overloaded, RequestError
-from lbproto.outcomes import Key, Outcomes
+from lbproto.repeats.outcomes import Key, Outcomes
 
 LIFETIME = 600.0
 

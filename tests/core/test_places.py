@@ -7,8 +7,8 @@ import pytest
 from lbproto import Identity
 from lbproto.backends.memory import MemoryStorage
 from lbproto.errors import Overloaded
-from lbproto.places import Places
-from lbproto.session import Session
+from lbproto.sessions.places import Places
+from lbproto.sessions.session import Session
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import MemorySocket
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lbproto.presence import LOUD_BELOW, QUIET_ABOVE, Presence
+from lbproto.rooms.presence import LOUD_BELOW, QUIET_ABOVE, Presence
 
 users = st.sampled_from([f"user-{number}" for number in range(6)])
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from lbproto import Overloaded
-from lbproto.tasks import Queue
+from lbproto.scheduling.tasks import Queue
 from lbproto.wire import Unavailable
 from tests.core.clusters import Cluster
 from tests.core.sessions import come, lose

@@ -15,8 +15,8 @@ import pytest
 
 from lbproto import Context, Event, Model, Plugin, Secret, Server, conflate
 from lbproto.connection.socket import LiveSocket
+from lbproto.delivery.outbox import Pushed
 from lbproto.messages import Subscribe, Unsubscribe
-from lbproto.outbox import Pushed
 from lbproto.recorder import Recorder, Recording, Row, decode, encode
 from lbproto.recorder.reading import recording_of
 from lbproto.recorder.recorder import _write

@@ -15,9 +15,9 @@ from lbproto import (
     Overloaded,
     RequestError,
     Server,
-    claims,
 )
 from lbproto.backends.memory import MemoryStorage
+from lbproto.repeats import claims
 from lbproto.testing import VirtualClock, settle
 from tests.core.harness import Sent, connected, running
 from tests.core.recording import Line

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lbproto.log import Entry, Lane, Log
-from lbproto.rooms import Member, Placeholder, Rooms
-from lbproto.turn import Line
+from lbproto.delivery.log import Entry, Lane, Log
+from lbproto.delivery.turn import Line
+from lbproto.rooms.index import Member, Placeholder, Rooms
 from lbproto.wire import Frame, WireFormat
 from tests.core.harness import FORMATS, Hello
 

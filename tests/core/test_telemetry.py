@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import NoOpTracerProvider, SpanKind, StatusCode, get_current_span
 
 from lbproto import Context, Plugin
-from lbproto.pseudonyms import pseudonym
+from lbproto.operations.pseudonyms import pseudonym
 from lbproto.telemetry import Telemetry
 from lbproto.testing import VirtualClock, Wire, connect, settle
 from tests.core.harness import connected, make_server

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from lbproto import Context, Plugin, Server
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from lbproto.forward import forward
+from lbproto.delivery.forward import forward
 from lbproto.testing import settle
 from lbproto.wire import Inbound
 from lbproto.wire.arguments import ObjectArguments

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbproto.scheduling.timers import Timers
 from lbproto.testing import VirtualClock, settle
-from lbproto.timers import Timers
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from lbproto.wakeup import Wakeup
+from lbproto.scheduling.wakeup import Wakeup
 
 pytestmark = pytest.mark.anyio
 

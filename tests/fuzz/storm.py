@@ -14,7 +14,7 @@ from lbproto.connection.base import Connection
 from lbproto.connection.runtime import Runtime
 from lbproto.errors import InvalidRequest
 from lbproto.frame import Message
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Arguments, Inbound, Settings, Socket

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lbproto.connection.base import Connection
+from lbproto.credits.holds import Holds
+from lbproto.delivery.log import Entry, Log
 from lbproto.errors import Cancelled, RequestError
-from lbproto.holds import Holds
 from lbproto.jobs.work import Work
-from lbproto.log import Entry, Log
-from lbproto.membership import Membership
 from lbproto.middleware.errors import error_event
-from lbproto.rooms import Member, Rooms
-from lbproto.session import Session
+from lbproto.rooms.index import Member, Rooms
+from lbproto.rooms.membership import Membership
+from lbproto.sessions.session import Session
 
 __all__ = ["PLANTED"]
 

@@ -6,8 +6,8 @@ import pytest
 
 from lbproto.connection.runtime import Runtime
 from lbproto.frame import Message
+from lbproto.scheduling.timers import Timers
 from lbproto.testing import VirtualClock, settle
-from lbproto.timers import Timers
 from lbproto.transport import CloseCode
 from lbproto.wire import Settings
 from tests.wire.kit import (

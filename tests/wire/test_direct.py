@@ -6,7 +6,7 @@ import pytest
 
 from lbproto.asgi.direct import EXTENSION, DirectTransport, Listener, open_websocket
 from lbproto.frame import Message, frame_of, message_frame
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import settle
 from lbproto.transport import CloseCode
 from tests.wire.asgi import websocket

@@ -6,7 +6,7 @@ import pytest
 
 from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.asgi.plain import PlainEndpoint
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from tests.wire.asgi import get, websocket
 from tests.wire.kit import Program, engine_edge, running
 

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from lbproto import UsageError
 from lbproto.asgi import Probes, ServerApp
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from tests.core.harness import make_server
 from tests.wire.asgi import websocket
 

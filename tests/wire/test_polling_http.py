@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.connection.runtime import Runtime
 from lbproto.errors import UsageError
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
 from lbproto.wire import Settings
 from tests.wire.asgi import Call, get, post, sid_of, websocket

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.connection.base import Connection
 from lbproto.connection.runtime import Runtime
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Inbound, Settings, Socket

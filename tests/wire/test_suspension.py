@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from lbproto.suspension import notify_suspension
+from lbproto.scheduling.suspension import notify_suspension
 from lbproto.testing import settle
 
 pytestmark = pytest.mark.anyio

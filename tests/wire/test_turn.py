@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lbproto.delivery.outbox import Outbox
+from lbproto.delivery.turn import Group, Turn, in_step, step_out
 from lbproto.frame import Frame, frame_of
-from lbproto.outbox import Outbox
 from lbproto.transport import Transport
-from lbproto.turn import Group, Turn, in_step, step_out
 from tests.wire.kit import MemoryTransport
 from tests.wire.swift import SwiftTransport
 

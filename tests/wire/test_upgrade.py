@@ -12,7 +12,7 @@ from lbproto.asgi.engineio import EngineEndpoint
 from lbproto.connection.engineio import EngineConnection
 from lbproto.connection.runtime import Runtime
 from lbproto.frame import Message
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode, Peer
 from lbproto.wire import ProtocolError

@@ -12,7 +12,7 @@ import trio
 from lbproto.asgi.plain import PlainEndpoint
 from lbproto.asgi.websocket import WebSocketTransport
 from lbproto.frame import frame_of
-from lbproto.tasks import background_tasks
+from lbproto.scheduling.tasks import background_tasks
 from lbproto.testing import settle
 from lbproto.transport import CloseCode
 from lbproto.wire import Arguments, Socket

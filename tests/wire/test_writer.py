@@ -13,11 +13,11 @@ from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lbproto.delivery.turn import Group, Turn
+from lbproto.delivery.writer import Writer
 from lbproto.frame import frame_of
 from lbproto.testing import VirtualClock, settle
 from lbproto.transport import CloseCode
-from lbproto.turn import Group, Turn
-from lbproto.writer import Writer
 from tests.wire.kit import MemoryTransport, Program, plain_client, running
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,1 @@
+"""How much may be asked for: windows, who has used them up how far, and refusals."""

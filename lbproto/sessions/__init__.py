@@ -1,0 +1,1 @@
+"""Sessions: let in, lost, resumed here or on another node, and over."""
