@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from lbproto.assembly import Parts
 from lbproto.auth import Authenticate, Authenticator
 from lbproto.backends.base import PubSub, Storage
-from lbproto.backends.memory import MemoryPubSub, MemoryStorage
+from lbproto.backends.memory import MemoryStorage
 from lbproto.clock import Clock, SystemClock
 from lbproto.connection.runtime import Runtime
-from lbproto.context import NO_CREDITS, Services
-from lbproto.credits.accounts import Announce, Credits, tell
-from lbproto.credits.holds import Holds
-from lbproto.delivery.acknowledgements import Acknowledgements
-from lbproto.delivery.hub import Hub
-from lbproto.delivery.inflow import Inflow
-from lbproto.delivery.log import Log
-from lbproto.dispatch import Dispatcher
+from lbproto.context import NO_CREDITS
+from lbproto.credits.accounts import Credits
 from lbproto.emitting import Emitting
 from lbproto.errors import UsageError
-from lbproto.jobs.elsewhere import JobsElsewhere
-from lbproto.jobs.lost import LostJobs
-from lbproto.jobs.records import Records
-from lbproto.jobs.runner import Jobs
 from lbproto.ledger.store import LedgerStore
-from lbproto.limits.throttle import Limits, Throttle
+from lbproto.limits.throttle import Limits
 from lbproto.middleware import Middleware
 from lbproto.moderation import Moderation
-from lbproto.nodes.control import Control
-from lbproto.operations.census import Census
 from lbproto.operations.health import Health, HealthChecks
 from lbproto.operations.statistics import (
     OutboxStatistics,
@@ -41,20 +29,10 @@ from lbproto.operations.statistics import (
 )
 from lbproto.plugin import Plugin, register_all
 from lbproto.registry import Registry
-from lbproto.repeats.claims import Claims
-from lbproto.rooms.bans import Bans
-from lbproto.rooms.index import Rooms
-from lbproto.rooms.membership import Membership
 from lbproto.scheduling.tasks import background_tasks
-from lbproto.sessions.admission import Admission, Gate
-from lbproto.sessions.directory import Directory
-from lbproto.sessions.handover import Handover
-from lbproto.sessions.lifecycle import Sessions
-from lbproto.sessions.notices import Notices
-from lbproto.sessions.places import Places
-from lbproto.sessions.recovery import JOINING, Recovery
+from lbproto.sessions.admission import Admission
+from lbproto.sessions.recovery import Recovery
 from lbproto.sessions.session import Session
-from lbproto.system import system
 from lbproto.validation import options
 from lbproto.wire.settings import Settings
 
@@ -144,121 +122,31 @@ class Server(Moderation, Emitting):
         self.max_rooms = options.bound("max_rooms", max_rooms)
         self.max_jobs = options.bound("max_jobs", max_jobs)
         self.request_timeout = options.seconds("request_timeout", request_timeout)
-        self._started = False
-        self._pubsub = pubsub or MemoryPubSub()
-        self.checks = HealthChecks(runtime, self._pubsub, self.storage)
-        clock, timers = self.clock, runtime.timers
-        admission = admission or Admission()
-        kept = recovery or JOINING
-        log = self._log = Log(kept.window, kept.max_events, kept.max_bytes)
-        rooms = Rooms(log, self.settings.max_queued_frames, runtime.turn)
-        resumable = recovery is not None
-        hub = Hub(rooms, self.registry, self._pubsub, log, clock, resumable=resumable)
-        announce: Announce = partial(tell, hub)
-        self._telemetry, tracing = telemetry, None
-        if telemetry is not None:
-            tracing = telemetry.tracing(self.registry, hub, runtime)
-            announce = telemetry.counting(announce, self.registry)
-        inflow = self._inflow = Inflow(self._pubsub, rooms, self.registry, hub)
-        bans = Bans(self.storage)
-        control = self._control = Control(self._pubsub, inflow, clock, timers)
-        control.traces = hub.traces
-        places = None
-        if recovery is not None and pubsub is not None and self.storage.durable:
-            places = Places(self.storage, clock, log.epoch)
-        membership = Membership(
-            self.registry, rooms, hub, inflow, bans, control, clock, max_rooms, places
-        )
-        acknowledgements = Acknowledgements(hub, clock, timers)
-        self._ledger = credits or nullcontext()
-        self._credits: Credits | None = None
-        self._holds: Holds | None = None
-        if credits is not None:
-            self._credits = Credits(credits, clock, announce)
-            self._holds = Holds(self._credits, clock)
-        services = Services(
-            hub=hub,
-            membership=membership,
-            storage=self.storage,
-            clock=clock,
-            acknowledgements=acknowledgements,
-            authorize=admission.authorize,
-            credits=self._credits,
-        )
-        self.incidents = services.incidents
-        start_soon = runtime.start_soon
-        self._records = claims = None
-        if self.storage.durable:
-            self._records = Records(self.storage, self.registry, clock)
-            claims = Claims(self.storage, self._records, self.registry, clock, start_soon)
-        self._jobs = Jobs(clock, timers, start_soon, max_jobs, self._records)
-        lost = LostJobs(self._records, hub, clock, start_soon)
-        throttle = None if limits is None else Throttle(limits, self.registry, hub, clock)
-        self._limit_store = (limits and limits.store) or nullcontext()
-        dispatcher = Dispatcher(
+        self._telemetry = telemetry
+        parts = self._parts = Parts(
             self.registry,
-            services,
-            options.middleware(middleware),
-            self._holds,
-            self._jobs,
-            claims,
-            timers,
-            request_timeout,
-            tracing,
-        )
-        elsewhere = JobsElsewhere(self._jobs, lost, control, self.registry, start_soon)
-        directory = Directory()
-        self._handover = Handover(
-            directory=directory,
-            places=places,
-            control=control,
-            membership=membership,
-            rooms=rooms,
-            hub=hub,
-            inflow=inflow,
-            log=log,
-            registry=self.registry,
-            dispatcher=dispatcher,
-            jobs=self._jobs,
-            jobs_elsewhere=elsewhere,
-            start_soon=start_soon,
-        )
-        sessions = Sessions(
-            directory=directory,
-            gate=Gate(options.authenticate(auth), admission, bans),
-            dispatcher=dispatcher,
-            membership=membership,
-            rooms=rooms,
-            hub=hub,
-            log=log,
-            acknowledgements=acknowledgements,
-            throttle=throttle,
-            admission=admission,
+            runtime,
+            auth=options.authenticate(auth),
+            admission=admission or Admission(),
             recovery=recovery,
-            settings=self.settings,
-            clock=clock,
-            timers=timers,
-            lost=lost,
-            handover=self._handover,
+            limits=limits,
+            max_rooms=self.max_rooms,
+            max_jobs=self.max_jobs,
+            request_timeout=self.request_timeout,
+            middleware=options.middleware(middleware),
+            storage=self.storage,
+            pubsub=pubsub,
+            credits=credits,
+            telemetry=telemetry,
+            clock=self.clock,
         )
-        Moderation.__init__(self, sessions, membership, bans, control)
-        Emitting.__init__(self, runtime, hub, acknowledgements)
-        self._census = Census(
-            runtime, sessions, rooms, self._jobs, hub, log, throttle, self._pubsub
-        )
-        self._notices = notices = Notices(hub, self._jobs, throttle)
-        runtime.dropped, runtime.closing = notices.dropped, notices.closing
-        runtime.admits_malformed = notices.admits_malformed
-        core = system(
-            self._jobs,
-            elsewhere,
-            lost,
-            clock,
-            sessions.expiry.renew,
-            has_credits=credits is not None,
-        )
-        self.plugins = (core, *options.plugins(plugins))
+        Moderation.__init__(self, parts.sessions, parts.membership, parts.bans, parts.control)
+        Emitting.__init__(self, runtime, parts.hub, parts.acknowledgements)
+        self.incidents = parts.services.incidents
+        self.checks = HealthChecks(runtime, parts.pubsub, self.storage)
+        self.plugins = (parts.system, *options.plugins(plugins))
         register_all(self.plugins, self.registry, has_credits=credits is not None)
+        self._started = False
 
     # For the host
 
@@ -301,24 +189,18 @@ class Server(Moderation, Emitting):
         if self._started:  # before the backends are entered: they are those of the one that runs
             raise UsageError("this lbproto server runs already: start it once per process")
         self._started = True
-        self._jobs.stops_within = None
+        parts = self._parts
+        parts.jobs.stops_within = None
         try:
-            async with (
-                self.storage,
-                self._pubsub,
-                self._ledger,
-                self._limit_store,
-                self._records.held() if self._records else nullcontext(),
-                background_tasks() as tasks,
-            ):
-                tasks.start_soon(self._hub.run)
-                tasks.start_soon(self._inflow.run)
-                if self._holds is not None:
-                    tasks.start_soon(self._holds.run)
+            async with parts.resources(), background_tasks() as tasks:
+                tasks.start_soon(parts.hub.run)
+                tasks.start_soon(parts.inflow.run)
+                if parts.holds is not None:
+                    tasks.start_soon(parts.holds.run)
                 try:
                     async with (
-                        self._control.held(),
-                        self._handover.held(),
+                        parts.control.held(),
+                        parts.handover.held(),
                         self.runtime.run(),
                         AsyncExitStack() as stack,
                     ):
@@ -340,9 +222,9 @@ class Server(Moderation, Emitting):
         Raises:
             UsageError: the server keeps no credits.
         """
-        if self._credits is None:
+        if self._parts.credits is None:
             raise UsageError(NO_CREDITS)
-        return self._credits
+        return self._parts.credits
 
     async def drain(self, seconds: float) -> None:
         """Refuse new connections, and close the open ones spread over `seconds`.
@@ -360,8 +242,8 @@ class Server(Moderation, Emitting):
         Args:
             seconds: 0 or more.
         """
-        self._jobs.stops_within = seconds
-        await self.runtime.drain(seconds, self._notices.draining)
+        self._parts.jobs.stops_within = seconds
+        await self.runtime.drain(seconds, self._parts.notices.draining)
 
     async def close(self) -> None:
         """Refuse new connections, and close the open ones at once, without notice.
@@ -376,7 +258,7 @@ class Server(Moderation, Emitting):
     @property
     def ready(self) -> bool:
         """Whether it accepts connections and hears other nodes; False while draining."""
-        return self.runtime.accepting and self._pubsub.ready
+        return self.runtime.accepting and self._parts.pubsub.ready
 
     async def health(self) -> Health:
         """This node's health, with a reason for each failed check; also asks the storage."""
@@ -384,7 +266,7 @@ class Server(Moderation, Emitting):
 
     def statistics(self) -> ServerStatistics:
         """The server's statistics. Visits every open connection: once a second is fine."""
-        return self._census.take()
+        return self._parts.census.take()
 
     def room_statistics(self, room: str) -> RoomStatistics:
         """A room's statistics; all zeros if nobody is in it."""

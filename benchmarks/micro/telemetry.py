@@ -113,7 +113,7 @@ def _delivering(make: Make, trace: str | None = None) -> Callable[[], Prepared]:
         for _ in range(100):
             server._hub._rooms.add(_ROOM, _session(server))  # noqa: SLF001 - they have joined
         payload = forward(candle(1, 190), (), trace)
-        return calling(server._inflow._receive, _ROOM, payload)  # noqa: SLF001 - as from a broker
+        return calling(server._parts.inflow._receive, _ROOM, payload)  # noqa: SLF001 - as from a broker
 
     return prepare
 

@@ -75,7 +75,7 @@ class Cluster:
             while server._started:
                 await self.clock.advance(0.1)
         elif fate == "dead":
-            pubsub = server._pubsub
+            pubsub = server._parts.pubsub
             assert isinstance(pubsub, MemoryPubSub)
             self.broker.nodes.discard(pubsub)
             # A process that was killed runs no code, which in this process cannot be had elsewise.

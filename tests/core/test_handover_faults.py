@@ -124,14 +124,14 @@ async def test_other_nodes_are_not_asked_for_what_is_no_private_id_nor_offset() 
         resume = client.resume
         lose(two, client)
         asked: list[bytes] = []
-        publish = two._pubsub.publish_nowait
+        publish = two._parts.pubsub.publish_nowait
 
         def look(channel: str, payload: bytes, **options: Any) -> None:
             if b"session" in payload:
                 asked.append(payload)
             publish(channel, payload, **options)
 
-        two._pubsub.publish_nowait = look  # type: ignore[method-assign] # to see what it is told
+        two._parts.pubsub.publish_nowait = look  # type: ignore[method-assign] # to see what it is told
         for wrong in ({"pid": "x" * 100_000}, {"pid": "x", "offset": "x" * 100_000}):
             back = await cluster.come_back(two, {**resume, **wrong})
             assert back.names == ["connected", "session_lost"]
@@ -200,10 +200,10 @@ async def test_a_session_that_two_nodes_have_is_had_from_both(
         one, two, three = [await cluster.start() for _ in range(3)]
         client = await come(one)
         lose(one, client)
-        assert isinstance(one._pubsub, MemoryPubSub)
-        cluster.broker.nodes.discard(one._pubsub)
+        assert isinstance(one._parts.pubsub, MemoryPubSub)
+        cluster.broker.nodes.discard(one._parts.pubsub)
         client = await cluster.come_back(two, client.resume)
-        cluster.broker.nodes.add(one._pubsub)
+        cluster.broker.nodes.add(one._parts.pubsub)
         lose(two, client)
         client = await cluster.come_back(three, client.resume)
         assert client.names == ["connected", "recovered"]
@@ -328,13 +328,13 @@ async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
         session = client.session
         lose(one, client)
         await cluster.leave(three, "dead")
-        arrived = two._handover.arrived
+        arrived = two._parts.handover.arrived
 
         def arrive(at: Session) -> None:
             arrived(at)
             one._hub.send(session, Note(number=1))
 
-        two._handover.arrived = arrive
+        two._parts.handover.arrived = arrive
         back = await come(two, **client.resume)
         await settle()
         assert notes([*back.told, *back.take()]) == [1]
@@ -346,14 +346,14 @@ async def test_what_it_was_sent_while_it_moved_is_lost_with_a_word_if_its_node_d
         client = await come(one)
         session = client.session
         lose(one, client)
-        arrived = two._handover.arrived
+        arrived = two._parts.handover.arrived
 
         def arrive(at: Session) -> None:
             arrived(at)
             one._hub.send(session, Note(number=1))
-            cluster.broker.nodes.discard(one._pubsub)  # it is heard no more
+            cluster.broker.nodes.discard(one._parts.pubsub)  # it is heard no more
 
-        two._handover.arrived = arrive
+        two._parts.handover.arrived = arrive
         back = await come(two, **client.resume)
         await settle()
         await cluster.clock.advance(PATIENCE)

@@ -134,7 +134,7 @@ async def test_who_leaves_while_a_session_comes_has_left_for_it(is_anybody_there
         if is_anybody_there:
             await member(two, "bob")
         lose(one, client)
-        missed = two._pubsub.missed
+        missed = two._parts.pubsub.missed
         reads = 0
 
         async def slow(behind: Mapping[str, Collection[str]]) -> Sequence[tuple[str, bytes]] | None:
@@ -147,7 +147,7 @@ async def test_who_leaves_while_a_session_comes_has_left_for_it(is_anybody_there
                     await anyio.lowlevel.checkpoint()
             return found
 
-        two._pubsub.missed = slow  # type: ignore[method-assign] # for somebody to leave meanwhile
+        two._parts.pubsub.missed = slow  # type: ignore[method-assign] # for somebody to leave meanwhile
         back = await cluster.come_back(two, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
 
@@ -160,7 +160,7 @@ async def test_who_leaves_as_a_session_is_handed_over_has_left_for_it() -> None:
         await member(one, "bob")
         client = await member(two, "ada")
         lose(two, client)
-        publish = one._pubsub.publish_nowait
+        publish = one._parts.pubsub.publish_nowait
 
         def late(channel: str, payload: bytes, **options: Any) -> None:
             if b"session" in payload:
@@ -168,7 +168,7 @@ async def test_who_leaves_as_a_session_is_handed_over_has_left_for_it() -> None:
                 three.to("room:a").emit(Note(number=1))
             publish(channel, payload, **options)
 
-        one._pubsub.publish_nowait = late  # type: ignore[method-assign] # likewise
+        one._parts.pubsub.publish_nowait = late  # type: ignore[method-assign] # likewise
         back = await cluster.come_back(one, client.resume)
         assert presence([*back.told, *back.take()])[-1] == ("user_left_room", "cid")
 

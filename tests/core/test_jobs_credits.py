@@ -77,7 +77,7 @@ async def test_one_that_does_not_succeed_costs_what_it_has_delivered(
             await client.send("cancel", {"id": site.jobs[0].id})
         await settle()
         assert await account_of(server) == (20 - cost, 20 - cost)
-        assert len(server._holds._open) == 0  # type: ignore[union-attr]
+        assert len(server._parts.holds._open) == 0  # type: ignore[union-attr]
 
 
 async def test_one_whose_client_goes_while_it_is_recorded_costs_nothing() -> None:
@@ -117,7 +117,7 @@ async def test_one_whose_client_goes_while_credits_are_set_aside_costs_nothing()
         await settle()
         assert site.jobs == []
         assert await account_of(server) == (20, 20)
-        assert len(server._holds._open) == 0  # type: ignore[union-attr]
+        assert len(server._parts.holds._open) == 0  # type: ignore[union-attr]
 
 
 async def test_credits_that_run_out_end_it_in_mid_stream() -> None:

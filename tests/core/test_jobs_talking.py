@@ -200,7 +200,7 @@ async def test_one_that_waits_is_cancelled_by_its_failure_alone() -> None:
             await client.send("talk", {"topic": "bees"}, ack=1)
         await settle()
         client.take()
-        waiting = list(server._jobs._by_user["ada"])[1]
+        waiting = list(server._parts.jobs._by_user["ada"])[1]
         await client.send("cancel", {"id": waiting})
         await settle()
         assert [each.data["code"] for each in client.take() if each.name != "ack"] == ["CANCELLED"]

@@ -187,7 +187,7 @@ async def test_ten_thousand_clients_leave_nothing_behind(
         assert not runtime.engines
         await clock.advance(recovery.window + recovery.grace + TRIMMED)
         assert len(server.sessions.directory) == 0
-        assert len(server._log) == 0
+        assert len(server._parts.log) == 0
         assert len(server._membership._rooms) == 0
         assert not server._membership._rooms._of
         assert not server._membership.announcements

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 
 async def resume(server: Server, client: Client) -> Client:
     session: Session = client.socket.state
-    pid, offset = session.pid, server._log.offset(server._log.position)
+    pid, offset = session.pid, server._parts.log.offset(server._parts.log.position)
     client.close("transport close")
     again = Client(server, client.user)
     auth = ObjectArguments([{"token": client.user, "pid": pid, "offset": offset}])

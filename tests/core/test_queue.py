@@ -64,8 +64,8 @@ async def test_sessions_come_from_another_node_in_turn_and_too_many_come_again()
         clients = {user: await come(one, user) for user in ("ada", "bob", "cy")}
         for client in clients.values():
             lose(one, client)
-        two._handover._asked_for = Queue(2, 0.01)  # of which there are more elsewise
-        two._handover._coming = Queue(1, 5.0)
+        two._parts.handover._asked_for = Queue(2, 0.01)  # of which there are more elsewise
+        two._parts.handover._coming = Queue(1, 5.0)
         going_on = anyio.Event()
         adopt, here, at_a_time = two._membership.adopt, 0, []
 

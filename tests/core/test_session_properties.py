@@ -339,7 +339,7 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
         assert len(server.sessions.directory) == 0
         assert server.statistics().rooms == 0
         assert not server._membership.announcements
-        assert len(server._log) == 0
+        assert len(server._parts.log) == 0
 
 
 @settings(max_examples=400)

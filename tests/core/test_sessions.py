@@ -185,7 +185,7 @@ async def test_without_recovery_a_loss_is_the_end(rooms: Rooms, clock: VirtualCl
         await subscribe(server, client)
         lose(server, client)
         assert len(server.sessions.directory) == 0
-        assert len(server._log) == 0
+        assert len(server._parts.log) == 0
 
 
 async def test_rights_are_asked_for_again(rooms: Rooms, clock: VirtualClock) -> None:
@@ -316,8 +316,8 @@ async def test_statistics(rooms: Rooms, clock: VirtualClock) -> None:
         server.to("room:a").emit(Note(number=1))
         numbers = server.statistics()
         assert (numbers.sessions, numbers.away, numbers.rooms) == (2, 1, 3)
-        assert numbers.kept_events == len(server._log)
-        assert numbers.kept_bytes == server._log.size > 0
+        assert numbers.kept_events == len(server._parts.log)
+        assert numbers.kept_bytes == server._parts.log.size > 0
         room = server.room_statistics("room:a")
         assert (room.sessions, room.away, room.kept_events) == (2, 1, 2)
         assert server.room_statistics("nowhere").sessions == 0

@@ -182,7 +182,7 @@ async def test_a_job_is_its_requests_span(seconds: float, code: str) -> None:
         await client.send("dig", {"traceparent": TRACEPARENT})
         await settle()
         assert told.finished() == []
-        (work,) = server._jobs._by_user["ada"].values()
+        (work,) = server._parts.jobs._by_user["ada"].values()
         await clock.advance(seconds)
         if code == "CANCELLED":
             await client.send("cancel", {"id": work.id})

@@ -77,7 +77,7 @@ async def test_what_is_asked_of_another_node_is_a_span_there() -> None:
         there = await connected(two)
         await there.send("dig", {})
         await settle()
-        (job,) = two._jobs._by_user["ada"]
+        (job,) = two._parts.jobs._by_user["ada"]
         here = await connected(one)
         await here.ask("cancel", {"id": job, "traceparent": TRACEPARENT})
         await settle()
@@ -108,7 +108,7 @@ async def test_what_is_not_recorded_takes_nothing_along() -> None:
 @pytest.mark.parametrize("room", ["news", "nowhere"])
 async def test_what_nobody_here_gets_is_no_span(room: str) -> None:
     async with telling(shop()) as (server, told):
-        server._inflow._receive(room, forward(News(), (), TRACEPARENT))
+        server._parts.inflow._receive(room, forward(News(), (), TRACEPARENT))
         assert told.finished() == []
 
 

@@ -108,7 +108,7 @@ class Lost:
 
     def __init__(self, client: Client) -> None:
         session: Session = client.socket.state
-        log = client.server._log
+        log = client.server._parts.log
         self._former = client
         self._auth = {
             "token": client.user,
