@@ -156,7 +156,7 @@ async def test_it_is_sent_to_nodes_that_may_have_such_a_room(
             here.to("news").emit(News(number))
         await settle()
         assert await client.take() == [News(0), News(1)]
-    told = [record.getMessage() for record in caplog.records if record.name == "lbproto.hub"]
+    told = [record.getMessage() for record in caplog.records if record.name == hub.__name__]
     assert told == [
         "no plugin of this node declared the room 'news': what is emitted to it goes to other nodes"
     ]
