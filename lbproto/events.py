@@ -23,7 +23,7 @@ Secret = msgspec.Meta(extra={"secret": True})
 
 _MAX_NAME = 128  # characters of an event's name
 
-# Notices that the published contract writes in capitals inside a field name (`amountUSD`).
+# Words that the published contract writes in capitals inside a field name (`amountUSD`).
 _CAPITALS = {"usd": "USD"}
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLACE = "#/components/schemas/"
 
-# Notices that do not say a schema: they say one for each name, or none.
+# Words that do not say a schema: they say one for each name, or none.
 _BY_NAME = frozenset({"properties"})
 _VALUES = frozenset({"const", "default", "discriminator", "enum", "required"})
 
