@@ -10,7 +10,7 @@ _Schema = dict[str, Any]
 
 _ANYWHERE = "requestId"  # said once for all requests
 
-# Notices for the least and the most, and what they are of.
+# Words for the least and the most, and what they are of.
 _BOUNDS = (
     ("minLength", "maxLength", " characters"),
     ("minItems", "maxItems", " items"),

@@ -59,7 +59,7 @@ class Error(Model):
     code: int
 
 
-class Notices(Model):
+class Words(Model):
     """Fields named as schemas name what they say."""
 
     discriminator: str
@@ -84,7 +84,7 @@ class Draw(Event, event="shape:draw"):
     amount: Decimal
     token: UUID
     picture: bytes
-    words: Notices
+    words: Words
     ratio: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
     mode: Literal["fast", "slow", 3, None] = "fast"
     anything: Any = None

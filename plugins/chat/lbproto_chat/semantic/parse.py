@@ -1,7 +1,7 @@
 """From the words of a question to its parts.
 
 Theory of operation. When numbers have their units and the conditions and groups are found, what is
-left is gone through once, from left to right. Notices that say what is to be made ("average",
+left is gone through once, from left to right. Words that say what is to be made ("average",
 "largest", "how many") wait until the noun comes that they go with; what waits at the end goes with
 the last noun ("the volume was lowest"). A word that no rule uses makes the question unread: to
 leave it out could turn its meaning round.

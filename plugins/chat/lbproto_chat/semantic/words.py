@@ -1,7 +1,7 @@
 """The English of questions: what words say whatever the data are.
 
 Each word or phrase has one or more meanings, a `Sense` each: a kind, which says how the reader uses
-it, and a value. Notices are given as `stem` leaves them.
+it, and a value. Words are given as `stem` leaves them.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def test_a_text_from_a_question_is_one_literal(
 
 
 def _words(layer: Layer) -> list[str]:
-    """Notices that have a meaning, and pieces that go with them."""
+    """Words that have a meaning, and pieces that go with them."""
     own: list[str] = []
     for table in layer.tables:
         for declared in (table.entities, table.measures, table.metrics, table.dimensions):
