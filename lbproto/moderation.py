@@ -100,7 +100,8 @@ class Moderation:
         Returns:
             Whether there was one.
         """
-        return bool(self._end(sid, reason) or await self._sum("disconnect_session", (sid, reason)))
+        here = self._end(sid, reason)  # it may have just gone on elsewhere
+        return here + await self._sum("disconnect_session", (sid, reason)) > 0
 
     async def ban(
         self, user_id: str, room: str | None = None, *, seconds: float | None = None

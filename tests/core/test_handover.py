@@ -76,6 +76,16 @@ async def test_it_is_over_where_it_was(fate: str) -> None:
             assert len(one.sessions.directory) == 0
 
 
+async def test_who_has_just_gone_is_disconnected_from_where_it_was() -> None:
+    async with Cluster.running() as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        client = await come(one)
+        back = await cluster.come_back(two, client.resume)
+        assert one.sessions.directory.get(client.socket.sid) is not None  # for a while
+        assert await one.disconnect_session(client.socket.sid)
+        assert back.socket.disconnects == 1
+
+
 async def test_of_two_who_come_back_as_one_the_other_waits(fate: str) -> None:
     async with Cluster.running() as cluster:
         two, client = await moved(cluster, fate)
