@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from threading import get_ident
 from typing import TypeVar
 
 from lbproto.connection.runtime import Runtime
@@ -58,16 +57,18 @@ class Emitting:
     ) -> T:
         """Send an event to one session, and wait until its client acknowledges it.
 
-        Arguments and errors are those of `Context.emit_with_ack`.
+        Arguments and errors are those of `Context.emit_with_ack`, and
+
+        Raises:
+            UsageError: the server does not run, or runs in another thread.
         """
+        self.runtime.check_here()
         return await self._acknowledgements.ask(session, event, into, timeout)
 
     def _publish(self, room: str, except_: Collection[str], event: Event) -> Receipt:
-        if get_ident() != self.runtime.thread:
-            self.runtime.refuse_here()
+        self.runtime.check_here()
         return self._hub.publish(room, except_, event)
 
     def _send(self, session: Session, event: Event) -> Receipt:
-        if get_ident() != self.runtime.thread:
-            self.runtime.refuse_here()
+        self.runtime.check_here()
         return self._hub.send(session, event)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from secrets import SystemRandom
 from threading import get_ident
-from typing import Any, NoReturn
+from typing import Any
 
 import anyio
 
@@ -138,9 +138,11 @@ class Runtime:
         if self._tasks is None:
             raise UsageError(_NOT_RUNNING)
 
-    def refuse_here(self) -> NoReturn:
-        """Raises `UsageError`, saying how to mend it: this thread is not that of the server."""
-        raise UsageError(_NOT_RUNNING if self.thread is None else _ANOTHER_THREAD)
+    def check_here(self) -> None:
+        """Likewise, unless it runs in this thread."""
+        thread = self.thread
+        if get_ident() != thread:
+            raise UsageError(_NOT_RUNNING if thread is None else _ANOTHER_THREAD)
 
     def outbox_statistics(self) -> OutboxStatistics:
         """Every outbox, those of connections that are over too."""

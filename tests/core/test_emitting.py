@@ -52,6 +52,21 @@ async def test_nothing_is_emitted_in_another_thread(serve: Serve) -> None:
         assert await client.take() == [News(2)]
 
 
+async def test_no_client_is_asked_in_another_thread_nor_when_the_server_is_over(
+    serve: Serve,
+) -> None:
+    async with serve(newsroom()) as server, connect(server, "ada"):
+        (session,) = server.sessions.directory.of("ada")
+
+        def ask() -> None:
+            server.emit_with_ack(session, News(1), dict).send(None)
+
+        with pytest.raises(UsageError, match="runs in another thread"):
+            await to_thread.run_sync(ask)
+    with pytest.raises(UsageError, match="is not running"):
+        await server.emit_with_ack(session, News(1), dict)
+
+
 async def test_one_session_is_told(serve: Serve) -> None:
     async with (
         serve(newsroom()) as server,
@@ -156,7 +171,8 @@ async def test_it_is_sent_to_nodes_that_may_have_such_a_room(
             here.to("news").emit(News(number))
         await settle()
         assert await client.take() == [News(0), News(1)]
-    told = [record.getMessage() for record in caplog.records if record.name == hub.__name__]
+    records, name = caplog.records, "lbproto.delivery.hub"
+    told = [record.getMessage() for record in records if record.name == name]
     assert told == [
         "no plugin of this node declared the room 'news': what is emitted to it goes to other nodes"
     ]
