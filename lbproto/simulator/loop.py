@@ -19,6 +19,7 @@ import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
+from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar, TypeVarTuple, Unpack, cast
 
 __all__ = ["Process", "Stuck", "VirtualLoop", "current_process", "run_virtually"]
@@ -173,6 +174,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return own.keep(callback, args, copy_context() if context is None else context)
         return super().call_soon(callback, *args, context=context)
 
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As asyncio's; nobody waits for what never comes, as `anyio.sleep_forever` has it."""
+        if when == inf:
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
+
 
 def current_process() -> Process | None:
     """The process that this runs in; None for the world itself."""
@@ -189,18 +202,18 @@ def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     loop = VirtualLoop()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(_to_the_end(main(loop)))
+            try:
+                return runner.run(main(loop))
+            finally:
+                runner.run(_unwind())
     finally:
         loop.close()
 
 
-async def _to_the_end(main: Coroutine[Any, Any, T]) -> T:
-    """Run it, and unwind what is left, and what is begun by that."""
-    try:
-        return await main
-    finally:
-        own = asyncio.current_task()
-        while left := [task for task in asyncio.all_tasks() if task is not own]:
-            for task in left:
-                task.cancel()
-            await asyncio.wait(left)
+async def _unwind() -> None:
+    """End what is left, and what is begun by that."""
+    own = asyncio.current_task()
+    while left := [task for task in asyncio.all_tasks() if task is not own]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left)

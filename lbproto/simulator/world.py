@@ -20,7 +20,7 @@ from lbproto.simulator.checks.base import Checks
 from lbproto.simulator.clock import NodeClock
 from lbproto.simulator.guest import Guest
 from lbproto.simulator.logged import LoggedPubSub, LoggingBroker
-from lbproto.simulator.loop import Process, Stuck, VirtualLoop, current_process, run_virtually
+from lbproto.simulator.loop import Process, VirtualLoop, current_process, run_virtually
 from lbproto.simulator.node import Node
 from lbproto.simulator.plan import DEATHS, Kind, Plan, Step
 from lbproto.simulator.scenario import Ask, Scenario
@@ -316,14 +316,15 @@ def live(plan: Plan, scenario: Scenario) -> World:
 
     Returns:
         The world as it is then; its story tells what happened.
+
+    Raises:
+        Stuck: something that is left in the end does not unwind.
     """
     logger = logging.getLogger("lbproto")
     before = logger.level, logger.propagate
-    worlds: list[World] = []
 
-    async def main(loop: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> World:
         world = World(loop, plan, scenario)
-        worlds.append(world)
         errors = _Errors(world)
         loop.set_exception_handler(lambda _, context: world.failed("world", _told(context)))
         logger.addHandler(errors)
@@ -333,17 +334,15 @@ def live(plan: Plan, scenario: Scenario) -> World:
             await world.run()
         finally:
             world.bury()
+        return world
 
     with bits_from(plan.seed):
         try:
-            run_virtually(main)
-        except Stuck:
-            worlds[0].failed("world", "everybody waits for somebody else")
+            return run_virtually(main)
         finally:
             for handler in [each for each in logger.handlers if isinstance(each, _Errors)]:
                 logger.removeHandler(handler)
             logger.level, logger.propagate = before
-    return worlds[0]
 
 
 def _told(context: dict[str, Any]) -> str:

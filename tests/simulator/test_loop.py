@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import secrets
+import traceback
 import uuid
 
 import anyio
@@ -31,8 +32,25 @@ def test_a_world_that_waits_for_nothing_is_stuck() -> None:
     async def main(loop: VirtualLoop) -> None:
         await loop.create_future()
 
-    with pytest.raises(Stuck):
+    async def main_for_ever(_: VirtualLoop) -> None:
+        await anyio.sleep_forever()
+
+    for each in (main, main_for_ever):
+        with pytest.raises(Stuck):
+            run_virtually(each)
+
+
+def test_why_a_world_has_ended_is_told_though_the_rest_of_it_does_not_end() -> None:
+    async def main(loop: VirtualLoop) -> None:
+        process = Process(loop, "one")
+        process.call(asyncio.ensure_future, asyncio.sleep(1.0))
+        await asyncio.sleep(0)
+        process.stop()
+        raise RuntimeError("nobody has buried it")
+
+    with pytest.raises(Stuck) as stuck:
         run_virtually(main)
+    assert "nobody has buried it" in "".join(traceback.format_exception(stuck.value))
 
 
 def test_a_process_that_is_stopped_does_nothing_until_it_goes_on() -> None:
