@@ -57,8 +57,9 @@ class Target:
             What happened to it on this node.
 
         Raises:
-            UsageError: no plugin declared the event, or such a room; or the server does not run, or
-                runs in another thread.
+            UsageError: no plugin declared the event; or the server does not run, or runs in another
+                thread.
+            NotFound: no plugin declared such a room.
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """

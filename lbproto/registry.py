@@ -291,9 +291,14 @@ class Registry:
             return False
         return True
 
-    def lacks_room(self, name: str) -> bool:
-        """Whether to emit to a room is a mistake: where it belongs to none, if that matters."""
-        return self._strict and not self.has_room(name)
+    def check_room(self, name: str) -> None:
+        """See to it that somebody may be in a room, where the registry is strict.
+
+        Raises:
+            NotFound: no plugin declared such a room.
+        """
+        if self._strict:
+            self.room(name)
 
     def _families(self) -> Iterator[str]:
         return (room.pattern for room in self.rooms)

@@ -17,7 +17,7 @@ from lbproto.clock import Clock
 from lbproto.delivery.forward import beside, forward
 from lbproto.delivery.log import Entry, Log
 from lbproto.delivery.outbox import Pushed
-from lbproto.errors import LimitExceeded, Overloaded, UsageError
+from lbproto.errors import LimitExceeded, NotFound, Overloaded
 from lbproto.events import Event
 from lbproto.frame import Frame
 from lbproto.overflow import disconnect
@@ -178,37 +178,37 @@ class Hub:
             except_: ids of sessions that do not get it.
 
         Raises:
-            UsageError: nobody declared the event; or such a room, and there is no other node.
+            UsageError: nobody declared the event.
+            NotFound: nobody declared such a room, and there is no other node.
             Overloaded: the buffer to the other nodes is full; nobody got it.
             LimitExceeded: the event is larger than nodes send each other; nobody got it.
         """
         self._emission(event)
         found = self._rooms.get(room)
         is_awaited = self._pubsub.is_awaited(room, kept=self._resumable)
-        if found is None and self._registry.lacks_room(room):
-            self._report_unknown(room, is_awaited)
+        if found is None:
+            self._check_room(room, is_awaited)
         if is_awaited:
             self._pubsub.publish_nowait(room, self._forwarded(event, except_), kept=self._resumable)
         return _NOBODY if found is None else self._deliver(found, (event,), except_)
 
-    def _report_unknown(self, room: str, is_awaited: bool) -> None:
+    def _check_room(self, room: str, is_awaited: bool) -> None:
         """Refuse to emit to a room that no plugin declared, unless another node may have it.
 
         In an update node by node, one may be told of rooms that are of the other version.
         """
-        if not is_awaited:
-            families = ", ".join(each.pattern for each in self._registry.rooms)
-            raise UsageError(
-                f"there is no room {room!r} to emit to: nobody can ever be in it; "
-                f"declared here: {families}"
-            )
-        if room not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
-            self._unknown.add(room)
-            logger.warning(
-                "no plugin of this node declared the room %r: what is emitted to it goes to "
-                "other nodes",
-                room,
-            )
+        try:
+            self._registry.check_room(room)
+        except NotFound:  # it may be a client that has named it, who is told so
+            if not is_awaited:
+                raise
+            if room not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
+                self._unknown.add(room)
+                logger.warning(
+                    "no plugin of this node declared the room %r: what is emitted to it goes to "
+                    "other nodes",
+                    room,
+                )
 
     def keep(self, room: str, event: Event) -> None:
         """Append an event to the log that all nodes share, and deliver it to nobody.
