@@ -25,10 +25,9 @@ from lbproto.validation.declarations import (
     check_refusal,
     check_request,
     check_stages,
-    check_timeout,
     check_weight,
 )
-from lbproto.validation.mistakes import check_class
+from lbproto.validation.mistakes import check_class, check_seconds
 from lbproto.validation.signatures import Signature
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Plugin:
         check_refusal(refused, request)
         check_weight(weight, request)
         check_price(price)
-        check_timeout(timeout)
+        check_seconds("timeout", timeout)
 
         def register(handler: Handler[R, A]) -> Handler[R, A]:
             signature = Signature.of(handler)
@@ -162,7 +161,7 @@ class Plugin:
         check_stages(stages, request)
         check_weight(weight, request)
         check_price(price)
-        check_timeout(timeout)
+        check_seconds("timeout", timeout)
 
         def register(handler: JobHandler[R, A]) -> JobHandler[R, A]:
             signature = Signature.of(handler)

@@ -34,6 +34,7 @@ from lbproto.sessions.admission import Admission
 from lbproto.sessions.recovery import Recovery
 from lbproto.sessions.session import Session
 from lbproto.validation import options
+from lbproto.validation.mistakes import check_seconds
 from lbproto.wire.settings import Settings
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Server(Moderation, Emitting):
         self.recovery, self.limits = recovery, limits
         self.max_rooms = options.bound("max_rooms", max_rooms)
         self.max_jobs = options.bound("max_jobs", max_jobs)
-        self.request_timeout = options.seconds("request_timeout", request_timeout)
+        check_seconds("request_timeout", request_timeout)
+        self.request_timeout = request_timeout
         self._telemetry = telemetry
         parts = self._parts = Parts(
             self.registry,

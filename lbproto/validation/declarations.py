@@ -12,7 +12,7 @@ from lbproto.errors import UsageError
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.stages import Stages
 from lbproto.ledger.account import MAX_AMOUNT
-from lbproto.validation.mistakes import check_class, check_number, shown
+from lbproto.validation.mistakes import check_class, shown
 from lbproto.validation.signatures import is_async, takes
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "check_refusal",
     "check_request",
     "check_stages",
-    "check_timeout",
     "check_weight",
 ]
 
@@ -78,12 +77,6 @@ def check_price(price: Any) -> None:
             f"a price is a whole number of credits, 0 or more, or a function of the request, "
             f"not {price!r}"
         )
-
-
-def check_timeout(timeout: Any) -> None:
-    """A timeout is some time, or None."""
-    if timeout is not None:
-        check_number("timeout", timeout, whole=False)
 
 
 def check_occupancy(function: Any, placeholders: list[str]) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "check_event",
     "check_number",
     "check_returned",
+    "check_seconds",
     "name_of",
     "shown",
 ]
@@ -92,6 +93,16 @@ def check_number(name: str, given: Any, *, whole: bool = True, zero: bool = Fals
         kind = "a whole number" if whole else "a number"
         least = ", 0 or more" if zero else " above 0"
         raise UsageError(f"{name} is {kind}{least}, not {given if is_number else shown(given)}")
+
+
+def check_seconds(name: str, given: Any) -> None:
+    """See to it that this is how long something may take; None where that is not bounded.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if given is not None:
+        check_number(name, given, whole=False)
 
 
 def check_bounds(bounds: Any, zero: Collection[str] = ()) -> None:

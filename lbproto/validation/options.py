@@ -15,7 +15,7 @@ from lbproto.plugin import Plugin
 from lbproto.validation.mistakes import check_number, name_of, shown
 from lbproto.validation.signatures import is_async, takes
 
-__all__ = ["authenticate", "bound", "middleware", "namespaces", "plugins", "seconds", "texts"]
+__all__ = ["authenticate", "bound", "middleware", "namespaces", "plugins", "texts"]
 
 T = TypeVar("T")
 
@@ -99,17 +99,6 @@ def bound(name: str, given: int) -> int:
         UsageError: it is no such number.
     """
     check_number(name, given, zero=True)
-    return given
-
-
-def seconds(name: str, given: float | None) -> float | None:
-    """How long something may take, if that is bounded.
-
-    Raises:
-        UsageError: it is no such number.
-    """
-    if given is not None:
-        check_number(name, given, whole=False)
     return given
 
 
