@@ -31,7 +31,7 @@ __all__ = ["Entry", "Lane", "Log", "is_offset", "position_in", "shared_position"
 _ENTRY_BYTES = 400  # what an entry takes beside its frames, about
 _TRIM_SHARE = 0.01  # of the window: how much longer than that an entry may be kept
 _DROP_DIVISOR = 64  # when it is full, this part of what it may hold is dropped at once
-_MAX_DROPPED_ENTRIES = 1_024  # that the order may still hold, before it is swept
+_MAX_DROPPED = 1_024  # entries that the order may still hold, before it is swept
 _MAX_OFFSET_LENGTH = 300  # characters of an offset
 _OFFSET = re.compile(
     r"([A-Za-z0-9_-]{1,16})\.([0-9]{1,15})(?:\.([A-Za-z0-9_-]+(?::[A-Za-z0-9_-]+)+))?"
@@ -229,19 +229,15 @@ class Log:
             self._kept -= 1
             self._size -= lane.drop().size
             lane.early += 1
-        if (
-            len(self._order) > 2 * self._kept + _MAX_DROPPED_ENTRIES
-        ):  # one lane has dropped more than it keeps
+        if len(self._order) > 2 * self._kept + _MAX_DROPPED:  # one lane dropped more than it keeps
             self._order = deque(lane for lane in self._order if not _was_early(lane))
 
     def trim(self, now: float) -> None:
         """Drop what is too much or too old at this monotonic time, in seconds."""
         order, most, most_bytes = self._order, self._max_events, self._max_bytes
         if self._kept > most or self._size > most_bytes:
-            most, most_bytes = (
-                most - most // _DROP_DIVISOR,
-                most_bytes - most_bytes // _DROP_DIVISOR,
-            )
+            most -= most // _DROP_DIVISOR
+            most_bytes -= most_bytes // _DROP_DIVISOR
         oldest = now - self._window
         kept, size = self._kept, self._size
         while order:

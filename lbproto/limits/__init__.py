@@ -1,1 +1,5 @@
-"""How much may be asked for: windows, who has used them up how far, and refusals."""
+"""How much may be asked for.
+
+`windows` count, `quotas` keep the counts of each session and user, and the `throttle` refuses what
+is too much.
+"""

@@ -1,1 +1,1 @@
-"""For whoever runs a node: its health, its statistics, pseudonyms of its users."""
+"""For whoever runs a node: its `health`, its `statistics` (`census`), `pseudonyms` of its users."""

@@ -1,1 +1,4 @@
-"""Requests with an id of their own: a repeat joins the first, on every node."""
+"""Requests with a `requestId`: a repeat joins the first.
+
+On one node by their `outcomes`, between nodes by `claims` in the storage.
+"""

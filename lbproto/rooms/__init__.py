@@ -1,1 +1,6 @@
-"""Who is in which room: the index, ways in and out, and what members are told of each other."""
+"""Who is in which room.
+
+The `index` knows those of this node. `membership` lets sessions in and out, unless their users are
+banned (`bans`); `announcements` tells members which users join and leave, always in pairs
+(`presence`).
+"""

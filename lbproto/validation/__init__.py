@@ -1,1 +1,5 @@
-"""What hosts and plugins declare, looked at when they do: a mistake is told at once."""
+"""Checks of what hosts and plugins declare, when they do: a mistake is told at once.
+
+`options` are those of a server; `declarations` and `signatures` are a plugin's; `reserved` are names
+that have a meaning already. The sentences are in `mistakes`.
+"""
