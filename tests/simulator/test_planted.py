@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.records import LostJob, Records, restarted
 from lbproto.simulator import many, shrink, simulate
 from tests.simulator.planted import PLANTED
 
 _SEEDS = 60
 _STEPS = 12
+_LOST = f"message={restarted().message!r}"
 
 _PROMISES = {
     "lost wake-up": {"gap", "answer"},
@@ -37,3 +40,20 @@ def test_it_is_found_and_shrunk(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert str(outcome.broken[0]) in outcome.story()
     steps = f"{outcome.steps:>2} of {found.steps} steps"
     print(f"{name:<20} seed {found.number:>3}  {steps:<17} {found.broken.promise}")
+
+
+def test_that_a_node_tells_twice_of_a_lost_job_is_found_wherever_it_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several nodes may, each once: a job's own may have told its end, and be taken for dead."""
+    ends = Records.ends
+
+    def twice(self: Records, job: LostJob) -> tuple[list[Event], ErrorEvent]:
+        before, failure = ends(self, job)
+        return [*before, failure], failure
+
+    monkeypatch.setattr(Records, "ends", twice)
+    outcomes = [simulate(seed) for seed in range(20)]
+    met = [any(_LOST in str(line) for line in outcome.lines) for outcome in outcomes]
+    assert sum(met) > 1
+    assert [bool(outcome.broken) for outcome in outcomes] == met

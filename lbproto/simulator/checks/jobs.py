@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lbproto.errors import ErrorCode
 from lbproto.events import ErrorEvent, Event
+from lbproto.jobs.records import restarted
 from lbproto.jobs.stages import Stages
 from lbproto.messages import AnswersLost, Cancel
 from lbproto.simulator.checks.base import Check
@@ -30,6 +30,7 @@ class _Told:
     found: int = 0
     ended: Event | None = None
     is_lost: bool = False  # the session was told that something of it may be
+    lost_in: int = 0  # the last stay in which it was told that the job was lost
 
 
 class Jobs(Check):
@@ -39,10 +40,17 @@ class Jobs(Check):
         self._told: dict[tuple[str, int, str], _Told] = {}  # by guest, session and job
         self._began: dict[tuple[str, str], str] = {}  # on which node, by guest and job
         self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
+        self._nodes: dict[str, str] = {}
+        self._stays: Counter[str] = Counter()  # how often the session of each has come to a node
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
                 self._stages.update(dict.fromkeys(route.job.stages.events, route.job.stages))
+
+    def came(self, guest: Guest, *, is_recovered: bool) -> None:
+        has_stayed = is_recovered and list(guest.tried) == [self._nodes[guest.name]]
+        self._stays[guest.name] += not has_stayed
+        self._nodes[guest.name] = guest.node
 
     def told(self, guest: Guest, event: Event) -> None:
         if isinstance(event, AnswersLost):
@@ -59,7 +67,7 @@ class Jobs(Check):
         if is_told_before and self._repeats[guest.name]:
             self._repeats[guest.name] -= 1
             told = self._told[guest.name, guest.session, id_] = _Told()  # as the answer to a repeat
-        if told.ended is not None and not self._is_told_again(guest, id_, event):
+        if not self._may_be_told(guest, id_, told, event):
             self.world.story.break_("job", guest.name, f"nothing after {told.ended}", str(event))
         if isinstance(event, DigFound):
             if event.number != told.found + 1 and told.began:
@@ -73,14 +81,19 @@ class Jobs(Check):
         if isinstance(event, (stages.failure, stages.success or stages.failure)):
             told.ended = event
 
-    def _is_told_again(self, guest: Guest, id_: str, event: Event) -> bool:
-        """Whether it is told, once more, that a job was lost: its node may be taken for dead."""
+    def _may_be_told(self, guest: Guest, id_: str, told: _Told, event: Event) -> bool:
+        """Whether a session may be told this of a job: nothing after its end, but by one exception.
+
+        Each node may tell it, once, that the job was lost with its own; that may have told its end,
+        and be taken for dead.
+        """
+        if not (isinstance(event, ErrorEvent) and event.message == restarted().message):
+            return told.ended is None
+        stay = self._stays[guest.name]
+        is_first, told.lost_in = told.lost_in != stay, stay
         node, now = self._began[guest.name, id_], self.world.loop.time()
-        return (
-            isinstance(event, ErrorEvent)
-            and event.code is ErrorCode.OVERLOADED
-            and self.world.had_trouble(0, now, node, kinds=_LEASES)
-        )
+        had_trouble = self.world.had_trouble(0, now, node, kinds=_LEASES)
+        return told.ended is None or (is_first and had_trouble)
 
     def asked(self, guest: Guest, asked: Asked) -> None:
         route = self.world.registry.routes[asked.event.event_name]
