@@ -43,7 +43,7 @@ napoleon_numpy_docstring = False
 html_theme = "furo"
 html_title = f"lbproto {release}"
 html_static_path = ["_static"]
-html_css_files = ["messages.css", "pairs.css"]
+html_css_files = ["messages.css", "pairs.css", "tables.css"]
 
 
 def setup(app: Sphinx) -> None:
