@@ -117,9 +117,10 @@ class Dispatcher:
             answer = await route.handler(ctx, ctx.request)
         else:
             answer = await self._handle_within(seconds, ctx, route)
-        check_returned(answer, route.handler)
-        if answer is not None:
+        if isinstance(answer, Event):
             ctx.emit(answer)
+        else:
+            check_returned(answer, route.handler)
 
     async def _handle_within(self, seconds: float, ctx: Context, route: Route) -> Event | None:
         when = ctx.clock.monotonic() + seconds
