@@ -9,6 +9,9 @@ import pytest
 
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.records import LostJob, Records, restarted
+from lbproto.messages import AnswersLost
+from lbproto.sessions.handover import Handover
+from lbproto.sessions.session import Session
 from lbproto.simulator import many, shrink, simulate
 from tests.simulator.planted import PLANTED
 
@@ -57,3 +60,18 @@ def test_that_a_node_tells_twice_of_a_lost_job_is_found_wherever_it_tells(
     met = [any(_LOST in str(line) for line in outcome.lines) for outcome in outcomes]
     assert sum(met) > 1
     assert [bool(outcome.broken) for outcome in outcomes] == met
+
+
+def test_that_answers_are_said_to_be_lost_without_need_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It excuses whatever is missing: who says it to everybody would seem to lose nothing."""
+    finish = Handover._finish
+
+    async def always(self: Handover, session: Session) -> None:
+        await finish(self, session)
+        self._hub.send(session, AnswersLost())
+
+    monkeypatch.setattr(Handover, "_finish", always)
+    found = next(seed.broken for seed in many(range(_SEEDS)) if seed.broken is not None)
+    assert found.promise == "answer"

@@ -1,10 +1,11 @@
-"""Whoever asks is answered."""
+"""Whoever asks is answered, or told why not."""
 
 from __future__ import annotations
 
 from lbproto.events import Event
 from lbproto.messages import AnswersLost, Subscribed
 from lbproto.simulator.checks.base import Check
+from lbproto.simulator.checks.delivery import REJOINS
 from lbproto.simulator.guest import Guest
 from lbproto.simulator.yard import ROOMS, Board
 
@@ -18,10 +19,12 @@ class Answers(Check):
 
     def begin(self) -> None:
         self._awaited: dict[str, dict[str, None]] = {}  # the rooms, by guest
+        self._nodes: dict[str, dict[str, None]] = {}  # where the session of each has been
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
         if not is_recovered:
-            self._awaited[guest.name] = {}
+            self._awaited[guest.name], self._nodes[guest.name] = {}, {}
+        self._nodes[guest.name][guest.node] = None
 
     def told(self, guest: Guest, event: Event) -> None:
         awaited = self._awaited[guest.name]
@@ -31,6 +34,15 @@ class Answers(Check):
             awaited.pop(event.room, None)
         elif isinstance(event, AnswersLost):
             awaited.clear()
+            self._look_for_reason(guest)
+
+    def _look_for_reason(self, guest: Guest) -> None:
+        """Where all is well, nothing is lost: it would excuse whatever is missing."""
+        since, now = guest.lost_at - REJOINS, self.world.loop.time()
+        if not self.world.had_trouble(since, now, *self._nodes[guest.name]):
+            self.world.story.break_(
+                "answer", guest.name, "nothing to be lost by nodes that are well", "AnswersLost()"
+            )
 
     def settled(self) -> None:
         now = self.world.loop.time()
@@ -44,7 +56,6 @@ class Answers(Check):
                         f"an answer to {asked.event}, asked at {asked.at:.4f} s",
                         "none",
                     )
-
             for room in self._awaited[guest.name] if guest.is_in else ():
                 self.world.story.break_(
                     "answer", guest.name, f"the first message of {room}", "none, and no word of it"
