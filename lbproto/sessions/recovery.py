@@ -39,7 +39,7 @@ class Recovery:
 
     Raises:
         UsageError: the grace is longer than the window, or a number is not above 0; but there may
-            be no grace, and no session that waits.
+            be no grace.
     """
 
     window: float = 120.0
@@ -50,7 +50,7 @@ class Recovery:
     max_away: int = 10_000
 
     def __post_init__(self) -> None:
-        check_bounds(self, zero=("grace", "max_away"))
+        check_bounds(self, zero=("grace",))
         if self.grace > self.window:
             raise UsageError("recovery: the grace cannot be longer than the window")
 

@@ -27,7 +27,7 @@ def authenticate(auth: Authenticator | Authenticate) -> Authenticate:
         UsageError: it is neither, or not async.
     """
     function: Any = getattr(auth, "authenticate", auth)
-    if isinstance(auth, type) or not is_async(function) or not takes(function, "", None):
+    if not is_async(function) or not takes(function, "", None):
         raise UsageError(
             "auth= takes an authenticator, such as StaticTokens({...}) or Clerk(...), or an "
             f"`async def authenticate(token, peer)` that returns an Identity, not {shown(auth)}"

@@ -375,6 +375,7 @@ def test_what_a_server_cannot_be_given(options: dict[str, Any], message: str) ->
         (lambda: Settings(max_payload=True), "max_payload is .* not a value of type bool$"),
         (lambda: Recovery(window=-1), "^Recovery: window is a number above 0, not -1$"),
         (lambda: Recovery(grace=-1), "^Recovery: grace is a number, 0 or more, not -1$"),
+        (lambda: Recovery(max_away=0), "^Recovery: max_away is a whole number above 0, not 0$"),
         (lambda: Recovery(grace=9, window=8), "the grace cannot be longer than the window$"),
         (lambda: Bounds(open_timeout=0), "^Bounds: open_timeout is a number above 0, not 0$"),
         (lambda: Admission(max_session_age=0), "^Admission: max_session_age is a number above 0"),
