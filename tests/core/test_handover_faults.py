@@ -340,24 +340,35 @@ async def test_what_it_was_sent_while_it_moved_waits_for_no_dead_node() -> None:
         assert notes([*back.told, *back.take()]) == [1]
 
 
-async def test_what_it_was_sent_while_it_moved_is_lost_with_a_word_if_its_node_dies() -> None:
+@pytest.mark.parametrize("heard", [0, 1])
+async def test_what_it_was_sent_while_it_moved_is_lost_with_a_word_if_its_node_dies(
+    heard: int,
+) -> None:
+    """Before it has answered, or when it has said how much there is, and not told that yet."""
     async with Cluster.running() as cluster:
         one, two = await cluster.start(), await cluster.start()
         client = await come(one)
         session = client.session
         lose(one, client)
-        arrived = two._parts.handover.arrived
+        arrived, publish = two._parts.handover.arrived, one._parts.pubsub.publish_nowait
+        said: list[str] = []
+
+        def die(channel: str, data: bytes, *, kept: bool = False) -> None:
+            said.append(channel)
+            if len(said) <= heard:
+                publish(channel, data, kept=kept)
 
         def arrive(at: Session) -> None:
             arrived(at)
             one._hub.send(session, Note(number=1))
-            cluster.broker.nodes.discard(one._parts.pubsub)  # it is heard no more
+            one._parts.pubsub.publish_nowait = die  # type: ignore[method-assign] # in the middle
 
         two._parts.handover.arrived = arrive
         back = await come(two, **client.resume)
         await settle()
         await cluster.clock.advance(PATIENCE)
         await settle()
+        assert len(said) > heard
         names = [sent.name for sent in (*back.told, *back.take())]
         assert names == ["connected", "recovered", "answers_lost"]
 

@@ -77,7 +77,19 @@ def test_two_plugins_cannot_answer_the_same_request() -> None:
         registry.add_route(Route(OtherPrice, handle, None, "two"))
 
 
-@pytest.mark.parametrize("name", ["connect", "connect_error", "disconnect", "newListener", "ack"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+        "__disconnect_final",
+        "ack",
+    ],
+)
 def test_a_name_that_clients_take_for_something_else_is_a_mistake(name: str) -> None:
     event: Any = new_class("Order", (Event,), {"event": name})
     named = rf"^Order cannot be called '{name}', which is "
