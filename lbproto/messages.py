@@ -66,23 +66,23 @@ class Recovered(Event):
 
 
 class SessionLost(Event):
-    """Events are lost for good: subscribe again, first messages tell how things are.
+    """Events are lost for good: subscribe again, and first messages tell the current state.
 
-    Behind `connected`, the session that the client wanted to resume is gone, and this is a new one,
+    After `connected`, the session that the client wanted to resume is gone, and this is a new one,
     in no room yet. At any other time it is the same, in its rooms: what other nodes sent is lost.
     """
 
 
 class AnswersLost(Event):
-    """What was sent to this session alone may be missing, as where its former node has died.
+    """What was sent to this session alone may be missing, as when its former node has died.
 
-    These are answers to requests, first messages of rooms, and events of jobs: ask again by the
-    same `requestId`, subscribe again, and `attach`. The session goes on, and is in its rooms.
+    That is answers to requests, first messages of rooms, and events of jobs: ask again with the
+    same `requestId`, `subscribe` again, and `attach`. The session goes on, in its rooms.
     """
 
 
 class EventsDropped(Event):
-    """The client was too slow: `count` events before this one were dropped, as they may be."""
+    """The client was too slow: `count` events were dropped before this one, by their policy."""
 
     count: int
 
@@ -104,7 +104,7 @@ class Ping(Event):
 
 
 class Pong(Event):
-    """It is; `timestamp` is its clock's."""
+    """The server is there; `timestamp` is by its clock."""
 
     timestamp: str
 
@@ -128,10 +128,10 @@ class Cancel(Event):
 
 
 class Attach(Event):
-    """Be told of a running job of one's own from now on, on this session too.
+    """Follow a running job of one's own on this session, too.
 
-    `after` says how many of its events are known here already; those behind them come first, as far
-    as they are kept. Answered by `attached`; by its failure, where it was lost with its node.
+    `after` says how many of its events are known here already; the ones after those come first, as
+    far as they are kept. A job that was lost with its node is answered by its failure.
     """
 
     id: _JobId
@@ -141,7 +141,7 @@ class Attach(Event):
 class Attached(Event):
     """What follows are the job's events after the first `after`.
 
-    That is more than was asked for where older ones are not kept any more.
+    `after` is higher than was asked for if older ones are no longer kept.
     """
 
     id: str
@@ -162,7 +162,7 @@ class Unsubscribed(Event):
 
 
 class UserJoinedRoom(Event):
-    """To the others in a room: a user's first session has come."""
+    """To the others in a room: a user has joined, with a first session."""
 
     user_id: str
     room: str
@@ -170,7 +170,7 @@ class UserJoinedRoom(Event):
 
 
 class UserLeftRoom(Event):
-    """To the others in a room: a user's last session has gone."""
+    """To the others in a room: a user has left, with the last session."""
 
     user_id: str
     room: str
@@ -184,7 +184,7 @@ class ServerDraining(Event):
 
 
 class CreditBalanceUpdated(Event):
-    """An account has moved; `version` (extension) grows by one each time: drop a lower one."""
+    """A balance has changed; `version` (extension) grows by one each time: ignore a lower one."""
 
     new_balance: int
     lifetime_earned: int
@@ -228,7 +228,7 @@ class RateLimitError(ErrorEvent, kw_only=True):
 
 
 class ValidationError(ErrorEvent, kw_only=True):
-    """The payload of `event` failed its schema, or nobody answers that event."""
+    """The payload of `event` failed its schema, or no handler answers that event."""
 
     event: str = ""
 
