@@ -14,6 +14,7 @@ from lbproto.wire.formats import msgpack_encoder
 __all__ = [
     "Answers",
     "Handed",
+    "Leavings",
     "Own",
     "Owns",
     "Refusal",
@@ -115,6 +116,30 @@ class Taken(msgspec.Struct, array_like=True):
     left: tuple[str, ...]
     jobs: tuple[tuple[str, int], ...]
     late: int
+
+
+class Leavings:
+    """Collects the answers of nodes that are told of a session that has begun elsewhere.
+
+    Attributes:
+        complete: whether a node has answered all that it had.
+    """
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._taken: dict[str, tuple[Taken, list[Own]]] = {}  # by node
+
+    def take(self, node: str, answer: msgspec.Raw) -> tuple[Taken, list[Own]] | None:
+        """A node has answered; returns what it had, with the late events, once it is all there."""
+        if node in self._taken:
+            self._taken[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
+        else:
+            self._taken[node] = msgspec.msgpack.decode(answer, type=Taken), []
+        taken, late = self._taken[node]
+        if len(late) < taken.late:
+            return None
+        self.complete = True
+        return taken, late
 
 
 def own(entry: Entry) -> Own:

@@ -23,7 +23,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
-import msgspec
 from anyio import CancelScope
 from msgspec import Raw
 
@@ -41,8 +40,8 @@ from lbproto.nodes.control import Control
 from lbproto.nodes.handed import (
     Answers,
     Handed,
+    Leavings,
     Own,
-    Owns,
     Refusal,
     Taken,
     Wanted,
@@ -222,19 +221,15 @@ class Handover:
 
     async def _finish(self, session: Session) -> None:
         """Have the former node release a session, and get what it sent there until then."""
-        answers: dict[str, tuple[Taken, list[Own]]] = {}
+        leavings = Leavings()
 
         def take(node: str, answer: Raw) -> None:
-            if node not in answers:
-                answers[node] = msgspec.msgpack.decode(answer, type=Taken), []
-            else:
-                answers[node][1].extend(msgspec.msgpack.decode(answer, type=Owns))
-            taken, late = answers[node]
-            if len(late) == taken.late:  # at once: who is dead does not answer, and is waited for
-                self._take_over(session, taken, late)
+            found = leavings.take(node, answer)
+            if found is not None:  # at once: who is dead does not answer, and is waited for
+                self._take_over(session, *found)
 
         await self._control.ask("taken", session.pid, take)
-        if not any(len(late) == taken.late for taken, late in answers.values()):
+        if not leavings.complete:
             self._hub.send(session, AnswersLost())  # it has died since
 
     def _take_over(self, session: Session, taken: Taken, late: Sequence[Own]) -> None:

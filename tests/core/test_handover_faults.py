@@ -353,10 +353,10 @@ async def test_what_it_was_sent_while_it_moved_is_lost_with_a_word_if_its_node_d
         arrived, publish = two._parts.handover.arrived, one._parts.pubsub.publish_nowait
         said: list[str] = []
 
-        def die(channel: str, data: bytes, *, kept: bool = False) -> None:
+        def die(channel: str, payload: bytes, *, kept: bool = False) -> None:
             said.append(channel)
             if len(said) <= heard:
-                publish(channel, data, kept=kept)
+                publish(channel, payload, kept=kept)
 
         def arrive(at: Session) -> None:
             arrived(at)

@@ -252,7 +252,10 @@ def test_what_can_be_called_like_a_function_is_a_handler() -> None:
     async def place(desk: Desk, ctx: Context, request: Order) -> OrderPlaced:
         return await desk(ctx, request)
 
-    for handler in (Desk(), partial(place, Desk())):
+    async def untyped(ctx: object, request: Any) -> OrderPlaced:
+        return OrderPlaced(id="1")
+
+    for handler in (Desk(), partial(place, Desk()), untyped):
         plugin = Plugin("p")
         plugin.on(Order)(handler)
         route = Server([plugin], auth=AUTH).registry.routes["order"]
