@@ -5,7 +5,6 @@ import re
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -106,12 +105,11 @@ def test_it_stops_at_once_and_answers_waiting_polls() -> None:
             pass
         poll = pool.submit(client.get, url)
         with connect(f"{server.url}/ws") as listener:
-            began = time.monotonic()
             done = server.stop(signal.SIGINT)
-            assert time.monotonic() - began < 20  # until a heartbeat answered the poll it was 25
             with pytest.raises(ConnectionClosed) as closed:
                 listener.recv(timeout=SECONDS)
-        assert poll.result().text.startswith('42["server_draining",{"retryAfter":1}')
+        draining = r'42\["server_draining",\{"retryAfter":1\},"[^"]+"\]'
+        assert re.fullmatch(draining, poll.result().text)  # no heartbeat with it, up to 25 s later
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
         assert (done.code, done.err) == (0, "")
