@@ -13,6 +13,7 @@ from lbproto.frame import Message
 from lbproto.ids import new_id
 from lbproto.scheduling.timers import Timer
 from lbproto.transport import CloseCode
+from lbproto.wire.arguments import Arguments
 from lbproto.wire.msgpack import MsgpackDecoder, MsgpackFormat, msgpack_format
 from lbproto.wire.port import (
     CLIENT_LEFT,
@@ -117,7 +118,7 @@ class SocketIO:
         socket = self._sockets[namespace] = _NamespaceSocket(
             sid, namespace, format_, self, self._handler
         )
-        self._connection.enqueue(partial(self._authenticate, socket, packet))
+        self._connection.enqueue(partial(self._authenticate, socket, packet.arguments))
 
     def _format(self, namespace: str) -> _Format:
         if namespace not in self._namespaces:  # one that a client made up: nothing to intern
@@ -127,9 +128,9 @@ class SocketIO:
             return json_format(namespace)
         return msgpack_format(namespace)
 
-    async def _authenticate(self, socket: _NamespaceSocket, packet: Packet) -> None:
+    async def _authenticate(self, socket: _NamespaceSocket, auth: Arguments) -> None:
         try:
-            await self._handler.authenticate(socket, packet.arguments)
+            await self._handler.authenticate(socket, auth)
         except Refused as refused:
             self._connection.runtime.unauthorized += 1
             self._sockets.pop(socket.namespace, None)

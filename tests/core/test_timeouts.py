@@ -9,13 +9,11 @@ import anyio
 import pytest
 
 from lbproto import Context, ErrorCode, ErrorEvent, Event, Identity, Plugin, UsageError
-from lbproto.connection.plain import PlainConnection
 from lbproto.ledger.memory import MemoryLedger
 from lbproto.messages import Error, Ping, Pong, Subscribe
-from lbproto.testing import AnyToken, Serve, VirtualClock, connect
-from lbproto.wire import Peer
-from lbproto.wire.plain import PLAIN_JSON
-from tests.core.harness import MemoryTransport, make_server
+from lbproto.testing import AnyToken, Serve, VirtualClock, Wire, connect
+from lbproto.wire import Peer, Settings
+from tests.core.harness import make_server
 
 pytestmark = pytest.mark.anyio
 
@@ -191,16 +189,18 @@ async def test_the_log_names_what_takes_unusually_long(
             assert len(told(caplog)) == 2
 
 
+@pytest.mark.parametrize("wire", ["socketio-json", "plain-json"])
 async def test_it_names_whoever_lets_a_client_in(
-    clock: VirtualClock, serve: Serve, caplog: pytest.LogCaptureFixture
+    clock: VirtualClock, serve: Serve, caplog: pytest.LogCaptureFixture, wire: Wire
 ) -> None:
-    class Hung(AnyToken):
+    class Slow(AnyToken):
         async def authenticate(self, token: str, peer: Peer) -> Identity:
-            await clock.sleep(1_000)
+            await clock.sleep(12)
             return await super().authenticate(token, peer)
 
-    async with serve(auth=Hung()) as server:
-        runtime, sessions = server.runtime, server.sessions
-        PlainConnection(runtime, Peer(), MemoryTransport(), sessions, PLAIN_JSON, "ada")
-        await clock.advance(10.1)
-        assert "the connecting of a client has taken 10 s" in told(caplog)[0]
+    settings = Settings(connect_timeout=20)
+    async with serve(auth=Slow(), settings=settings) as server, connect(server, "ada", wire=wire):
+        pass
+    assert [each.split(" so far")[0] for each in told(caplog)] == [
+        "the connecting of a client has taken 10 s"
+    ]
