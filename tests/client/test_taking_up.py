@@ -13,7 +13,15 @@ from lbproto.client import Bounds
 from lbproto.frame import frame_of
 from lbproto.messages import AnswersLost, Ping, Pong, Subscribed
 from tests.client.impostor import CONNECTED, Peer, impostor
-from tests.client.kit import Dig, DigCompleted, DigResponse, DigStarted, connected
+from tests.client.kit import (
+    Confirmed,
+    Dig,
+    DigCompleted,
+    DigResponse,
+    DigStarted,
+    Sure,
+    connected,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +198,39 @@ async def test_where_answers_are_lost_amid_a_session_rooms_are_joined_and_jobs_t
             assert await job.result() == DigCompleted("j", duration_ms=5)
         told = [type(await anext(heard)) for _ in range(3)]
         assert told == [Subscribed, AnswersLost, Subscribed]
+
+
+async def test_where_answers_are_lost_all_that_was_missed_comes_first() -> None:
+    """The answer to a request may be in that: nothing is asked for again before."""
+
+    async def subscribes(peer: Peer) -> None:
+        request = await asked(peer, "subscribe")
+        await peer.event("subscribed", {"room": "a", "subscriberCount": 1}, re=request["id"])
+        await closes(peer)
+
+    async def goes_on(peer: Peer) -> None:
+        await peer.event("answers_lost", {})
+        await peer.event("sure", {"what": "to go on"}, id=7)
+        assert json.loads(await peer.read())["re"] == 7
+        await peer.event("recovered", {"missed": 1})
+        request = await asked(peer, "subscribe")
+        await peer.event("subscribed", {"room": "a", "subscriberCount": 2}, re=request["id"])
+
+    async def answer(sure: Sure) -> Confirmed:
+        return Confirmed(yes=sure.what == "to go on")
+
+    left = [subscribes, goes_on]
+
+    async def script(peer: Peer) -> None:
+        await asked(peer, "authenticate")
+        await peer.event("connected", CONNECTED)
+        await left.pop(0)(peer)
+
+    async with impostor(script) as url, connected(url, bounds=HASTY) as client:
+        client.acknowledge(Sure, answer)
+        heard = client.listen(Subscribed)
+        await client.subscribe("a")
+        assert [(await anext(heard)).subscriber_count for _ in range(2)] == [1, 2]
 
 
 async def test_what_was_not_sent_is_sent_over_the_next_connection() -> None:
