@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from threading import get_ident
 from typing import TypeVar
 
 from lbproto.connection.runtime import Runtime
@@ -11,12 +12,19 @@ from lbproto.context import Target
 from lbproto.delivery.acknowledgements import Acknowledgements
 from lbproto.delivery.forward import sids
 from lbproto.delivery.hub import Hub, Receipt
+from lbproto.errors import UsageError
 from lbproto.events import Event
 from lbproto.sessions.session import Session, personal_room
 
 __all__ = ["Emitting"]
 
 T = TypeVar("T")
+
+_ANOTHER_THREAD = (
+    "this lbproto server runs in another thread: emit in that of its event loop, as by "
+    "anyio.from_thread.run_sync(target.emit, event) in a route that is not async, or by "
+    "loop.call_soon_threadsafe(target.emit, event)"
+)
 
 
 class Emitting:
@@ -28,6 +36,7 @@ class Emitting:
 
     def __init__(self, runtime: Runtime, hub: Hub, acknowledgements: Acknowledgements) -> None:
         self.runtime = runtime
+        self._thread: int | None = None  # that the server runs in; none while it does not
         self._hub = hub
         self._acknowledgements = acknowledgements
 
@@ -62,13 +71,18 @@ class Emitting:
         Raises:
             UsageError: the server does not run, or runs in another thread.
         """
-        self.runtime.check_here()
+        self._check_here()
         return await self._acknowledgements.ask(session, event, into, timeout)
 
     def _publish(self, room: str, except_: Collection[str], event: Event) -> Receipt:
-        self.runtime.check_here()
+        self._check_here()
         return self._hub.publish(room, except_, event)
 
     def _send(self, session: Session, event: Event) -> Receipt:
-        self.runtime.check_here()
+        self._check_here()
         return self._hub.send(session, event)
+
+    def _check_here(self) -> None:
+        if get_ident() != self._thread:
+            self.runtime.check_running()
+            raise UsageError(_ANOTHER_THREAD)

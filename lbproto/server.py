@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from lbproto.assembly import Parts
@@ -206,6 +207,7 @@ class Server(Moderation, Emitting):
                         self.runtime.run(),
                         AsyncExitStack() as stack,
                     ):
+                        self._thread = get_ident()
                         if self._telemetry is not None:
                             stack.enter_context(self._telemetry.observing(self.statistics))
                         for plugin in self.plugins:
@@ -215,7 +217,7 @@ class Server(Moderation, Emitting):
                 finally:
                     self.sessions.end_all()
         finally:
-            self._started = False
+            self._started, self._thread = False, None
 
     @property
     def credits(self) -> Credits:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from secrets import SystemRandom
-from threading import get_ident
 from typing import Any
 
 import anyio
@@ -35,11 +34,6 @@ logger = logging.getLogger(__name__)
 _NOT_RUNNING = (
     "this lbproto server is not running. A mounted app's lifespan is never run by its host: "
     "pass lifespan=server.lifespan to the host app, or serve server.asgi(fallback=host_app)"
-)
-_ANOTHER_THREAD = (
-    "this lbproto server runs in another thread: emit in that of its event loop, as by "
-    "anyio.from_thread.run_sync(target.emit, event) in a route that is not async, or by "
-    "loop.call_soon_threadsafe(target.emit, event)"
 )
 _FLUSH_SECONDS = 2.0
 _RESTART = (CloseCode.SERVICE_RESTART, "the server is stopping")
@@ -94,7 +88,6 @@ class Runtime:
         slow_consumers: connections that were closed because they were too slow.
         unauthorized: clients that were refused for good.
         unavailable: clients that were sent away, and may come back.
-        thread: the one that the server runs in; None while it does not.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -114,7 +107,6 @@ class Runtime:
         self.past = OutboxStatistics()
         self.slow_consumers = self.unauthorized = self.unavailable = 0
         self._tasks: Starter | None = None
-        self.thread: int | None = None
         self.work_for: Mark = _not_running
         self.write_for: Mark = _not_running
 
@@ -138,12 +130,6 @@ class Runtime:
         if self._tasks is None:
             raise UsageError(_NOT_RUNNING)
 
-    def check_here(self) -> None:
-        """Likewise, unless it runs in this thread."""
-        thread = self.thread
-        if get_ident() != thread:
-            raise UsageError(_NOT_RUNNING if thread is None else _ANOTHER_THREAD)
-
     def outbox_statistics(self) -> OutboxStatistics:
         """Every outbox, those of connections that are over too."""
         return sum((each.statistics() for each in self.connections), self.past)
@@ -158,7 +144,7 @@ class Runtime:
         if self._tasks is not None:
             raise UsageError("this lbproto server runs already: start it once per process")
         async with background_tasks() as tasks:
-            self._tasks, self.thread = Starter(tasks), get_ident()
+            self._tasks = Starter(tasks)
             tasks.start_soon(self._tasks.run)
             # Not by our own `start_soon`: the end of one of these is the end of everything.
             worker = Worker(tasks.start_soon)
@@ -178,7 +164,7 @@ class Runtime:
                     await self.drain(0)  # not where we are cancelled: the writer is too
                 finally:
                     self._lose_all()
-                    self._tasks = self.thread = None
+                    self._tasks = None
                     self.work_for = self.write_for = _not_running
 
     def _wake(self, mark: Mark, connection: Connection) -> None:

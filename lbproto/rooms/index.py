@@ -16,7 +16,7 @@ from lbproto.wire.formats import WireFormat
 
 __all__ = ["Member", "Placeholder", "Room", "Rooms"]
 
-_MIN_GROUP = 4  # members for whom it is not worth to be sent to together
+_MIN_GROUP = 4  # members; fewer are not worth being sent to together
 _MAX_PAST_STAYS = 256  # stays that a session is remembered to have had
 
 

@@ -7,7 +7,7 @@ from anyio import from_thread, to_thread
 
 from lbproto import Context, ErrorCode, Event, Identity, NotFound, Plugin, Receipt, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
-from lbproto.messages import Error
+from lbproto.messages import Error, Subscribe
 from lbproto.testing import Serve, connect, settle
 from tests.core.harness import make_server, running
 
@@ -66,6 +66,25 @@ async def test_no_client_is_asked_in_another_thread_nor_when_the_server_is_over(
             await to_thread.run_sync(ask)
     with pytest.raises(UsageError, match="is not running"):
         await server.emit_with_ack(session, News(1), dict)
+
+
+async def test_a_plugin_may_emit_until_all_are_out(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits for a client that is away leaves when the server stops."""
+    plugin, told = newsroom(), []
+
+    def occupied(occupied: bool) -> None:
+        told.append((occupied, server.to("news").emit(News(1)).matched))
+
+    @plugin.room("desk", occupancy=occupied)
+    async def desk(ctx: Context) -> None: ...
+
+    async with serve(plugin) as server, connect(server, "ada") as client:
+        await client.request(Subscribe(room="desk"))
+        client.drop()
+    assert told == [(True, 1), (False, 0)]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_one_session_is_told(serve: Serve) -> None:
