@@ -9,6 +9,7 @@ from typing import Any
 _Schema = dict[str, Any]
 
 _ANYWHERE = "requestId"  # said once for all requests
+_ELSEWHERE = {"ErrorCode": "[error code](../errors.md)"}  # what has a page of its own
 
 # Words for the least and the most, and what they are of.
 _BOUNDS = (
@@ -83,6 +84,8 @@ class PayloadTables:
 
     def _named(self, name: str) -> str:
         schema = self._schemas[name]
+        if name in _ELSEWHERE:
+            return _ELSEWHERE[name]
         if not schema.get("properties"):
             return self._type(schema)
         if name not in self.used:
