@@ -292,12 +292,12 @@ class Registry:
         return True
 
     def check_room(self, name: str) -> None:
-        """See to it that somebody may be in a room, where the registry is strict.
+        """See to it that somebody may be in a room.
 
         Raises:
-            NotFound: no plugin declared such a room.
+            NotFound: no plugin declared such a room, and the registry is strict; or no plugin can.
         """
-        if self._strict:
+        if self._strict or name.startswith(RESERVED):
             self.room(name)
 
     def _families(self) -> Iterator[str]:

@@ -21,7 +21,7 @@ from lbproto.errors import LimitExceeded, NotFound, Overloaded
 from lbproto.events import Event
 from lbproto.frame import Frame
 from lbproto.overflow import disconnect
-from lbproto.registry import Emission, Registry
+from lbproto.registry import RESERVED, Emission, Registry
 from lbproto.rooms.index import Member, Room, Rooms
 from lbproto.traces import Traces
 from lbproto.wire.formats import RequestId, WireFormat
@@ -200,7 +200,7 @@ class Hub:
         try:
             self._registry.check_room(room)
         except NotFound:  # it may be a client that has named it, who is told so
-            if not is_awaited:
+            if not is_awaited or room.startswith(RESERVED):
                 raise
             if room not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
                 self._unknown.add(room)

@@ -8,6 +8,7 @@ from anyio import from_thread, to_thread
 from lbproto import Context, ErrorCode, Event, Identity, NotFound, Plugin, Receipt, UsageError
 from lbproto.backends.memory import MemoryBroker, MemoryPubSub
 from lbproto.messages import Error, Subscribe
+from lbproto.registry import RESERVED
 from lbproto.testing import Serve, connect, settle
 from tests.core.harness import make_server, running
 
@@ -172,6 +173,17 @@ async def test_it_is_none_where_the_server_is_not_strict() -> None:
         assert server.to("nwes").emit(News(1)).matched == 0
 
 
+@pytest.mark.parametrize("strict", [True, False])
+async def test_it_is_none_of_the_channels_that_nodes_have_among_themselves(strict: bool) -> None:
+    broker = MemoryBroker()
+    async with (
+        running(newsroom(), pubsub=MemoryPubSub(broker), strict=strict) as here,
+        running(newsroom(), pubsub=MemoryPubSub(broker)),
+    ):
+        with pytest.raises(NotFound):
+            here.to(f"{RESERVED}nodes").emit(News(1))
+
+
 async def test_it_is_sent_to_nodes_that_may_have_such_a_room(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -187,8 +199,11 @@ async def test_it_is_sent_to_nodes_that_may_have_such_a_room(
             here.to("news").emit(News(number))
         await settle()
         assert await client.take() == [News(0), News(1)]
+        for number in range(200):
+            here.to(f"news:{number}").emit(News(2))
     records, name = caplog.records, "lbproto.delivery.hub"
     told = [record.getMessage() for record in records if record.name == name]
-    assert told == [
+    assert told[0] == (
         "no plugin of this node declared the room 'news': what is emitted to it goes to other nodes"
-    ]
+    )
+    assert len(told) == 100  # once for each, and not for ever
