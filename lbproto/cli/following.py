@@ -90,7 +90,7 @@ class Following:
                 "try again later"
             )
         self._wait = min(2 * self._wait, _LAST_ASK_SECONDS)
-        self._is_due = True
+        self._is_due = not self._asked
 
     def hear(self, heard: Heard) -> None:
         """An event answers the request."""
@@ -123,7 +123,7 @@ class Following:
         if not (asked and answer.refusal):
             return False
         name, self._asked = self._asked, ""
-        if answer.data["code"] == ErrorCode.NOT_FOUND:
+        if answer.data.get("code") == ErrorCode.NOT_FOUND:
             self._is_none(name)
         return True
 

@@ -9,10 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from lbproto.cli.client import Heard
-from lbproto.cli.failure import Failure
-from lbproto.cli.following import Following
-from lbproto.messages import Attach
 from tests.cli.commands import Running, command, environment, finish, running
 from tests.cli.conftest import Main
 
@@ -91,16 +87,3 @@ def test_one_that_no_event_names_is_given_up(
     done = run_here("call", "grouped", data, "--url", reports.url, "--token", "secret")
     assert (done.code, done.out) == (2, "batch_started  batch=b-1\n")
     assert "nothing has come for 0.1 s since 'batch_started', which names no job" in done.err
-
-
-def test_a_server_that_does_not_answer_is_given_up() -> None:
-    job = Following({})
-    job.hear(Heard("report_began", {"jobId": "j-1"}))
-    assert job.question() == Attach(id="j-1", after=2**31 - 1)
-
-    def wait() -> None:
-        while job.question() is None:
-            job.silent()
-
-    with pytest.raises(Failure, match="does not say whether the job 'j-1' is running"):
-        wait()
