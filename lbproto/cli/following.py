@@ -99,8 +99,6 @@ class Following:
         if is_first:
             self._begin = heard.event
             self._ends = tuple(_ends_of(heard.event))
-        elif not self.runs:
-            return
         if heard.event in self._ends or (is_first and heard.refusal):
             self.runs = False
             return

@@ -36,6 +36,31 @@ def test_what_is_new_is_asked_about_once_and_then_after_silence() -> None:
     assert asked(job) == "j-1"
 
 
+def test_one_question_waits_for_the_answer_to_another() -> None:
+    job = begun("c-1")
+    assert asked(job) == "c-1"
+    job.hear(Heard("page", {"jobId": "j-1"}))
+    assert asked(job) is None
+    assert job.answered(NOT_FOUND)
+    assert asked(job) == "j-1"
+
+
+def test_any_field_may_name_what_has_begun_by_its_name_and_else_those_called_ids() -> None:
+    data = {"key": "k-1", "jobId": "j-1"}
+    for event, names in (("report_started", ["j-1", "k-1"]), ("report_began", ["j-1"])):
+        job = Following({})
+        job.hear(Heard(event, data))
+        assert job.names == names
+
+
+def test_one_that_nothing_names_is_waited_for_and_given_up() -> None:
+    job = Following({"batch": "b-1"})
+    job.hear(Heard("report_started", {"batch": "b-1"}))
+    assert (job.runs, job.names, job.patience) == (True, [], 120)
+    with pytest.raises(Failure, match="nothing has come for 120 s since 'report_started'"):
+        job.silent()
+
+
 def test_the_longer_it_is_silent_the_less_it_is_asked_about() -> None:
     job = begun("j-1")
     waited = []
