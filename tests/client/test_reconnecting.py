@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import anyio
 import pytest
@@ -221,6 +222,10 @@ class Lender:
             raise Unauthorized("not this one")
         return Identity("ada", expires_at=self.clock.now() + 100)
 
+    def has_seen(self, token: int) -> bool:
+        """Whether the server has, last."""
+        return self.shown[-1] == token
+
     def lending(self) -> AbstractAsyncContextManager[str]:
         """Run a server that lets nobody stay longer than that."""
         admission = Admission(expiry="enforce")
@@ -234,7 +239,7 @@ async def test_a_session_is_renewed_before_its_token_expires() -> None:
         for turn in (2, 3):
             await lender.clock.advance(60)
             assert isinstance(await anext(heard), SessionExpiring)
-            await until(lambda turn=turn: lender.shown[-1] == turn)  # type: ignore[misc]
+            await until(partial(lender.has_seen, turn))
         assert client.is_connected
 
 
