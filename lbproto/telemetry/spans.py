@@ -2,7 +2,7 @@
 
 Theory of operation. A request has one span, from its arrival until it was served; a job's is its
 request's. It is the current one meanwhile: what a handler traces by itself is within it. What is
-emitted in it takes its name along to the other nodes, where a delivery is one span, whoever many it
+emitted in it takes its name along to the other nodes, where a delivery is one span, however many it
 is delivered to. A span that is not recorded (sampled) has none of that.
 """
 
