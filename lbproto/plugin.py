@@ -90,7 +90,7 @@ class Plugin:
             repeatable: serve a repeat (a request with the same `requestId` of the same user) like
                 any other, because it does no harm, or is about the session that asks; by default
                 it is answered as the first was, and the handler does not run.
-            weight: as how many requests it counts against the server's `Limits`.
+            weight: how many requests it counts as, against the server's `Limits`.
             counted: against which limits: the user's and the session's, or only the session's.
             price: credits that are set aside before the handler runs, and spent when it has: a
                 number of 0 or more, or a function of the request, `async` or not. Where the handler

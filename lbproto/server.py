@@ -64,7 +64,7 @@ class Server(Moderation, Emitting):
         max_rooms: rooms a session may be in at a time.
         max_jobs: jobs that a user may have at a time.
         request_timeout: seconds that a handler may take, unless it has a `timeout` of its own; then
-            its request is refused by `TIMEOUT`. None for any time. Jobs are not meant.
+            its request is refused by `TIMEOUT`. None for any time. Not for jobs.
         middleware: the host's own, inside error handling, outside decoding.
         storage: where records live; in memory by default. In a durable one jobs are recorded, so
             that clients are told of those that end with the server.
@@ -165,8 +165,8 @@ class Server(Moderation, Emitting):
 
         Args:
             fallback: the host's app: gets every other path, and its lifespan is run too.
-            probes: where it says how it is; by default at `/healthz` and `/readyz`, and nowhere
-                where there is a `fallback`, which may have its own.
+            probes: where health probes are; by default at `/healthz` and `/readyz`, but nowhere if
+                there is a `fallback`, which may have its own.
             socketio_path: where Socket.IO is spoken; what clients give as their `path`.
             websocket_path: where plain WebSocket is; None for nowhere.
 

@@ -84,7 +84,7 @@ class ServerApp(_PathApp):
     Args:
         server: runs with this app's lifespan.
         fallback: the host's app; None for "404 Not Found".
-        probes: where it says how it is; None for the usual places if there is no `fallback`, which
+        probes: where health probes are; None for the usual places if there is no `fallback`, which
             may have its own, and else for nowhere.
         socketio_path: where Socket.IO is spoken.
         websocket_path: where plain WebSocket is; None for nowhere.

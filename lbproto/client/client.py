@@ -43,14 +43,14 @@ class Client:
 
     It connects on entry, comes back whenever the connection is lost, goes on with its session where
     the server has kept it, and joins its rooms again where not. Listen to `Recovered` and
-    `SessionLost` to be told which. On exit it leaves, and its session ends.
+    `SessionLost` to know which. On exit it leaves, and its session ends.
 
     Args:
         url: the server's: `ws://`, `wss://`, `http://` or `https://`.
-        token: who the client is; or what gets a token, each time one is to be shown: then a session
-            is renewed before its token expires, too.
-        events: classes of events that the server sends, where nothing else tells: those of `listen`
-            and `request`, and the server's own, are known by themselves.
+        token: who the client is; or a function that gets a token, each time one is needed: then a
+            session is renewed before its token expires, too.
+        events: further classes of events that the server sends: those of `listen` and `request`,
+            and the server's own, are known by themselves.
         jobs: the stages of requests that are jobs, as the server's plugin has them: such as
             `lbproto_query.JOBS`. Each of them has to name its job.
         wire: what is spoken.
@@ -195,11 +195,11 @@ class Client:
             event: the request.
             answer: the class that the answer has to have.
             timeout: seconds that all of it may take.
-            repeat: where the connection is lost meanwhile, ask again by the same `requestId`, which
-                has it served once (see "Retrying without doing it twice" in the wire's reference).
+            repeat: if the connection is lost meanwhile, ask again with the same `requestId`, to be
+                served once (see "Retrying without doing it twice" in the wire's reference).
 
         Returns:
-            The answer; None where the server acknowledges the request, and no event answers it.
+            The answer; None if the server acknowledges the request, and no event answers it.
 
         Raises:
             RequestError: it is refused: `RateLimited`, `NotFound`, `InvalidRequest`, and so on.

@@ -33,8 +33,8 @@ class Listener(Generic[E]):
 
     What came before that is read first.
 
-    Where it listens to `EventsDropped`, too, it is told by that of what was dropped before the next
-    event: by the server, or here.
+    If it listens to `EventsDropped`, too, that says how much was dropped before the next event: by
+    the server, or here.
     """
 
     def __init__(self, classes: Iterable[type[E]], policy: OverflowPolicy, inbox: Inbox[E]) -> None:

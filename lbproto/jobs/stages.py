@@ -20,8 +20,8 @@ class Stages:
 
     Attributes:
         failure: ends a job that has failed, was cancelled, or was refused before it began.
-        start: told first. Where all that it needs is the id and fields that the request has too,
-            it is made for the handler; otherwise the handler gives it to `Job.start`.
+        start: told first. If it needs only the id and fields that the request has too, it is made
+            for the handler; otherwise the handler gives it to `Job.start`.
         progress: how far the job is; a field `pct` never goes backwards.
         output: one part of the result.
         closing: makes a last `output`, which says that there is no more, told just before the end,

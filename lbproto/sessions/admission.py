@@ -31,7 +31,8 @@ class Admission:
         max_session_age: after this a session ends, however often it was renewed or resumed; None
             for no such limit.
         max_sessions_per_user: sessions of one user at a time, those away too. Nodes count those of
-            the others as far as they know of them: who comes to several at once may have more.
+            the others as far as they know of them: a user who comes to several at once may have
+            more.
         authorize: which applications a user may name; by default those the token grants.
         revoked: asked at each connection, resumption and renewal; None for never. To end sessions
             that are open, call `Server.disconnect`.
