@@ -24,12 +24,6 @@ class WithPlugins(TyperGroup):
     A name that lbproto has itself is lbproto's.
     """
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None  # as a shell has it
-
     def list_commands(self, ctx: Any) -> list[str]:
         own = super().list_commands(ctx)
         return own + sorted(entry_points(group=_COMMANDS).names - set(own))

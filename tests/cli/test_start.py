@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.commands import python
 
-HEAVY = {"duckdb", "lbproto_compliance", "lbproto_market", "numpy", "uvicorn"}
+HEAVY = {"duckdb", "lbproto.console", "lbproto_compliance", "lbproto_market", "numpy", "uvicorn"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,12 +16,25 @@ import pytest
 from tests.cli.commands import SECONDS, Done, Running, command, environment, finish, started
 from tests.cli.conftest import Main
 
+FULL = "lbproto: the output cannot be written: No space left on device\n"
 TRADES = json.dumps({"sql": "SELECT * FROM trades"})
 
 
+PRINTING = """
+from lbproto.cli.failure import telling
+from lbproto.cli.streams import ready
+with telling(), ready():
+    print("as a plugin may")
+"""
+
+
 def run(*words: str, stdout: int | IO[Any] = subprocess.PIPE, **variables: str) -> Done:
+    return _run(command(*words), stdout, variables)
+
+
+def _run(command: list[str], stdout: int | IO[Any], variables: dict[str, str]) -> Done:
     done = subprocess.run(
-        command(*words),
+        command,
         check=False,
         env=environment() | variables,
         stdin=subprocess.DEVNULL,
@@ -53,8 +67,20 @@ def test_a_full_disk_is_told(demo: Running, words: tuple[str, ...]) -> None:
         pytest.skip("there is no /dev/full here")
     with Path("/dev/full").open("wb") as full:
         done = run(*words, "--url", demo.url, stdout=full)
-    told = "lbproto: the output cannot be written: No space left on device\n"
-    assert (done.code, done.err) == (2, told)
+    assert (done.code, done.err) == (2, FULL)
+
+
+def test_what_is_written_at_the_end_only_is_told_as_well() -> None:
+    words = [sys.executable, "-c", PRINTING]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = _run(words, pipe, {})
+    assert (done.code, done.err) == (1, "")
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("wb") as full:
+            done = _run(words, full, {})
+        assert (done.code, done.err) == (2, FULL)
 
 
 def test_output_that_is_closed_goes_nowhere(demo: Running) -> None:
