@@ -71,7 +71,7 @@ def test_a_full_disk_is_told(demo: Running, words: tuple[str, ...]) -> None:
 
 
 def test_what_is_written_at_the_end_only_is_told_as_well() -> None:
-    words = [sys.executable, "-c", PRINTING]
+    words = [sys.executable, "-E", "-c", PRINTING]  # buffered, whatever PYTHONUNBUFFERED says
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
