@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lbproto.events import ErrorEvent, Event
 from lbproto.jobs.records import restarted
 from lbproto.jobs.stages import Stages
-from lbproto.messages import AnswersLost, Cancel
+from lbproto.messages import AnswersLost, Cancel, Recovered
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.guest import Asked, Guest
 from lbproto.simulator.plan import DEATHS, Kind
@@ -42,18 +42,23 @@ class Jobs(Check):
         self._repeats: Counter[str] = Counter()  # how often each guest has asked again for a job
         self._nodes: dict[str, str] = {}
         self._stays: Counter[str] = Counter()  # how often the session of each has come to a node
+        self._is_catching_up: dict[str, bool] = {}  # whether it is told what was sent it elsewhere
         self._stages: dict[type[Event], Stages] = {}
         for route in self.world.registry.routes.values():
             if route.job is not None:
                 self._stages.update(dict.fromkeys(route.job.stages.events, route.job.stages))
 
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
-        has_stayed = is_recovered and list(guest.tried) == [self._nodes[guest.name]]
-        self._stays[guest.name] += not has_stayed
-        self._nodes[guest.name] = guest.node
+        name = guest.name
+        has_stayed = is_recovered and list(guest.tried) == [self._nodes[name]]
+        self._stays[name] += not has_stayed
+        self._is_catching_up[name] = is_recovered and not has_stayed
+        self._nodes[name] = guest.node
 
     def told(self, guest: Guest, event: Event) -> None:
-        if isinstance(event, AnswersLost):
+        if isinstance(event, Recovered):
+            self._is_catching_up[guest.name] = False
+        elif isinstance(event, AnswersLost):
             for (name, session, _), job in self._told.items():
                 job.is_lost |= (name, session) == (guest.name, guest.session)
         stages = self._stages.get(type(event))
@@ -89,8 +94,9 @@ class Jobs(Check):
         """
         if not (isinstance(event, ErrorEvent) and event.message == restarted().message):
             return told.ended is None
-        stay = self._stays[guest.name]
-        is_first, told.lost_in = told.lost_in != stay, stay
+        is_first = told.lost_in != self._stays[guest.name]
+        if not self._is_catching_up[guest.name]:  # else another node has told it
+            told.lost_in = self._stays[guest.name]
         node, now = self._began[guest.name, id_], self.world.loop.time()
         had_trouble = self.world.had_trouble(0, now, node, kinds=_LEASES)
         return told.ended is None or (is_first and had_trouble)
