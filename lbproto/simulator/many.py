@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
 from threading import Thread
 
 from lbproto.simulator.outcome import simulate
@@ -71,7 +70,7 @@ def _end_with_parent() -> None:
 def _wait_for_parent() -> None:
     parent = parent_process()
     assert parent is not None  # noqa: S101 - it was started by one
-    wait([parent.sentinel])
+    parent.join()
     os._exit(1)
 
 
