@@ -301,7 +301,7 @@ class LoggedPubSub(PubSub):
         for kept in self._missed():
             self._send(kept.channel, kept.payload, kept.number)
         self._cursor = broker.number
-        self._send(asyncio.Event(), None, self._cursor)
+        self._send(asyncio.Event(), None, self._cursor)  # for its position, where nothing else came
 
     def lose_log(self) -> None:
         """The log is about to be forgotten: what the node has missed in it is lost for it."""
