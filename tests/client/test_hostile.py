@@ -78,11 +78,22 @@ async def test_how_long_to_wait_is_taken_only_where_it_makes_sense() -> None:
 
 
 async def test_one_that_says_nothing() -> None:
-    async with raw(lambda stream: anyio.sleep_forever()) as url:
-        assert "does not answer" in await fails(url, bounds=IMPATIENT)
-    async with impostor(silent) as url:
-        told = [await fails(url, wire, IMPATIENT) for wire in BOTH]
-    assert all("does not speak lbproto: it stays silent" in text for text in told)
+    told: dict[str, str] = {}
+
+    async def see(name: str, url: str, wire: Wire) -> None:
+        told[name] = await fails(url, wire, IMPATIENT)
+
+    async with (
+        raw(lambda stream: anyio.sleep_forever()) as deaf,
+        impostor(silent) as mute,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(see, "deaf", deaf, BOTH[0])
+        for wire in BOTH:
+            tasks.start_soon(see, wire, mute, wire)
+    assert "does not answer" in told.pop("deaf")
+    assert len(told) == 2
+    assert all("does not speak lbproto: it stays silent" in text for text in told.values())
 
 
 @pytest.mark.parametrize(
