@@ -191,7 +191,9 @@ class Shell:
         assert _listens(port), f"{command} does not listen at {port}"
         while time.monotonic() < end and _said_later(command, log.read_text()):
             time.sleep(0.05)  # nor when it has written
-        return log.read_text()
+        printed = log.read_text()
+        assert not _said_later(command, printed), f"{command} does not say how to stop it"
+        return printed
 
     def _excused(self, command: str) -> bool:
         beginning = excused_by(command)
@@ -216,7 +218,7 @@ def _write_program(path: Path, text: str) -> None:
 
 def _said_later(command: str, printed: str) -> bool:
     """Whether a server that listens has still to say so, to people."""
-    return "lbproto serve " in command and "--" not in command and "SIGINT" not in printed
+    return "lbproto serve " in command and "--" not in command and "Ctrl-C" not in printed
 
 
 def _words(command: str) -> str:
