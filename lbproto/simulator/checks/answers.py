@@ -24,7 +24,7 @@ class Answers(Check):
     def came(self, guest: Guest, *, is_recovered: bool) -> None:
         if not is_recovered:
             self._awaited[guest.name], self._nodes[guest.name] = {}, {}
-        self._nodes[guest.name][guest.node] = None
+        self._nodes[guest.name].update(guest.tried)  # it may have come to one that did not say so
 
     def told(self, guest: Guest, event: Event) -> None:
         awaited = self._awaited[guest.name]

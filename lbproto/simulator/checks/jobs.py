@@ -87,19 +87,22 @@ class Jobs(Check):
             told.ended = event
 
     def _may_be_told(self, guest: Guest, id_: str, told: _Told, event: Event) -> bool:
-        """Whether a session may be told this of a job: nothing after its end, but by one exception.
+        """Whether a session may be told this of a job: nothing after its end, with two exceptions.
 
         Each node may tell it, once, that the job was lost with its own; that may have told its end,
-        and be taken for dead.
+        and be taken for dead. And so it is, where its lease was forgotten, until it renews that:
+        then the job goes on.
         """
-        if not (isinstance(event, ErrorEvent) and event.message == restarted().message):
-            return told.ended is None
+        now, had_trouble = self.world.loop.time(), self.world.had_trouble
+        if not _says_lost(event):
+            return told.ended is None or (
+                _says_lost(told.ended) and had_trouble(0, now, kinds=(Kind.FORGET,))
+            )
         is_first = told.lost_in != self._stays[guest.name]
         if not self._is_catching_up[guest.name]:  # else another node has told it
             told.lost_in = self._stays[guest.name]
-        node, now = self._began[guest.name, id_], self.world.loop.time()
-        had_trouble = self.world.had_trouble(0, now, node, kinds=_LEASES)
-        return told.ended is None or (is_first and had_trouble)
+        node = self._began[guest.name, id_]
+        return told.ended is None or (is_first and had_trouble(0, now, node, kinds=_LEASES))
 
     def asked(self, guest: Guest, asked: Asked) -> None:
         route = self.world.registry.routes[asked.event.event_name]
@@ -145,3 +148,8 @@ class Jobs(Check):
             guest = next(each for each in self.world.guests.values() if each.name == name)
             if told.ended is None and not told.is_lost and guest.is_in and guest.session == session:
                 self.world.story.break_("job", name, f"an end of {id_}", "none")
+
+
+def _says_lost(event: Event) -> bool:
+    """Whether it tells that a job was lost with its node."""
+    return isinstance(event, ErrorEvent) and event.message == restarted().message
