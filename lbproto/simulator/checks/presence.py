@@ -113,7 +113,7 @@ class Presence(Check):
         unsure = {each.user: None for each in (guest, *doubtful, *lost_then)}
         for user, is_there in self._seen[guest.name][room].items():
             is_right = is_there is (user in present)
-            if user in unsure or is_right or self._may_not_know(guest, user, is_there):
+            if user in unsure or is_right or self._may_not_know(guest, user):
                 continue
             expected = f"{user} {'in' if user in present else 'not in'} {room}"
             came = "joined, and never left" if is_there else "left, and never joined again"
@@ -124,15 +124,14 @@ class Presence(Check):
                 "presence", guest.name, f"{len(there)} in {room}: {names}", f"a count of {count}"
             )
 
-    def _may_not_know(self, guest: Guest, user: str, is_there: bool) -> bool:
+    def _may_not_know(self, guest: Guest, user: str) -> bool:
         """Whether the log may have told it, when its session came, of a user who was elsewhere.
 
-        That they came, and nobody is left who could tell that they have left; or that they have
-        left, by a node that was apart and told it late, or while its own takes them for being
-        where they were on a node that has died.
+        That they came, and nobody is left who could tell that they have left, or it was a node that
+        this one had not heard of yet; or that they have left, by a node that was apart and told it
+        late, or while its own takes them for being where they were on a node that has died.
         """
         moved_at = self._moved_at.get(guest.name)
-        kinds = DEATHS if is_there else (*DEATHS, *LINKS)
         return moved_at is not None and self.world.had_trouble(
-            moved_at - _HEARD, moved_at, *self._been[user], kinds=kinds
+            moved_at - _HEARD, moved_at, *self._been[user], kinds=(*DEATHS, *LINKS)
         )
