@@ -7,7 +7,7 @@ from lbproto.messages import AnswersLost, Subscribed
 from lbproto.simulator.checks.base import Check
 from lbproto.simulator.checks.delivery import REJOINS
 from lbproto.simulator.guest import Guest
-from lbproto.simulator.yard import ROOMS, Board
+from lbproto.simulator.yard import ROOMS, Board, Dig
 
 __all__ = ["Answers"]
 
@@ -37,9 +37,15 @@ class Answers(Check):
             self._look_for_reason(guest)
 
     def _look_for_reason(self, guest: Guest) -> None:
-        """Where all is well, nothing is lost: it would excuse whatever is missing."""
+        """Where all is well, nothing is lost: it would excuse whatever is missing.
+
+        A job that has just ended may be found no more by the node that is to go on telling of it.
+        """
         since, now = guest.lost_at - REJOINS, self.world.loop.time()
-        if not self.world.had_trouble(since, now, *self._nodes[guest.name]):
+        has_job = any(
+            isinstance(each.event, Dig) and each.at > since for each in guest.asked.values()
+        )
+        if not (has_job or self.world.had_trouble(since, now, *self._nodes[guest.name])):
             self.world.story.break_(
                 "answer", guest.name, "nothing to be lost by nodes that are well", "AnswersLost()"
             )
