@@ -76,7 +76,7 @@ class Repeats:
             outcome = self._outcomes.begin(key, digest)
             if not await self._was_served_elsewhere(ctx, key, outcome):
                 ctx.record(outcome)
-                outcome.job = ctx.job
+                outcome.begin(ctx.job)
                 await self._serve_claimed(ctx, call_next, key, outcome)
                 return
         if outcome.digest != digest:
@@ -130,6 +130,9 @@ class Repeats:
         except Exception:
             error = Internal("The first request failed on our side: try again")
             raise
+        except BaseException:
+            outcome.cut_off()
+            raise
         finally:
             self._outcomes.settle(key, error, ctx.clock.monotonic())
 
@@ -139,6 +142,7 @@ def _cut_off() -> Overloaded:
 
 
 async def _join(ctx: Context, outcome: Outcome) -> None:
+    await outcome.placed.wait()
     job = outcome.job
     if job is not None and not job.ended and not job.reaches(0):
         job.watch(ctx, 0)

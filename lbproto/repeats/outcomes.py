@@ -84,6 +84,7 @@ class Outcome:
 
     Attributes:
         job: the job that the first request has begun; None where it is served at once.
+        placed: set once it is known where the request is served: here, or on another node.
         settled: set once it is known.
         answers: what answered, in order; None where it was too large to be kept.
         error: what the handler failed with; None for success.
@@ -100,6 +101,7 @@ class Outcome:
         "expires",
         "final",
         "job",
+        "placed",
         "settled",
         "size",
     )
@@ -108,12 +110,23 @@ class Outcome:
         self._max_bytes = max_bytes
         self.digest = digest
         self.job: Followed | None = None
+        self.placed = anyio.Event()
         self.settled = anyio.Event()
         self.answers: list[Answer] | None = []
         self.error: RequestError | None = None
         self.final = True
         self.expires = 0.0
         self.size = 0
+
+    def begin(self, job: Followed | None) -> None:
+        """It is served here; a repeat may follow its job from now on."""
+        self.job = job
+        self.placed.set()
+
+    def cut_off(self) -> None:
+        """It is served no further: what was told so far leads nowhere, unless an end was told."""
+        if self.answers and not self.answers[-1].is_refusal:
+            self.answers, self.size = [], 0
 
     def answer(self, event: Event) -> None:
         """Another event has answered; without effect once the outcome is settled."""
@@ -216,6 +229,7 @@ class Outcomes:
         outcome.job = None  # with all that it has told, which is not kept
         if error is not None and error.code.retryable:
             outcome.final = False
+        outcome.placed.set()
         outcome.settled.set()
         self._expire(now)
         if outcome.final:

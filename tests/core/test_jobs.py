@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 
@@ -344,32 +342,6 @@ async def test_a_server_that_stops_ends_its_jobs() -> None:
         await dug(client)
     assert site.unwound == [site.jobs[0].id]
     assert jobs_of(server.statistics()) == 0
-
-
-# Repeats
-
-
-async def test_a_repeat_joins_the_job_while_it_runs_and_its_outcome_later() -> None:
-    gate = anyio.Event()
-
-    async def later(job: Job[Dig]) -> None:
-        await job.send(DigResponse(job_id=job.id, found="early"))
-        await gate.wait()
-
-    request: dict[str, Any] = {"requestId": "once"}
-    site = Site(later)
-    async with site.running() as server:
-        first, second = await connected(server), await connected(server)
-        assert names(await dug(first, request)) == ["dig_started", "dig_response"]
-        joined = await dug(second, request, ack=2)
-        assert names(joined) == ["dig_started", "ack", "dig_response"]
-        gate.set()
-        await settle()
-        assert names(second.take()) == names(first.take()) == ["dig_closing", "dig_completed"]
-        whole = await dug(second, request)
-        assert names(whole) == ["dig_started", "dig_response", "dig_closing", "dig_completed"]
-    assert len(site.jobs) == 1
-    assert {each.data["jobId"] for each in whole} == {site.jobs[0].id}
 
 
 def test_the_event_that_fails_says_which_job() -> None:
