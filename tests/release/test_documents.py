@@ -8,7 +8,7 @@ import tomllib
 from ast import literal_eval
 from pathlib import Path
 
-from lbproto import Admission, Limits, Recovery, Server, Settings
+from lbproto import Admission, Limits, Plugin, Recovery, Server, Settings
 from lbproto.console import ConsoleApp
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def defaults() -> dict[str, object]:
     """What bounds others where nobody says otherwise, by its name."""
     found: dict[str, object] = {}
-    for callable_ in (Admission, ConsoleApp, Limits, Recovery, Server, Settings):
+    for callable_ in (Plugin.on, Admission, ConsoleApp, Limits, Recovery, Server, Settings):
         parameters = inspect.signature(callable_).parameters
         found |= {name: each.default for name, each in parameters.items()}
     return found

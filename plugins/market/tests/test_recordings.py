@@ -94,7 +94,7 @@ def test_a_malformed_row_is_left_out_and_told(
 
 def test_a_file_without_the_columns_is_refused(write: Write) -> None:
     with pytest.raises(
-        UsageError, match="no CSV file with the columns timestamp_ms, id, price, amount"
+        UsageError, match="not a CSV file with the columns timestamp_ms, id, price, amount"
     ):
         _read(write("timestamp,id,side,price,amount\n"))
     with pytest.raises(UsageError, match="columns"):
@@ -134,14 +134,14 @@ def test_parquet_with_gaps_or_without_columns(
         connection.from_query("SELECT 1 AS timestamp_ms").write_parquet(str(other))
     assert _read(gaps) == [Trade(1, 1, "binance", Decimal("2.5"), Decimal(1))]
     assert "row 2 left out" in caplog.text
-    with pytest.raises(UsageError, match="no Parquet file with the columns"):
+    with pytest.raises(UsageError, match="not a Parquet file with the columns"):
         _read(other)
 
 
 def test_what_only_is_called_parquet(tmp_path: Path) -> None:
     path = tmp_path / "trades.parquet"
     path.write_text(_HEADER)
-    with pytest.raises(UsageError, match="no Parquet file"):
+    with pytest.raises(UsageError, match="not a Parquet file"):
         _read(path)
 
 
