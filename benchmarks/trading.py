@@ -97,6 +97,9 @@ def main(seconds: float) -> None:
             traded = _measure("trading", rate, clients, seconds)
             _show("with candles", f"{rate:g}", clients, traded)
             often = traded.per_second / clients
+            if not often:  # few trades a second, measured for less than one
+                print("told only     nothing was traded: measure for longer")
+                continue
             _show("told only", "", clients, _measure("telling", often, clients, seconds))
 
 
