@@ -14,14 +14,13 @@ from lbproto.client.errors import refusal, refusal_in
 from lbproto.client.payloads import PlainPayload
 from lbproto.encoded import plain_hook
 from lbproto.errors import InsufficientCredits, RequestError
-from lbproto.events import Event, camel_case
+from lbproto.events import Event
 from lbproto.ids import new_id
 from lbproto.messages import CreditsInsufficient
+from lbproto.validation.reserved import REQUEST_ID
 from lbproto.wire.settings import ProtocolError
 
 __all__ = ["Asked", "Asking", "tagged"]
-
-_REQUEST_ID = "request_id"
 
 
 class _Body(msgspec.Struct):
@@ -161,5 +160,5 @@ class Asking:
 def tagged(event: Event) -> dict[str, Any]:
     """A request with an id, by which it is served once; one of its own is left as it is."""
     data: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,), enc_hook=plain_hook)
-    data.setdefault(camel_case(_REQUEST_ID), new_id())
+    data.setdefault(REQUEST_ID, new_id())
     return data

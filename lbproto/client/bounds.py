@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from lbproto.errors import UsageError
 from lbproto.validation.mistakes import check_bounds
 
-__all__ = ["Bounds", "Reconnect"]
+__all__ = ["MAX_WAIT_SECONDS", "Bounds", "Reconnect"]
 
-_MAX_WAIT_SECONDS = 600.0  # seconds that a server may have a client wait
+MAX_WAIT_SECONDS = 600.0
+"""Seconds that a server may have a client wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,4 +84,4 @@ class Reconnect:
                 most.
         """
         jitter = random.uniform(0, self.ceiling(attempt))  # noqa: S311 - it keeps no secret
-        return min(max(retry_after or 0.0, 0.0), _MAX_WAIT_SECONDS) + jitter
+        return min(max(retry_after or 0.0, 0.0), MAX_WAIT_SECONDS) + jitter

@@ -18,7 +18,7 @@ import anyio
 
 from lbproto.client.answering import Answering
 from lbproto.client.asking import Asked, Asking, tagged
-from lbproto.client.bounds import Reconnect
+from lbproto.client.bounds import MAX_WAIT_SECONDS, Reconnect
 from lbproto.client.codecs import Heard
 from lbproto.client.errors import Disconnected, once_more
 from lbproto.client.following import Following
@@ -49,7 +49,6 @@ __all__ = ["Session"]
 logger = logging.getLogger(__name__)
 
 _MAX_OFFSET_LENGTH = 1_024  # characters
-_MAX_WAIT_SECONDS = 600.0  # seconds that a server may have a room wait
 
 
 class Session:
@@ -338,7 +337,7 @@ class Session:
             try:
                 await self.ask(Subscribe(room=room), Asked())
             except RateLimited as busy:
-                await anyio.sleep(min(max(busy.retry_after or 1.0, 0.0), _MAX_WAIT_SECONDS))
+                await anyio.sleep(min(max(busy.retry_after or 1.0, 0.0), MAX_WAIT_SECONDS))
                 continue
             except Disconnected:
                 if self.over is not None:

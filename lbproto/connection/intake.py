@@ -32,6 +32,7 @@ Rest = Coroutine[Any, Any, None] | None
 """What of some work may have to wait; None where it is done."""
 
 Work = partial[Rest] | partial[Coroutine[Any, Any, None]]
+"""Something to do for a peer; a `partial`, whose arguments tell the log what takes long."""
 
 _MAX_UTF8 = 4  # bytes a character takes
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from hashlib import blake2b
+from typing import TypeVar
 
 import anyio
 import msgspec
@@ -27,11 +28,13 @@ from lbproto.errors import (
     Overloaded,
 )
 from lbproto.ids import ordered_id
-from lbproto.ledger.account import Account
+from lbproto.ledger.account import Account, Change
 from lbproto.ledger.commands import extend, release, reserve, settle
 from lbproto.ledger.metering import enlarge, take_up
 
 __all__ = ["Hold", "Holds", "RepeatKey"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -109,30 +112,31 @@ class Holds:
             id_ = ordered_id(now)
             change = reserve(id_, amount, action, now, expires_at)
             hold = Hold(account, action, amount, id_, expires_at)
-            try:
-                await self._credits.transact(account, id_, change)
-            except anyio.get_cancelled_exc_class():
-                await self.settle(hold, 0)  # it may have been committed
-                raise
+            await self._commit(hold, change)
             self._open.add(hold)
             return hold
         paid = 0
         for attempt in range(_MAX_ATTEMPTS):
             id_ = _id_of(action, repeat, attempt)
             rest = take_up(id_, amount - paid, action, now, expires_at, now - _REPEAT_MS)
-            try:
-                standing = (await self._credits.transact(account, id_, rest)).answer
-            except anyio.get_cancelled_exc_class():
-                await self.settle(Hold(account, action, transaction_id=id_), 0)  # likewise
-                raise
+            hold = Hold(account, action, transaction_id=id_)
+            standing = await self._commit(hold, rest)
             paid += standing.paid
             if (held := standing.held) is not None:
-                hold = Hold(account, action, held.amount, id_, held.expires_at, paid)
+                hold.amount, hold.expires_at, hold.paid = held.amount, held.expires_at, paid
                 self._open.add(hold)
                 return hold
             if not standing.over:
                 return Hold(account, action, paid=paid)
         raise LimitExceeded("This request was tried too often: ask with another requestId")
+
+    async def _commit(self, hold: Hold, change: Change[T]) -> T:
+        """Have a reservation made; it is released again where its request is cut off meanwhile."""
+        try:
+            return (await self._credits.transact(hold.account, hold.transaction_id, change)).answer
+        except anyio.get_cancelled_exc_class():
+            await self.settle(hold, 0)  # it may have been committed
+            raise
 
     async def enlarge(self, hold: Hold, needed: int, wanted: int) -> None:
         """Set more aside: what is needed, or even what is wanted, where so much is available.
@@ -168,8 +172,8 @@ class Holds:
                 self._settle_later(hold, amount, "the store takes too long")
             raise
 
-    def _settle_later(self, hold: Hold, amount: int, error: Overloaded | str) -> None:
-        logger.warning("%s is not settled yet: %s", hold.transaction_id, error)
+    def _settle_later(self, hold: Hold, amount: int, reason: object) -> None:
+        logger.warning("%s is not settled yet: %s", hold.transaction_id, reason)
         self._unsettled[hold] = amount
 
     async def _settle(self, hold: Hold, amount: int, *, again: bool = False) -> None:

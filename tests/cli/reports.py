@@ -91,7 +91,7 @@ async def go(way: str) -> None:
     if way == "long":
         await anyio.sleep_forever()
     if way == "slowly":
-        await anyio.sleep(0.3)
+        await anyio.sleep(0.3)  # it is silent for longer than the tests wait until they ask
     if way == "fails":
         raise NotFound("there are no pages")
 

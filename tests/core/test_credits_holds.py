@@ -223,6 +223,15 @@ async def test_cancelled_work_is_paid_for_if_it_delivered(store: Frail, delivers
         assert (await account_of(server))[0] == (await account_of(server))[1]
 
 
+async def until_settling(desk: Desk, store: Late | Stuck) -> None:
+    """Have the work done, and the store be asked to settle it, which waits for its gate."""
+    await settle()
+    store.gate = anyio.Event()
+    assert desk.gate is not None
+    desk.gate.set()
+    await settle()
+
+
 async def test_a_settlement_that_is_cut_off_is_told_all_the_same(desk: Desk) -> None:
     store = Late()
     desk.gate = anyio.Event()
@@ -232,10 +241,7 @@ async def test_a_settlement_that_is_cut_off_is_told_all_the_same(desk: Desk) -> 
     ):
         client = await rich(server)
         tasks.start_soon(client.send, "work")
-        await settle()
-        store.gate = anyio.Event()
-        desk.gate.set()
-        await settle()
+        await until_settling(desk, store)
         assert names(client.take()) == ["done"]
         store.gate = None
         tasks.cancel_scope.cancel()
@@ -251,10 +257,7 @@ async def test_a_settlement_that_is_cut_off_and_fails_is_made_up_for(
         client = await rich(server)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.send, "work")
-            await settle()
-            store.gate = anyio.Event()
-            desk.gate.set()
-            await settle()
+            await until_settling(desk, store)
             store.unreachable = True
             tasks.cancel_scope.cancel()
         assert names(client.take()) == ["done"]
@@ -304,10 +307,7 @@ async def test_a_settlement_that_is_cut_off_and_takes_too_long_is_made_up_for(
         client = await rich(server)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.send, "work")
-            await settle()
-            store.gate = anyio.Event()
-            desk.gate.set()
-            await settle()
+            await until_settling(desk, store)
             tasks.cancel_scope.cancel()
         store.gate = None
         await clock.advance(5)

@@ -65,7 +65,7 @@ class Reader:
             while True:
                 if await self.is_ready() is ready:
                     return
-                await anyio.sleep(0.02)
+                await anyio.sleep(0.02)  # another process: it tells when it is asked
 
     async def until_lost(self, connections: int) -> None:
         """Wait until its node has lost so many connections to the broker since it began."""
@@ -73,7 +73,7 @@ class Reader:
             while True:
                 if (await self.statistics())["lostConnections"] >= connections:
                     return
-                await anyio.sleep(0.02)
+                await anyio.sleep(0.02)  # likewise
 
     async def until_heard(self, publisher: str, number: int) -> None:
         with anyio.fail_after(SECONDS):

@@ -44,7 +44,7 @@ def test_why_a_world_has_ended_is_told_though_the_rest_of_it_does_not_end() -> N
     async def main(loop: VirtualLoop) -> None:
         process = Process(loop, "one")
         process.call(asyncio.ensure_future, asyncio.sleep(1.0))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # for the process to begin
         process.stop()
         raise RuntimeError("nobody has buried it")
 

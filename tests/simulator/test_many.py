@@ -29,5 +29,5 @@ def _wait_for_workers(process: psutil.Process) -> list[psutil.Process]:
         children: list[psutil.Process] = process.children(recursive=True)
         if sum("spawn_main" in str(each.cmdline()) for each in children) >= 2:
             return children
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process starts them: nothing tells when
     raise AssertionError("it has not started its workers")

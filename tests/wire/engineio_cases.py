@@ -85,7 +85,7 @@ class EngineIOCases:
 
     async def polling_without_a_sign_of_life_is_over(self, where: Where) -> None:
         sid = await where.session()
-        await anyio.sleep(0.5)
+        await anyio.sleep(0.5)  # longer than it may go without a sign of life
         with anyio.fail_after(PATIENCE):
             while (await where.poll(sid))[0] == 200:
                 pass  # the server was held up itself, and gives it more time
@@ -119,7 +119,7 @@ class EngineIOCases:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(poll)
-            await anyio.sleep(pause)
+            await anyio.sleep(pause)  # the poll is to wait by then: see the pauses
             assert (await where.post(sid, "1"))[0] == 200
         return answers[0]
 

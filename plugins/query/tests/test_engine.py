@@ -248,7 +248,7 @@ def test_a_worker_is_bounded_while_it_opens_files(tmp_path: Path) -> None:
             while writer is None and worker.poll() is None:
                 with suppress(OSError):  # the worker does not read yet
                     writer = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
-                time.sleep(0.01)
+                time.sleep(0.01)  # another process opens the file: nothing tells when
             assert writer is not None
             soft, _ = psutil.Process(worker.pid).rlimit(psutil.RLIMIT_AS)
             os.close(writer)
