@@ -130,11 +130,12 @@ def finish(process: subprocess.Popen[str]) -> Done:
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """A command while the body runs; it is killed in the end."""
     with subprocess.Popen(
         command(*arguments),
         env=environment(),
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -150,21 +151,9 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 @contextmanager
 def running(*arguments: str, port: int = 0, cwd: Path | None = None) -> Iterator[Running]:
     """A server command, by default on a free port, while the body runs; it has to end quietly."""
-    process = subprocess.Popen(
-        command(*arguments, "--port", str(port)),
-        env=environment(),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with started(*arguments, "--port", str(port), cwd=cwd) as process:
         server = Running(process)
         yield server
         if process.poll() is None:
             done = server.stop(signal.SIGTERM)
             assert (done.code, done.err) == (0, "")
-    finally:
-        process.kill()
-        process.communicate()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.commands import Running, command, environment, finish, running
+from tests.cli.commands import Running, finish, running, started
 from tests.cli.conftest import Main
 
 
@@ -55,13 +54,7 @@ def test_one_that_is_silent_meanwhile_is_asked_about_and_tells_nothing_twice(
 @pytest.mark.parametrize("request_", ["make_report", "make_draft", "keyed"])
 def test_ctrl_c_cancels_it(reports: Running, request_: str) -> None:
     words = ("call", request_, '{"way": "long"}', "--url", reports.url, "--token", "secret")
-    with subprocess.Popen(
-        command(*words, "--json"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(*words, "--json") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 
 import pytest
 
-from tests.cli.commands import Running, command, environment, finish, run
+from tests.cli.commands import Running, finish, run, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="queries run on Linux only")
 
@@ -46,13 +45,7 @@ def test_a_query_that_is_refused(demo: Running) -> None:
 
 
 def test_ctrl_c_cancels_it(demo: Running) -> None:
-    with subprocess.Popen(
-        command("call", "query", ENDLESS, "--url", demo.url, "--json"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started("call", "query", ENDLESS, "--url", demo.url, "--json") as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["event"] == "query_started"
         process.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.cli.commands import SECONDS, Running, command, environment, finish, running
+from tests.cli.commands import SECONDS, Running, command, environment, finish, running, started
 from tests.cli.conftest import Main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -46,40 +46,29 @@ def test_a_room_that_refuses_ends_it(run_here: Main, demo: Running) -> None:
 
 
 def test_interrupting_it_is_its_ordinary_end(demo: Running) -> None:
-    process = subprocess.Popen(
-        command("listen", "market:ETH-USDT", "--url", demo.url, "--json"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert "subscribed" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    done = finish(process)
+    with started("listen", "market:ETH-USDT", "--url", demo.url, "--json") as process:
+        assert process.stdout is not None
+        assert "subscribed" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        done = finish(process)
     assert (done.code, done.err) == (0, "")
 
 
 def test_it_goes_on_when_the_server_was_restarted() -> None:
     ticker = partial(running, "serve", "ticker:server", cwd=EXAMPLES)
     with ticker() as server:
-        process = subprocess.Popen(
-            command("listen", "ticks:ACME", "--url", server.url, "--token", "secret", "--json"),
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert "subscribed" in process.stdout.readline()
-        server.signal(signal.SIGKILL)
-        server.finish()
-        with ticker(port=server.port):
-            told: list[str] = []
-            while told[-1:] != ["subscribed"]:
-                told.append(json.loads(process.stdout.readline())["event"])
-            process.send_signal(signal.SIGINT)
-            assert finish(process).code == 0
+        words = ("listen", "ticks:ACME", "--url", server.url, "--token", "secret", "--json")
+        with started(*words) as process:
+            assert process.stdout is not None
+            assert "subscribed" in process.stdout.readline()
+            server.signal(signal.SIGKILL)
+            server.finish()
+            with ticker(port=server.port):
+                told: list[str] = []
+                while told[-1:] != ["subscribed"]:
+                    told.append(json.loads(process.stdout.readline())["event"])
+                process.send_signal(signal.SIGINT)
+                assert finish(process).code == 0
     assert told[-3:] == ["connected", "session_lost", "subscribed"]
 
 
