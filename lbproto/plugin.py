@@ -165,7 +165,8 @@ class Plugin:
 
         def register(handler: JobHandler[R, A]) -> JobHandler[R, A]:
             signature = Signature.of(handler)
-            signature.expect(f"(job: Job[{request.__name__}])", Job[request])  # type: ignore[valid-type]
+            annotation: Any = Job[request]  # type: ignore[valid-type] # a class known when it runs
+            signature.expect(f"(job: Job[{request.__name__}])", annotation)
             if signature.events != _given(stages.success):
                 expected = "None" if stages.success is None else stages.success.__qualname__
                 raise UsageError(f"{signature.name} must return {expected}, by its stages")

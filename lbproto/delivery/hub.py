@@ -172,7 +172,7 @@ class Hub:
         return frame
 
     def publish(self, room: str, except_: Collection[str], event: Event) -> Receipt:
-        """Send to everyone in a room, on every node.
+        """Send to everyone in a room, on every node; the event comes last, for a `Target` to add.
 
         Args:
             except_: ids of sessions that do not get it.
